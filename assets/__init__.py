@@ -1,0 +1,1 @@
+"""Data that ships with podman-wizard: manifests, policies, styles, the sandbox's scenarios."""
