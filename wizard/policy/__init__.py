@@ -1,0 +1,91 @@
+"""Template policies: read, checked, edited and merged so that nothing else in the file changes.
+
+The contract of every edit, and where new keys go, is written in ``wizard.policy.edit``. What is named
+here is imported when it is first used, because ``policy merge`` shall start as fast as a small tool does.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing itself would be the largest import of all
+if TYPE_CHECKING:
+    from wizard.policy.checks import check
+    from wizard.policy.compare import Proof, prove, unified_diff
+    from wizard.policy.document import LARGEST, PolicyDocument, show_path
+    from wizard.policy.edit import unshared
+    from wizard.policy.edits import add_field, remove_field, remove_value, set_policy_word, set_value
+    from wizard.policy.effective import EffectiveRow, FuseGuarantee, effective_view, fuse_guarantee
+    from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS
+    from wizard.policy.findings import Problem
+    from wizard.policy.merge import Change, Conflict, MergeResult, merge_podman
+    from wizard.policy.presets import new_policy
+    from wizard.policy.schema import Field
+    from wizard.policy.session import EditSession, save
+    from wizard.policy.views import FieldView, fields, value_from_text, value_problem, value_text
+    from wizard.policy.words import ON_CONFLICT, PRESETS, WORDS
+
+__all__ = [
+    "FUSE_RESOURCE",
+    "LARGEST",
+    "ON_CONFLICT",
+    "PODMAN_FIELDS",
+    "PRESETS",
+    "WORDS",
+    "Change",
+    "Conflict",
+    "EditSession",
+    "EffectiveRow",
+    "Field",
+    "FieldView",
+    "FuseGuarantee",
+    "MergeResult",
+    "PolicyDocument",
+    "Problem",
+    "Proof",
+    "add_field",
+    "check",
+    "effective_view",
+    "fields",
+    "fuse_guarantee",
+    "merge_podman",
+    "new_policy",
+    "prove",
+    "remove_field",
+    "remove_value",
+    "save",
+    "set_policy_word",
+    "set_value",
+    "show_path",
+    "unified_diff",
+    "unshared",
+    "value_from_text",
+    "value_problem",
+    "value_text",
+]
+
+_HOMES = {
+    "checks": ("check",),
+    "compare": ("Proof", "prove", "unified_diff"),
+    "document": ("LARGEST", "PolicyDocument", "show_path"),
+    "edit": ("unshared",),
+    "edits": ("add_field", "remove_field", "remove_value", "set_policy_word", "set_value"),
+    "effective": ("EffectiveRow", "FuseGuarantee", "effective_view", "fuse_guarantee"),
+    "entries": ("FUSE_RESOURCE", "PODMAN_FIELDS"),
+    "findings": ("Problem",),
+    "merge": ("Change", "Conflict", "MergeResult", "merge_podman"),
+    "presets": ("new_policy",),
+    "schema": ("Field",),
+    "session": ("EditSession", "save"),
+    "views": ("FieldView", "fields", "value_from_text", "value_problem", "value_text"),
+    "words": ("ON_CONFLICT", "PRESETS", "WORDS"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
