@@ -1,0 +1,180 @@
+"""Label and field selectors, as the server parses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wizard.sandbox.refusals import bad_request
+
+Object = Mapping[str, Any]
+Matches = Callable[[Object], bool]
+
+_TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|>|<|[^\s=!(),<>]+)")
+_OPERATORS = ("=", "==", "!=", "in", "notin", ">", "<")
+
+
+def everything(_obj: Object) -> bool:
+    """Selects all."""
+    return True
+
+
+def label_selector(text: str) -> Matches:
+    """Reads ``a=b,c in (d,e),!f``. Raises the server's 400 for what is none."""
+    if not text.strip():
+        return everything
+    tokens = [match[1] for match in _TOKEN.finditer(text)]
+    rules: list[Callable[[Mapping[str, str]], bool]] = []
+    position = 0
+
+    def take() -> str:
+        nonlocal position
+        position += 1
+        return tokens[position - 1] if position <= len(tokens) else ""
+
+    while position < len(tokens):
+        token = take()
+        absent = token == "!"
+        key = take() if absent else token
+        if not re.match(r"[A-Za-z0-9]", key):
+            raise bad_request(f"unable to parse requirement: found '{key}', expected: identifier")
+        after = take()
+        if after in (",", ""):
+            rules.append(_absent(key) if absent else _present(key))
+            continue
+        if absent:
+            raise bad_request(f"unable to parse requirement: found '{after}', expected: ',' or 'end of string'")
+        if after not in _OPERATORS:
+            names = "in, notin, =, ==, !=, gt, lt"
+            raise bad_request(f"unable to parse requirement: found '{after}', expected: {names}")
+        values: set[str]
+        if after in ("in", "notin"):
+            if (found := take()) != "(":
+                raise bad_request(f"unable to parse requirement: found '{found}' expected: '('")
+            values = set()
+            while (word := take()) not in (")", ""):
+                if word != ",":
+                    values.add(word)
+        else:
+            word = take()
+            if word in _OPERATORS[:3]:
+                raise bad_request(f"unable to parse requirement: found '{word}', expected: identifier")
+            values = {"" if word in (",", "") else word}
+            if word == ",":
+                position -= 1
+        rules.append(_rule(key, after, values))
+        following = take()
+        if following not in (",", ""):
+            raise bad_request(f"unable to parse requirement: found '{following}', expected: ',' or 'end of string'")
+
+    def matches(obj: Object) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return all(rule(labels) for rule in rules)
+
+    return matches
+
+
+def _present(key: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda labels: key in labels
+
+
+def _absent(key: str) -> Callable[[Mapping[str, str]], bool]:
+    return lambda labels: key not in labels
+
+
+def _rule(key: str, operator: str, values: set[str]) -> Callable[[Mapping[str, str]], bool]:
+    if operator in ("=", "==", "in"):
+        return lambda labels: labels.get(key) in values
+    if operator in ("!=", "notin"):
+        return lambda labels: labels.get(key) not in values
+    bound = int(next(iter(values)))
+    if operator == ">":
+        return lambda labels: labels.get(key, "").lstrip("-").isdigit() and int(labels[key]) > bound
+    return lambda labels: labels.get(key, "").lstrip("-").isdigit() and int(labels[key]) < bound
+
+
+def matches_labels(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether labels fit a ``LabelSelector`` object."""
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(matches_expression(rule, labels) for rule in selector.get("matchExpressions") or ())
+
+
+def matches_expression(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether labels fit one ``{key, operator, values}``."""
+    key, values = rule["key"], rule.get("values") or []
+    match rule["operator"]:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case "Gt":
+            return labels.get(key, "").isdigit() and int(labels[key]) > int(values[0])
+        case "Lt":
+            return labels.get(key, "").isdigit() and int(labels[key]) < int(values[0])
+    return False
+
+
+_FIELDS = {
+    "nodes": ("spec.unschedulable",),
+    "namespaces": ("status.phase",),
+    "pods": (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    "events": (
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+}
+"""The fields that each kind can be selected by, besides its name and namespace."""
+
+
+def field_selector(text: str, plural: str) -> Matches:
+    """Reads ``metadata.name=x,type!=Normal``. Raises the server's 400 for a field that cannot be selected by."""
+    if not text.strip():
+        return everything
+    rules: list[tuple[tuple[str, ...], bool, str]] = []
+    for term in text.split(","):
+        match = re.fullmatch(r"([^=!]+)(==|!=|=)(.*)", term.strip())
+        if not match:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
+        name, operator, value = match.groups()
+        if name not in ("metadata.name", "metadata.namespace", *_FIELDS.get(plural, ())):
+            raise bad_request(f"field label not supported: {name}")
+        rules.append((tuple(name.split(".")), operator == "!=", value))
+
+    def matches(obj: Object) -> bool:
+        return all((_value(obj, path) == value) != negated for path, negated, value in rules)
+
+    return matches
+
+
+def _value(obj: Any, path: tuple[str, ...]) -> str:
+    if path == ("source",):
+        path = ("source", "component")
+    for name in path:
+        obj = obj.get(name) if isinstance(obj, Mapping) else None
+    if isinstance(obj, bool) or obj is None:
+        return "true" if obj else "false" if path[-1] in ("unschedulable", "hostNetwork") else ""
+    return str(obj)
