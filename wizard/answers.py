@@ -1,0 +1,92 @@
+"""The choices of a person; the answers file (wizard.answers_file) holds them for an unattended run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """Which cluster; None: as kubectl would choose."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@dataclass(frozen=True)
+class SecurityModulesChoice:
+    """Whether the warnings about security modules are acknowledged, and a probe pod agreed to."""
+
+    acknowledged: bool = False
+    probe: bool = False
+
+
+@dataclass(frozen=True)
+class ManifestChoice:
+    """The preset, and what departs from it: ``set`` switches an adjustment on, with its value, ``without`` off."""
+
+    preset: Literal["recommended", "guide"] = "recommended"
+    set: Mapping[str, str | int | bool] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodesChoice:
+    """Which nodes: every one that qualifies, or some by name, or by label selector."""
+
+    all: bool = True
+    names: tuple[str, ...] = ()
+    selector: str | None = None
+
+
+@dataclass(frozen=True)
+class RolloutChoice:
+    """How long to wait for the rollout, in seconds."""
+
+    timeout: int = 300
+
+
+@dataclass(frozen=True)
+class PolicyChoice:
+    """The template policy to merge into (without: the guide's own), and where the result goes."""
+
+    file: str | None = None
+    output: str | None = None
+    on_conflict: Literal["keep", "replace", "fail"] = "keep"
+    mode: Literal["write", "read", "append"] | None = None
+    devices: int = 1
+
+
+@dataclass(frozen=True)
+class CoderChoice:
+    """The Coder deployment, and what the wizard may do there."""
+
+    url: str | None = None
+    enable_templates: bool = False
+    upload: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyChoice:
+    """The check with real Podman: whether, and with which image in which namespace."""
+
+    run: bool = False
+    image: str = "quay.io/podman/stable:v5.3"
+    namespace: str = "default"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All choices. What is not said has its default."""
+
+    cluster: ClusterChoice = ClusterChoice()
+    security_modules: SecurityModulesChoice = SecurityModulesChoice()
+    manifest: ManifestChoice = ManifestChoice()
+    ownership: Literal["fail", "take", "leave"] = "fail"
+    nodes: NodesChoice = NodesChoice()
+    rollout: RolloutChoice = RolloutChoice()
+    policy: PolicyChoice = PolicyChoice()
+    coder: CoderChoice = CoderChoice()
+    verify: VerifyChoice = VerifyChoice()

@@ -1,0 +1,152 @@
+"""The answers file: the choices of a person as YAML, read strictly and written short.
+
+Every key is optional. An unknown key, or a value of the wrong kind, is refused with its line.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from wizard.answers import Answers, NodesChoice
+from wizard.errors import InputError
+from wizard.files import read_snapshot
+
+LIMIT = 1_000_000
+"""The largest answers file that is read, in bytes."""
+
+
+def read_answers(path: Path) -> Answers:
+    """The choices of an answers file. Raises InputError with file, line and column."""
+    content = read_snapshot(path, limit=LIMIT).content or b""
+    return parse_answers(content, str(path))
+
+
+def parse_answers(content: bytes, name: str) -> Answers:
+    """The choices in the text of an answers file; ``name`` is what messages call the file."""
+    try:
+        node = yaml.compose(content.decode("utf-8"), Loader=yaml.CSafeLoader)
+    except UnicodeDecodeError as error:
+        raise InputError("The answers file is not UTF-8.", f"Save it as UTF-8 ({error.reason}).", file=name) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise InputError(
+            f"The answers file is not YAML: {error.problem}.",
+            "Mend that line.",
+            file=name,
+            line=mark.line + 1 if mark else 0,
+            column=mark.column + 1 if mark else 0,
+        ) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError("The answers file is not YAML.", str(error), file=name) from None
+    if node is None:
+        return Answers()
+    answers = _Reader(name).read(Answers, node, "")
+    assert isinstance(answers, Answers)
+    if (answers.nodes.all, bool(answers.nodes.names), bool(answers.nodes.selector)).count(True) > 1:
+        raise InputError("nodes: all, names and selector exclude each other.", "Keep one of them.", file=name)
+    for key, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", answers.policy.devices)):
+        if number < 1:
+            raise InputError(f"{key} must be above 0.", "Mend that number.", file=name)
+    return answers
+
+
+class _Reader:
+    """Turns YAML nodes into the dataclasses above, strictly."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._constructor = yaml.constructor.SafeConstructor()
+
+    def _refuse(self, node: yaml.Node, what: str, todo: str = "") -> typing.NoReturn:
+        mark = node.start_mark
+        raise InputError(what, todo, file=self._name, line=mark.line + 1, column=mark.column + 1)
+
+    def read(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        if is_dataclass(kind) and isinstance(kind, type):
+            return self._read_choice(kind, node, path)
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin is tuple:
+            if not isinstance(node, yaml.SequenceNode):
+                self._refuse(node, f"{path} must be a list.", "For example: [a, b].")
+            return tuple(self.read(arguments[0], item, path) for item in node.value)
+        if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+            if not isinstance(node, yaml.MappingNode):
+                self._refuse(node, f"{path} must be a mapping.")
+            return {
+                self.read(str, key, path): self.read(arguments[1], value, f"{path}.{key.value}")
+                for key, value in node.value
+            }
+        return self._read_scalar(kind, node, path)
+
+    def _read_choice(self, kind: type, node: yaml.Node, path: str) -> Any:
+        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+            return kind()
+        if not isinstance(node, yaml.MappingNode):
+            self._refuse(node, f"{path or 'The answers file'} must be a mapping.")
+        hints = typing.get_type_hints(kind)
+        names = {item.name.replace("_", "-"): item.name for item in fields(kind)}
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            where = f"{path}.{key.value}" if path else str(key.value)
+            if not isinstance(key, yaml.ScalarNode) or key.value not in names:
+                self._refuse(key, f"{where} is not a key of the answers file.", f"Known here: {', '.join(names)}.")
+            if names[key.value] in values:
+                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+            values[names[key.value]] = self.read(hints[names[key.value]], value, where)
+        if kind is NodesChoice and ("names" in values or "selector" in values):
+            values.setdefault("all", False)
+        return kind(**values)
+
+    def _read_scalar(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+        value = self._constructor.construct_object(node) if isinstance(node, yaml.ScalarNode) else node
+        for option in options:
+            if typing.get_origin(option) is Literal:
+                if value in typing.get_args(option):
+                    return value
+            elif option is type(None):
+                if value is None:
+                    return None
+            elif type(value) is option:
+                return value
+        self._refuse(node, f"{path} must be {_words_for(options)}.")
+
+
+def _words_for(options: tuple[Any, ...]) -> str:
+    words = {str: "text", int: "a whole number", bool: "true or false"}
+    said = []
+    for option in options:
+        if typing.get_origin(option) is Literal:
+            said.append("one of " + ", ".join(typing.get_args(option)))
+        elif option is not type(None):
+            said.append(words[option])
+    return " or ".join(said)
+
+
+def write_answers(answers: Answers) -> str:
+    """The answers file that repeats these choices: only what departs from the defaults."""
+    return yaml.safe_dump(_departures(answers) or {}, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _departures(choice: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for item in fields(choice):
+        value = getattr(choice, item.name)
+        default = item.default if item.default is not MISSING else typing.cast(Any, item.default_factory)()
+        if value == default:
+            continue
+        if is_dataclass(value):
+            value = _departures(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        elif isinstance(value, Mapping):
+            value = dict(value)
+        result[item.name.replace("_", "-")] = value
+    return result

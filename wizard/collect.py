@@ -1,0 +1,176 @@
+"""All facts of a cluster, read once and at the same time; what may not be read is told as such.
+
+Also saves them to a file and loads them again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wizard.cluster import ApiRefusal, Gateway
+from wizard.cluster.concurrency import together
+from wizard.cluster.gateway import BORROWED_NAMESPACE
+from wizard.errors import InputError
+from wizard.facts import ClusterFacts, DevicePlugin, KubernetesObject, NodeFacts, Right, Unread
+from wizard.files import read_snapshot, write_file
+from wizard.manifest import guide_objects
+from wizard.names import NAMESPACE
+
+T = TypeVar("T")
+
+POD_SECURITY = "pod-security.kubernetes.io/"
+
+OnNodes = Callable[[tuple[NodeFacts, ...], int | None], None]
+
+FACTS_LIMIT = 200_000_000
+"""The largest facts file that is read, in bytes; 5,000 nodes take about 10 million."""
+
+PLUGIN_IMAGES = ("smarter-device-manager", "generic-device-plugin", "fuse-device-plugin")
+"""What the image names of known FUSE device plugins contain."""
+
+GUIDE_OBJECTS = ("Namespace", "ResourceQuota", "ConfigMap", "DaemonSet")
+
+
+def rights_for_plan() -> tuple[Right, ...]:
+    """The rights that the whole plan takes, and no other; ``allowed`` is not known yet."""
+    apply = ("get", "create", "patch")
+    return (
+        *(Right(verb, "nodes") for verb in ("list", "get", "patch")),
+        *(Right(verb, "namespaces") for verb in apply),
+        *(Right(verb, "resourcequotas", namespace=NAMESPACE) for verb in apply),
+        *(Right(verb, "configmaps", namespace=NAMESPACE) for verb in apply),
+        *(Right(verb, "daemonsets", "apps", NAMESPACE) for verb in apply),
+        Right("list", "pods", namespace=NAMESPACE),
+        Right("get", "pods", namespace=NAMESPACE, subresource="log"),
+        Right("list", "events", namespace=NAMESPACE),
+    )
+
+
+async def collect(gateway: Gateway, *, on_nodes: OnNodes | None = None, selector: str = "") -> ClusterFacts:
+    """Reads all facts. ``on_nodes`` is told of each slice of nodes, and of how many there are where that is known.
+
+    No node is told twice, even where the list had to begin anew; the result has what holds. ``selector`` limits
+    the nodes by label. Raises ClusterError where the server cannot be reached or does not take the credentials.
+    """
+    unread: list[Unread] = []
+
+    async def read(what: str, verb: str, resource: str, work: Awaitable[T]) -> T | None:
+        try:
+            return await work
+        except ApiRefusal as refusal:
+            if refusal.status == 401:
+                raise
+            unread.append(Unread(what, verb, resource, refusal.message or refusal.what))
+            return None
+
+    work: list[Coroutine[Any, Any, Any]] = [
+        gateway.identity(),
+        gateway.review_rights(rights_for_plan()),
+        read("nodes", "list", "nodes", _read_nodes(gateway, on_nodes, selector)),
+        read("pods of the device manager", "list", "pods", gateway.list("Pod", NAMESPACE)),
+        read("daemon sets of all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),
+        *(
+            read(f"{kind} {NAMESPACE}", "get", _resource(kind), gateway.get(kind, NAMESPACE, NAMESPACE))
+            for kind in GUIDE_OBJECTS
+        ),
+    ]
+    identity, rights, nodes, pods, daemon_sets, *objects = await together(work)
+    # Admission has its say on pods only; a cluster's own Pod Security default is written nowhere in the API.
+    pod_refusal = await _dry_run_pod(gateway, NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE)
+    return ClusterFacts(
+        read_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        identity=identity,
+        rights=rights,
+        nodes=nodes,
+        objects={kind: found for kind, found in zip(GUIDE_OBJECTS, objects, strict=True) if found is not None},
+        device_plugins=tuple(_find_device_plugins(daemon_sets or ())),
+        plugin_pods=pods or (),
+        unread=tuple(sorted(unread, key=lambda one: one.what)),
+        clock_skew=gateway.clock_skew,
+        warnings=gateway.warnings,
+        pod_refusal=pod_refusal,
+    )
+
+
+async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
+    """Why the device manager's pod would be refused in a namespace; "" where it would not, or nobody may ask.
+
+    Where its own namespace does not exist yet, another one tells of the cluster's default, unless that one has
+    levels of its own.
+    """
+    daemon_set = next(item for item in guide_objects() if item["kind"] == "DaemonSet")
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{NAMESPACE}-dry-run", "namespace": namespace},
+        "spec": daemon_set["spec"]["template"]["spec"],
+    }
+    try:
+        if namespace != NAMESPACE:
+            borrowed = await gateway.get("Namespace", namespace) or {"metadata": {}}
+            if any(key.startswith(POD_SECURITY) for key in borrowed["metadata"].get("labels") or {}):
+                return ""
+        await gateway.create(pod, dry_run=True)
+    except ApiRefusal as refusal:
+        if refusal.status == 401:
+            raise
+        return refusal.message if "PodSecurity" in refusal.message else ""
+    return ""
+
+
+def _resource(kind: str) -> str:
+    return "daemonsets.apps" if kind == "DaemonSet" else f"{kind.lower()}s"
+
+
+async def _read_nodes(gateway: Gateway, on_nodes: OnNodes | None, selector: str) -> tuple[NodeFacts, ...]:
+    told: set[str] = set()
+    found: dict[str, NodeFacts] = {}
+    async for part in gateway.nodes(selector):
+        if part.restarted:
+            found.clear()
+        found.update((node.name, node) for node in part.items)
+        fresh = tuple(node for node in part.items if node.name not in told)
+        told.update(node.name for node in fresh)
+        if on_nodes is not None and fresh:
+            on_nodes(fresh, part.total)
+    return tuple(found.values())
+
+
+def _find_device_plugins(daemon_sets: Iterable[KubernetesObject]) -> Iterable[DevicePlugin]:
+    for daemon_set in daemon_sets:
+        namespace, name = daemon_set["metadata"].get("namespace", ""), daemon_set["metadata"]["name"]
+        if (namespace, name) == (NAMESPACE, NAMESPACE):
+            continue
+        for container in daemon_set["spec"]["template"]["spec"].get("containers") or ():
+            image = str(container.get("image") or "")
+            if any(mark in image for mark in PLUGIN_IMAGES):
+                yield DevicePlugin(namespace, name, image)
+
+
+def save_facts(facts: ClusterFacts, path: Path) -> None:
+    """Writes the facts to a file, readable by its owner only. Raises InputError where it cannot be written."""
+    text = json.dumps(facts.to_json(), indent=1)
+    write_file(path, f"{text}\n".encode(), mode=0o600, backup=False)
+
+
+def load_facts(path: Path) -> ClusterFacts:
+    """The facts of a file that ``save_facts`` wrote. Raises InputError where it is something else."""
+    content = read_snapshot(path, limit=FACTS_LIMIT).content or b""
+    try:
+        return ClusterFacts.from_json(json.loads(content))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"The facts file is not JSON: {error.msg}.",
+            "Was it written by check --save?",
+            file=path,
+            line=error.lineno,
+            column=error.colno,
+        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(
+            "This is not a facts file of this version of podman-wizard.", "Write one with check --save.", file=path
+        ) from None

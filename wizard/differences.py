@@ -1,0 +1,203 @@
+"""Objects as YAML, the differences between them as text, and who owns which field of a live one."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from wizard.facts import KubernetesObject
+from wizard.names import NUDGE_ANNOTATION
+
+_NOISE = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
+NOISY_ANNOTATIONS = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "deprecated.daemonset.template.generation",
+    NUDGE_ANNOTATION,
+)
+"""Annotations that tools keep for themselves: a change of theirs is no change of the object."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML as the guide does: lists indented, texts of several lines as blocks, double quotes."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    if "\n" in text:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+    resolve: Any = dumper.resolve
+    quoted = resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if quoted else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def to_yaml(objects: Iterable[KubernetesObject]) -> str:
+    """Objects as one YAML text, a document each, keys in the order that they have."""
+    documents = [_document(item) for item in objects]
+    # A text that keeps its last empty lines would keep one more.
+    spaced = [text if text.endswith("\n\n") else f"{text}\n" for text in documents[:-1]]
+    return "---\n".join([*spaced, *documents[-1:]])
+
+
+def _document(item: KubernetesObject) -> str:
+    text = yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
+    # PyYAML ends a document with "..." where its last text keeps empty lines; "---" does as well.
+    return text.removesuffix("...\n")
+
+
+def unified(
+    before: Sequence[KubernetesObject],
+    after: Sequence[KubernetesObject],
+    width: int = 3,
+    names: tuple[str, str] = ("before", "after"),
+) -> str:
+    """The unified diff from some objects to others, object by object with ``width`` lines around; "" where equal.
+
+    Objects are paired by kind and name; one that is on one side only is shown whole.
+    """
+    old = {_name(item): item for item in before}
+    new = {_name(item): item for item in after}
+    parts: list[str] = []
+    for name in dict.fromkeys([*old, *new]):
+        left, right = (to_yaml([side[name]]).splitlines() if name in side else [] for side in (old, new))
+        titles = f"{names[0]}/{name}", f"{names[1]}/{name}"
+        parts.extend(difflib.unified_diff(left, right, *titles, lineterm="", n=width))
+    return "".join(f"{line}\n" for line in parts)
+
+
+def _name(item: KubernetesObject) -> str:
+    return f"{item['kind']}/{item['metadata']['name']}"
+
+
+def against_guide(objects: Sequence[KubernetesObject]) -> str:
+    """How the objects of a rendering depart from the guide's, as a unified diff."""
+    # The manifest's rendering stands on this module's YAML, so the import cannot be at the top.
+    from wizard.manifest import guide_objects
+
+    return unified(guide_objects(), objects, names=("guide", "manifest"))
+
+
+def against_cluster(live: Sequence[KubernetesObject], result: Sequence[KubernetesObject]) -> str:
+    """What an apply would change, as a unified diff: the live objects against the results of the server's dry run.
+
+    Both sides carry the server's defaults, so these cancel out; what only the server writes is left out.
+    """
+    return unified([cleaned(item) for item in live], [cleaned(item) for item in result], names=("cluster", "applied"))
+
+
+def cleaned(item: KubernetesObject) -> KubernetesObject:
+    """A copy without what only the server writes: status, managed fields, uid, versions, times; keys sorted."""
+    copied = copy.deepcopy(item)
+    copied.pop("status", None)
+    metadata = copied.get("metadata", {})
+    for key in _NOISE:
+        metadata.pop(key, None)
+    annotations = metadata.get("annotations", {})
+    for key in NOISY_ANNOTATIONS:
+        annotations.pop(key, None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    result = _sorted(copied)
+    assert isinstance(result, dict)
+    return result
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class FieldOwner:
+    """One field and who wrote it last: the field manager, how ("Apply", "Update") and when (RFC 3339, or "")."""
+
+    path: str
+    manager: str
+    operation: str
+    time: str
+
+
+def owners(item: KubernetesObject) -> tuple[FieldOwner, ...]:
+    """Who owns which fields of a live object, from its managed fields; the status and its like are left out.
+
+    A path is written as the server's conflicts write it: ``.spec.template.spec.containers[name="x"].image``.
+    A field that several own is there several times.
+    """
+    found: list[FieldOwner] = []
+    for entry in item.get("metadata", {}).get("managedFields") or ():
+        if entry.get("subresource"):
+            continue
+        manager, operation, time = entry.get("manager", ""), entry.get("operation", ""), entry.get("time", "")
+        found.extend(FieldOwner(path, manager, operation, time) for path in _leaves(entry.get("fieldsV1") or {}, ""))
+    return tuple(sorted(found, key=lambda owner: (owner.path, owner.manager)))
+
+
+def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
+    # "." stands for the item itself. Where anything of an item is owned besides its key, that says it all.
+    inner = {step: rest for step, rest in fields.items() if step != "."}
+    if not inner:
+        if path:
+            yield path
+        return
+    for step, rest in inner.items():
+        kind, _, text = step.partition(":")
+        if kind == "f":
+            here = f"{path}.{text}"
+        elif kind == "k":
+            keys = ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(text).items())
+            here = f"{path}[{keys}]"
+        else:  # "v" is an item of a set, "i" an index
+            here = f"{path}[{'=' if kind == 'v' else ''}{text}]"
+        yield from _leaves(rest, here)
+
+
+def contested(live: KubernetesObject, wanted: KubernetesObject, manager: str) -> tuple[FieldOwner, ...]:
+    """The fields that a server-side apply of ``wanted`` by ``manager`` would take from others.
+
+    As the server judges it: a field that is wanted with another value than it has, and that another manager owns.
+    The server may see an amount written otherwise ("0.1", "100m") as the same; here it counts as another.
+    """
+    wanted_values, live_values = _values(wanted), _values(live)
+    return tuple(
+        owner
+        for owner in owners(live)
+        if owner.manager != manager
+        and owner.path in wanted_values
+        and str(wanted_values[owner.path]) != str(live_values.get(owner.path))
+    )
+
+
+def _values(item: KubernetesObject) -> dict[str, Any]:
+    """The plain values of an object by their paths, lists of named things by name as the API server does."""
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(inner, f"{path}.{key}")
+        elif isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+            for one in value:
+                key = next((key for key in ("mountPath", "name", "key") if key in one), None)
+                if key is not None:
+                    walk(one, f"{path}[{key}={json.dumps(one[key])}]")
+        else:
+            found[path] = value
+
+    walk(item, "")
+    return found

@@ -1,0 +1,419 @@
+"""The engine: reads facts, checks a manifest, and executes actions, telling what happens as it happens.
+
+It lives on one event loop (wizard.bridge for the screens, ``asyncio.run`` for commands). Every change is
+written to the journal before it is tried and after it ended, so that it can be undone and resumed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from wizard import journal as journals
+from wizard.answers import Answers
+from wizard.answers_file import write_answers
+from wizard.errors import ClusterError, ConflictError, InputError, WizardError
+from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
+from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
+from wizard.files import read_snapshot, write_file
+from wizard.ownership import without_fields
+from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy, object_title
+from wizard.state import ClusterLock, cluster_folder, private_folder, state_folder
+from wizard.target import Target
+
+if TYPE_CHECKING:
+    from wizard.cluster import FieldConflict, Gateway, ObjectCheck
+    from wizard.coder.actions import CoderAction
+    from wizard.coder.client import CoderClient
+    from wizard.coder.credentials import CoderCredentials
+    from wizard.coder.steps import Prepared
+    from wizard.labels import LabelResult
+    from wizard.rollout import RolloutResult
+    from wizard.sandbox import Sandbox
+    from wizard.sandbox.coder import SandboxCoder
+
+Ownership = Literal["fail", "take", "leave"]
+
+
+@dataclass(frozen=True)
+class ApplyOutcome:
+    """What an apply did: the objects by title, and those that failed with the reason."""
+
+    applied: tuple[str, ...] = ()
+    failed: tuple[Shortfall, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class Engine:
+    """The work on one cluster. ``open`` it before anything else, ``close`` it at the end."""
+
+    target: Target
+    sandbox_speed: float = 1.0
+    _gateway: Gateway | None = None
+    _sandbox: Sandbox | None = None
+    _sandbox_folder: Path | None = None
+    _coder: SandboxCoder | None = None
+    _identity: ClusterIdentity | None = None
+    _journal: journals.Journal | None = None
+    _lock: ClusterLock | None = None
+    _answers: Answers = field(default_factory=Answers)
+
+    @property
+    def gateway(self) -> Gateway:
+        """The connection; raises ClusterError where there is none."""
+        if self._gateway is None:
+            raise ClusterError("There is no connection to a cluster.", "Read the cluster again.")
+        return self._gateway
+
+    @property
+    def identity(self) -> ClusterIdentity:
+        """Which cluster this is; known once ``open`` has returned."""
+        if self._identity is None:
+            raise ClusterError("There is no connection to a cluster.", "Read the cluster again.")
+        return self._identity
+
+    async def open(self) -> ClusterIdentity:
+        """Connects, and asks the cluster who it is. Raises InputError or ClusterError."""
+        from wizard.cluster import Gateway
+
+        await self.close()
+        kubeconfig, context = self.target.kubeconfig, self.target.context
+        if self.target.sandbox is not None:
+            from wizard.sandbox import Sandbox
+
+            self._sandbox = await Sandbox.start(self.target.sandbox, speed=self.sandbox_speed)
+            self._sandbox_folder = _folder_for(self._sandbox)
+            path = self._sandbox_folder / "kubeconfig"
+            self._sandbox.write_kubeconfig(path)
+            kubeconfig, context = str(path), None
+        self._gateway = await Gateway.connect(kubeconfig, context, sandbox=self.target.sandbox or "")
+        self._identity = await self._gateway.identity()
+        return self._identity
+
+    async def close(self, *, interrupted: bool = False) -> None:
+        """Ends the connection, the journal and the sandbox; a second call does nothing.
+
+        A run that is closed as interrupted is offered again at the next start.
+        """
+        if self._journal is not None:
+            if interrupted:
+                self._journal.abandon()
+            else:
+                self._journal.close()
+            self._journal = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        if self._gateway is not None:
+            gateway, self._gateway = self._gateway, None
+            await gateway.close()
+        if self._coder is not None:
+            coder, self._coder = self._coder, None
+            await coder.stop()
+        if self._sandbox is not None:
+            sandbox, self._sandbox = self._sandbox, None
+            await sandbox.stop()
+            # A sandbox never comes back, so neither do its kubeconfig and its journals.
+            folders = [self._sandbox_folder, cluster_folder(self._identity) if self._identity else None]
+            for folder in filter(None, folders):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox listens; "" where the cluster is a real one."""
+        return self._sandbox.url if self._sandbox else ""
+
+    async def read_facts(
+        self, on_nodes: Callable[[tuple[NodeFacts, ...], int | None], None] | None = None
+    ) -> ClusterFacts:
+        """Reads the cluster; ``on_nodes`` is told of slices of nodes, and of how many there are if known."""
+        from wizard.collect import collect
+
+        return await collect(self.gateway, on_nodes=on_nodes)
+
+    def other_wizard(self) -> str:
+        """Which other process holds this cluster's lock; "" where it is ours now."""
+        if self._lock is None:
+            lock = ClusterLock(cluster_folder(self.identity))
+            if not lock.take():
+                return lock.holder
+            self._lock = lock
+        return ""
+
+    async def dry_run(self, objects: Sequence[KubernetesObject]) -> tuple[ObjectCheck, ...]:
+        """Has the server check every object, object by object, whether or not the namespace is there yet."""
+        return await self.gateway.dry_run_all(list(objects))
+
+    def note_answers(self, answers: Answers) -> None:
+        """The choices that the journal of this run keeps; they count from its first change on."""
+        self._answers = answers
+
+    def is_new_here(self) -> bool:
+        """Whether the wizard has never changed anything on this cluster, as far as this machine knows."""
+        return self.target.sandbox is None and not journals.runs(cluster_folder(self.identity))
+
+    def interrupted_run(self) -> journals.Run | None:
+        """The last run on this cluster, where it stopped in the middle of its work and was not taken up since."""
+        for run in journals.runs(cluster_folder(self.identity)):
+            if self._journal is None or run.path != self._journal.path:
+                return run if run.interrupted and run.changes else None
+        return None
+
+    def settle_run(self, run: journals.Run) -> None:
+        """Notes that an interrupted run is not to be offered again: it was taken up, or let go of."""
+        journals.mark(run, "ended")
+
+    def claim(self) -> None:
+        """Takes the cluster's lock. Raises ConflictError where another wizard holds it."""
+        holder = self.other_wizard()
+        if holder:
+            raise ConflictError(
+                f"Another podman-wizard ({holder}) is at work on this cluster.",
+                "Let it finish, or end it; then repeat the step.",
+            )
+
+    def _writing(self) -> journals.Journal:
+        if self._journal is None:
+            self.claim()
+            self._journal = journals.Journal(cluster_folder(self.identity), write_answers(self._answers))
+        return self._journal
+
+    @asynccontextmanager
+    async def _change(
+        self, kind: journals.Kind, title: str, before: Mapping[str, Any]
+    ) -> AsyncIterator[_JournaledChange]:
+        journal = self._writing()
+        number = journal.begin(kind, title, before)
+        change = _JournaledChange(journal, number)
+        try:
+            yield change
+        except asyncio.CancelledError:
+            journal.end(number, "interrupted", change.after)
+            raise
+        except BaseException:
+            journal.end(number, "failed", change.after)
+            raise
+        journal.end(number, change.result, change.after)
+
+    async def execute(self, action: Action, listener: Listener, *, ownership: Ownership = "fail") -> Any:
+        """Executes one action of a plan; gives what the method for its kind gives."""
+        match action:
+            case ApplyObjects():
+                return await self.apply(action.objects, listener, ownership=ownership)
+            case LabelNodes():
+                return await self.label(action.nodes, listener)
+            case WaitForRollout():
+                return await self.wait(action.nodes, listener, timeout=action.timeout)
+            case WritePolicy():
+                return await self.write_policy(action, listener)
+            case _:
+                raise TypeError(f"no way to execute {type(action).__name__}")
+
+    async def apply(
+        self, objects: Sequence[KubernetesObject], listener: Listener, *, ownership: Ownership = "fail"
+    ) -> ApplyOutcome:
+        """Applies the objects in order, after a dry run of all of them.
+
+        ``ownership`` decides on fields that other managers own: ``fail`` raises ConflictError before anything
+        is changed, ``take`` forces, ``leave`` applies the object without those fields. An object that the
+        server refuses ends the apply: what comes after it depends on it.
+        """
+        listener(ActionStarted("apply", f"Apply {len(objects)} objects", len(objects)))
+        try:
+            prepared = await self._settle_ownership(objects, ownership)
+            self._writing()  # where no journal can be kept, or another wizard is at work, nothing is tried
+        except WizardError as error:
+            listener(ActionEnded("apply", "failed", error.what))
+            raise
+        from wizard.rollout import nudge
+
+        applied: list[str] = []
+        changed: dict[str, str] = {}
+        warnings: list[str] = []
+        for item in prepared:
+            title = object_title(item)
+            try:
+                result = await self._apply_one(item, force=ownership == "take")
+            except WizardError as error:
+                listener(ObjectResult("apply", title, "failed", message=error.what))
+                failed = (Shortfall(title, error.what),)
+                detail = f"{len(applied)} of {len(prepared)} objects applied; {title}: {error.what}"
+                listener(ActionEnded("apply", "failed", detail, failed))
+                return ApplyOutcome(tuple(applied), failed, tuple(warnings))
+            except asyncio.CancelledError:
+                listener(ActionEnded("apply", "interrupted", f"{len(applied)} of {len(prepared)} objects applied"))
+                raise
+            applied.append(title)
+            changed[item["kind"]] = result.change
+            warnings.extend(result.warnings)
+            listener(ObjectResult("apply", title, result.change, warnings=result.warnings))
+        mended = "configure" in (changed.get("Namespace"), changed.get("ResourceQuota"))
+        if mended and changed.get("DaemonSet") == "unchanged":
+            # A raised quota or a mended Pod Security level does not wake the daemon set's controller.
+            await nudge(self.gateway)
+        listener(ActionEnded("apply", "done", f"{len(applied)} of {len(prepared)} objects applied"))
+        return ApplyOutcome(tuple(applied), (), tuple(warnings))
+
+    async def _apply_one(self, item: KubernetesObject, *, force: bool) -> Any:
+        metadata = item["metadata"]
+        before = await self.gateway.get(item["kind"], metadata["name"], metadata.get("namespace", ""))
+        async with self._change("apply", object_title(item), {"object": journals.without_noise(before)}) as change:
+            result = await self.gateway.apply(item, force=force)
+            change.after = {"object": journals.without_noise(result.object), "uid": result.object["metadata"]["uid"]}
+        return result
+
+    async def _settle_ownership(
+        self, objects: Sequence[KubernetesObject], ownership: Ownership
+    ) -> tuple[KubernetesObject, ...]:
+        checks = await self.dry_run(objects)
+        refused = [check for check in checks if check.change == "failed"]
+        if refused:
+            raise ClusterError(
+                f"{refused[0].title} would be refused: {refused[0].message}",
+                "Nothing was changed. Mend it and repeat; podman-wizard plan --to DIR is for someone with more rights.",
+            )
+        conflicts = {check.title: check.conflicts for check in checks if check.conflicts}
+        if conflicts and ownership == "fail":
+            raise ConflictError(
+                "Fields that must be set belong to other managers: " + conflict_sentence(conflicts),
+                "Decide: --ownership take, --ownership leave (ownership: in an answers file), or change their source.",
+            )
+        if ownership == "leave":
+            return tuple(
+                without_fields(item, [conflict.field for conflict in conflicts.get(object_title(item), ())])
+                for item in objects
+            )
+        return tuple(objects)
+
+    async def label(
+        self,
+        names: Sequence[str],
+        listener: Listener,
+        *,
+        remove: bool = False,
+        stop: asyncio.Event | None = None,
+    ) -> LabelResult:
+        """Sets, or removes, the guide's label on these nodes, many at a time."""
+        from wizard.labels import set_labels
+        from wizard.names import NODE_LABEL_VALUE
+
+        word, value = ("Unlabel", None) if remove else ("Label", NODE_LABEL_VALUE)
+        kind: Literal["label", "unlabel"] = "unlabel" if remove else "label"
+        title = f"{word} {len(names)} nodes"
+        listener(ActionStarted(kind, title, len(names)))
+        async with self._change("label", title, {"nodes": list(names), "value": value}) as change:
+
+            def note(before: Mapping[str, str | None]) -> None:
+                change.after = {**change.after, **before}
+                change.journal.batch(change.number, dict(before))
+
+            result = await set_labels(
+                self.gateway, names, value=value, on_event=listener, action=kind, stop=stop, on_batch=note
+            )
+            if result.cancelled:
+                change.result = "interrupted"
+            elif result.failed:
+                change.result = "failed"
+        stopped = bool(result.cancelled)
+        detail = f"{len(result.done)} of {len(names)} nodes {'unlabelled' if remove else 'labelled'}"
+        if result.unchanged:
+            detail += f", {len(result.unchanged)} were already"
+        if stopped:
+            detail += f", {len(result.cancelled)} not tried: stopped"
+        listener(
+            ActionEnded(
+                kind, "interrupted" if stopped else "failed" if result.failed else "done", detail, result.failed
+            )
+        )
+        return result
+
+    async def wait(
+        self, names: Sequence[str], listener: Listener, *, timeout: float, stop: asyncio.Event | None = None
+    ) -> RolloutResult:
+        """Waits until each of these nodes has a ready pod and advertises FUSE, ``timeout`` seconds at most."""
+        from wizard.rollout import wait_for_rollout
+
+        listener(ActionStarted("rollout", f"Wait for {len(names)} nodes", len(names)))
+        result = await wait_for_rollout(
+            self.gateway, names, timeout=timeout, on_event=listener, action="rollout", stop=stop
+        )
+        complete = result.ready >= result.desired
+        detail = f"{result.ready} of {result.desired} nodes ready after {result.seconds:.0f} s"
+        listener(ActionEnded("rollout", "done" if complete else "failed", detail, result.failing))
+        return result
+
+    @asynccontextmanager
+    async def coder(
+        self, url: str | None = None, credentials: CoderCredentials | None = None
+    ) -> AsyncIterator[CoderClient]:
+        """A connection to Coder: the one that the url or the environment means, in the sandbox the sandbox's own.
+
+        Raises NoCredentials (wizard.coder.credentials) where it is not known where Coder is, or there is no token.
+        """
+        from wizard.coder.connection import connected_coder, start_sandbox
+
+        if self.target.sandbox is not None and self._coder is None:
+            self._coder = await start_sandbox(self.target.sandbox)
+        async with connected_coder(url, credentials=credentials, sandbox=self._coder) as client:
+            yield client
+
+    async def execute_in_coder(
+        self, action: CoderAction, client: CoderClient, listener: Listener, prepared: Prepared | None = None
+    ) -> Any:
+        """Executes one action in Coder; ``prepared`` is the policy's impact where a person has seen it already."""
+        from wizard.coder.actions import execute
+
+        return await execute(action, client, listener, partial(self._change, "coder"), prepared)
+
+    async def write_policy(self, action: WritePolicy, listener: Listener) -> Path | None:
+        """Writes the policy atomically, with a backup; gives the backup's path.
+
+        Raises ConflictError where the file changed since it was read, InputError where it cannot be written.
+        """
+        listener(ActionStarted("policy", action.title, 1))
+        current = read_snapshot(action.path, missing_ok=True)
+        before = {"path": str(action.path.absolute()), "existed": current.content is not None}
+        try:
+            async with self._change("policy", action.title, before) as change:
+                backup = write_file(action.path, action.content, read=action.read)
+                change.after = {
+                    "digest": journals.digest(action.content),
+                    "backup": str(backup.absolute()) if backup else None,
+                }
+        except WizardError as error:
+            listener(ActionEnded("policy", "failed", error.what))
+            raise
+        detail = f"{action.path} written" + (f", what it held is in {backup.name}" if backup else "")
+        listener(ActionEnded("policy", "done", detail))
+        return backup
+
+
+@dataclass
+class _JournaledChange:
+    journal: journals.Journal
+    number: int
+    after: dict[str, Any] = field(default_factory=dict)
+    result: journals.Result = "done"
+
+
+def _folder_for(sandbox: Sandbox) -> Path:
+    """Where the sandbox's kubeconfig goes; a home that cannot be written to does not keep anyone from looking."""
+    try:
+        return private_folder(state_folder() / "sandbox" / sandbox.identity)
+    except InputError:
+        return Path(tempfile.mkdtemp(prefix="podman-wizard-sandbox-"))
+
+
+def conflict_sentence(conflicts: Mapping[str, Sequence[FieldConflict]]) -> str:
+    """Conflicts in one line: object, field and manager."""
+    return "; ".join(
+        f"{title} {conflict.field} ({conflict.manager})" for title, items in conflicts.items() for conflict in items
+    )

@@ -1,0 +1,168 @@
+"""What was read from a cluster, once, with its time; nothing here is judged.
+
+Facts are plain frozen data. They can be saved and loaded (``to_json``, ``from_json``), so that a bug
+report or a demonstration replays without the cluster. They hold no credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from wizard.names import FUSE_RESOURCE, NODE_LABEL, NODE_LABEL_VALUE
+
+FACTS_VERSION = 1
+
+KubernetesObject = dict[str, Any]
+"""An object as the API server has it in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A node's taint; ``str()`` is the form of ``kubectl taint``."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One node: what the kubelet and the cloud say of it.
+
+    ``allocatable`` has counts of extended resources of device plugins and of ``pods`` only.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...] = ()
+    os_image: str = ""
+    kernel: str = ""
+    container_runtime: str = ""
+    kubelet_version: str = ""
+    operating_system: str = "linux"
+    architecture: str = "amd64"
+    ready: bool = True
+    ready_message: str = ""
+    unschedulable: bool = False
+    provider_id: str = ""
+    allocatable: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the daemon set's node selector of the guide finds this node."""
+        return self.labels.get(NODE_LABEL) == NODE_LABEL_VALUE
+
+    @property
+    def fuse_devices(self) -> int:
+        """How many FUSE devices the node advertises now."""
+        return self.allocatable.get(FUSE_RESOURCE, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One access review: may the person do this? ``allowed`` is None where the review itself failed."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+    subresource: str = ""
+    allowed: bool | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        resource = f"{resource}/{self.subresource}" if self.subresource else resource
+        return f"{self.verb} {resource}" + (f" in {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A fact that could not be read: what, the verb and resource that it takes, and the server's words."""
+
+    what: str
+    verb: str
+    resource: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlugin:
+    """A daemon set elsewhere in the cluster that looks as if it offers FUSE devices too."""
+
+    namespace: str
+    name: str
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterIdentity:
+    """Which cluster this is. ``uid`` is the uid of the namespace kube-system, "" where it may not be read."""
+
+    context: str
+    server: str
+    version: str
+    distribution: str
+    uid: str = ""
+    user: str = ""
+    sandbox: str = ""
+    """The sandbox's scenario, where it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """All that was read. ``nodes`` is None where they may not be listed.
+
+    ``objects`` holds the objects of the guide that are there, by kind, as the server has them (managed
+    fields included). ``clock_skew`` is in seconds, positive where the server is ahead.
+    """
+
+    read_at: str
+    identity: ClusterIdentity
+    rights: tuple[Right, ...] = ()
+    nodes: tuple[NodeFacts, ...] | None = None
+    objects: Mapping[str, KubernetesObject] = field(default_factory=dict)
+    device_plugins: tuple[DevicePlugin, ...] = ()
+    plugin_pods: tuple[KubernetesObject, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    clock_skew: float = 0.0
+    warnings: tuple[str, ...] = ()
+    """Warnings that the server sent along, each once."""
+    pod_refusal: str = ""
+    """The server's words where a dry run of the device manager's pod is refused: by Pod Security, say."""
+
+    def missing_rights(self) -> tuple[Right, ...]:
+        """The rights that the server denies."""
+        return tuple(right for right in self.rights if right.allowed is False)
+
+    def to_json(self) -> dict[str, Any]:
+        """A document for ``from_json``: JSON types only."""
+        return {"facts": FACTS_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ClusterFacts:
+        """The facts again. Raises ValueError, KeyError or TypeError where the document is not of ``to_json``."""
+        content = dict(document)
+        if content.pop("facts", None) != FACTS_VERSION:
+            raise ValueError("not a facts file of this version")
+        nodes = content["nodes"]
+        for node in nodes or ():
+            if not isinstance(node["labels"], Mapping) or not isinstance(node["allocatable"], Mapping):
+                raise TypeError(f"node {node['name']}: labels and allocatable must be mappings")
+        content["identity"] = ClusterIdentity(**content["identity"])
+        content["rights"] = tuple(Right(**right) for right in content["rights"])
+        content["nodes"] = (
+            None
+            if nodes is None
+            else tuple(NodeFacts(**{**n, "taints": tuple(Taint(**t) for t in n["taints"])}) for n in nodes)
+        )
+        content["device_plugins"] = tuple(DevicePlugin(**plugin) for plugin in content["device_plugins"])
+        content["unread"] = tuple(Unread(**unread) for unread in content["unread"])
+        content["plugin_pods"] = tuple(content["plugin_pods"])
+        content["warnings"] = tuple(content["warnings"])
+        return cls(**content)

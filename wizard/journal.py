@@ -1,0 +1,186 @@
+"""What the wizard is about to change, and what it changed, with the state before: the source of undo and resume.
+
+A journal is a file of JSON lines, one a run, in the cluster's folder (wizard.state). A line is synced before
+the change that it announces is tried, and another after it ended; so whatever happens in between, the journal
+never claims less than was tried. Credentials never reach it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from wizard.differences import NOISY_ANNOTATIONS
+from wizard.errors import InputError
+from wizard.facts import KubernetesObject
+from wizard.state import ELSEWHERE, private_folder, why
+
+Kind = Literal["apply", "label", "policy", "coder", "delete"]
+Result = Literal["done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that was tried. ``result`` is None where the run ended in the middle of it.
+
+    ``before`` and ``after`` are the states by name: an object (None where there was none), a node's label
+    value, or a file's facts.
+    """
+
+    kind: Kind
+    title: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any] = field(default_factory=dict)
+    result: Result | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as its journal tells it."""
+
+    path: Path
+    started: str
+    answers: str
+    """The answers file of the run, as text."""
+    changes: tuple[Change, ...]
+    ended: bool
+    undone: bool
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it stopped in the middle: the process went away before it could say how it ended."""
+        return not self.ended
+
+
+def now() -> str:
+    """The time now, as Kubernetes writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def digest(content: bytes) -> str:
+    """A file's content in short, to see later whether it is still the same."""
+    return hashlib.sha256(content).hexdigest()
+
+
+class Journal:
+    """The journal of one run, while it is written."""
+
+    def __init__(self, folder: Path, answers: str) -> None:
+        private_folder(folder)
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        self.path = folder / f"run-{moment}.jsonl"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._handle = os.open(self.path, flags, 0o600)
+        except OSError as error:
+            raise InputError(f"The journal {self.path} cannot be made: {why(error)}.", ELSEWHERE) from None
+        self._next = 0
+        self._write({"entry": "run", "time": now(), "answers": answers})
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._handle, line) :]
+            os.fdatasync(self._handle)
+        except OSError as error:
+            # What cannot be noted is not tried; what was tried is at least announced.
+            raise InputError(f"The journal {self.path} cannot be written: {why(error)}.", ELSEWHERE) from None
+
+    def begin(self, kind: Kind, title: str, before: Mapping[str, Any]) -> int:
+        """Notes what is about to be tried, with the state before; gives the number of the change."""
+        number = self._next
+        self._next += 1
+        self._write({"entry": "begin", "change": number, "kind": kind, "title": title, "before": before, "time": now()})
+        return number
+
+    def batch(self, number: int, after: Mapping[str, Any]) -> None:
+        """Notes a part of a change that is done (some nodes of many)."""
+        self._write({"entry": "batch", "change": number, "after": after, "time": now()})
+
+    def end(self, number: int, result: Result, after: Mapping[str, Any] | None = None) -> None:
+        """Notes how a change ended."""
+        self._write({"entry": "end", "change": number, "result": result, "after": after or {}, "time": now()})
+
+    def close(self) -> None:
+        """Notes that the run came to its end by itself, whatever its result."""
+        if self._handle >= 0:
+            self._write({"entry": "ended", "time": now()})
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Lets go of the file without an end: the run counts as interrupted."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def read_run(path: Path) -> Run:
+    """A run from its journal; a last line that was cut off by a crash is left out."""
+    started, answers, ended, undone = "", "", False, False
+    changes: dict[int, Change] = {}
+    for entry in _entries(path):
+        match entry["entry"]:
+            case "run":
+                started, answers = entry["time"], entry["answers"]
+            case "begin":
+                changes[entry["change"]] = Change(entry["kind"], entry["title"], entry["before"])
+            case "batch" | "end":
+                change = changes[entry["change"]]
+                changes[entry["change"]] = Change(
+                    change.kind, change.title, change.before, {**change.after, **entry["after"]}, entry.get("result")
+                )
+            case "ended":
+                ended = True
+            case "undone":
+                undone = True
+    return Run(path, started, answers, tuple(changes.values()), ended, undone)
+
+
+def _entries(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "entry" in entry:
+            yield entry
+
+
+def runs(folder: Path) -> tuple[Run, ...]:
+    """The runs on a cluster, the latest first. Raises InputError where a journal cannot be read."""
+    try:
+        return tuple(read_run(path) for path in sorted(folder.glob("run-*.jsonl"), reverse=True))
+    except OSError as error:
+        raise InputError(f"The journal {error.filename} cannot be read: {why(error)}.", "Mend its rights.") from None
+
+
+def mark(run: Run, entry: Literal["ended", "undone"]) -> None:
+    """Notes in a finished journal that its run was undone, or that it is not to be resumed."""
+    handle = os.open(run.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(handle, b"\n" + json.dumps({"entry": entry, "time": now()}).encode() + b"\n")
+        os.fdatasync(handle)
+    finally:
+        os.close(handle)
+
+
+def without_noise(live: KubernetesObject | None) -> KubernetesObject | None:
+    """The part of an object that people write: no status, no managed fields, no versions, as it was ordered."""
+    if live is None:
+        return None
+    kept = {key: value for key, value in live.items() if key != "status"}
+    kept["metadata"] = {
+        key: value for key, value in live.get("metadata", {}).items() if key in ("name", "namespace", "labels")
+    }
+    annotations = live.get("metadata", {}).get("annotations", {})
+    written = {key: value for key, value in annotations.items() if key not in NOISY_ANNOTATIONS}
+    if written:
+        kept["metadata"]["annotations"] = written
+    return kept

@@ -1,0 +1,353 @@
+"""The plain mode: the same steps as questions and lines, for screen readers, serial consoles and poor terminals.
+
+Nothing is repainted and the cursor is never moved. It shows the same session and runs the same engine as the
+screens; of the policy it offers the merge and the policy words, not the whole editor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from wizard.answers import NodesChoice
+from wizard.answers_file import parse_answers, write_answers
+from wizard.commands import out, print_proofs, say, tell
+from wizard.differences import against_cluster, against_guide
+from wizard.engine import Engine, Ownership, conflict_sentence
+from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, WizardError
+from wizard.escaping import printable
+from wizard.files import write_file
+from wizard.findings import Finding, Outcome
+from wizard.forecast import summary
+from wizard.plan import steps_left
+from wizard.prove import probe_nodes, verify_nodes
+from wizard.session import STEPS, Session, StepId
+from wizard.target import Target
+from wizard.unattended import plan_policy
+from wizard.verification import guide_test
+
+WORDS: Mapping[str, Literal["write", "read", "append"]] = {"write": "write", "read": "read", "append": "append"}
+ANSWERS_FILE = "podman-wizard.answers.yaml"
+
+
+async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fresh: bool = False) -> int:
+    """Walks through all steps with a person; gives the exit code. ``fresh`` passes an interrupted run over."""
+    engine = Engine(target, sandbox_speed=speed)
+    try:
+        identity = await engine.open()
+        out(f"Cluster: {identity.context}, {identity.server}, {identity.version}, {identity.distribution}")
+        session.take_facts(await engine.read_facts())
+        try:
+            engine.claim()
+            if not fresh:
+                await _take_up(engine, session)
+        except (ConflictError, InputError) as error:
+            session.read_only = f"Nothing can be changed from here: {error}"
+            out(session.read_only, lines=True)
+        await _Walk(engine, session).through()
+    except BaseException:
+        await engine.close(interrupted=True)
+        raise
+    await engine.close()
+    return ExitCode.DONE
+
+
+async def _take_up(engine: Engine, session: Session) -> None:
+    """Offers to go on with the choices of a run that stopped in the middle."""
+    run = engine.interrupted_run()
+    if run is None:
+        return
+    out(f"A run that began at {run.started} stopped in the middle of its work, after: {run.changes[-1].title}.")
+    answer = await ask("Go on with its choices", ("yes", "no", "later"), default="yes")
+    if answer == "yes":
+        session.choose(parse_answers(run.answers.encode(), str(run.path)))
+    if answer != "later":
+        engine.settle_run(run)
+
+
+class _Lines:
+    """The lines of stdin, read so that a signal ends the wait: nothing else waits in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    async def next(self) -> str:
+        """The next line, with its end; "" at the end of stdin."""
+        while b"\n" not in self._held:
+            chunk = await self._more()
+            if not chunk:
+                line, self._held = self._held, b""
+                return line.decode("utf-8", "replace")
+            self._held += chunk
+        line, _, self._held = self._held.partition(b"\n")
+        return line.decode("utf-8", "replace") + "\n"
+
+    async def _more(self) -> bytes:
+        loop, there = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            loop.add_reader(0, there.set)
+        except OSError:  # a file, which is never waited for
+            there.set()
+        try:
+            await there.wait()
+        finally:
+            loop.remove_reader(0)
+        try:
+            return os.read(0, 65536)
+        except OSError:  # the terminal has gone
+            return b""
+
+
+_lines = _Lines()
+
+
+async def ask(question: str, options: Sequence[str] = (), *, default: str = "") -> str:
+    """One answer from stdin; one of the options where there are any. Raises Interrupted at the end of stdin."""
+    hint = f" [{'/'.join(options)}]" if options else ""
+    hint += f" (enter: {default})" if default else ""
+    while True:
+        sys.stdout.write(printable(f"{question}{hint}: "))
+        sys.stdout.flush()
+        line = await _lines.next()
+        if not line:
+            raise Interrupted("The input ended.", "What was done so far is said above, and kept in the journal.")
+        answer = line.strip() or default
+        if not options or answer in options:
+            return answer
+        out(f"Please answer one of: {', '.join(options)}.")
+
+
+async def _agreed(question: str) -> bool:
+    return await ask(question, ("yes", "no"), default="no") == "yes"
+
+
+class _Walk:
+    def __init__(self, engine: Engine, session: Session) -> None:
+        self._engine = engine
+        self._session = session
+        self._done: list[str] = []
+
+    async def through(self) -> None:
+        """All steps in order; ``back`` and ``next`` walk, whatever was done or not."""
+        steps: dict[StepId, Callable[[], Awaitable[None]]] = {
+            "prerequisites": self._prerequisites,
+            "security-modules": self._security_modules,
+            "manifest": self._manifest,
+            "nodes": self._nodes,
+            "policy": self._policy,
+            "verify": self._verify,
+            "summary": self._summary,
+        }
+        number = 0
+        while number < len(STEPS):
+            step, title = STEPS[number]
+            out(f"\nStep {number + 1} of {len(STEPS)}: {title}", lines=True)
+            try:
+                await steps[step]()
+            except Interrupted:
+                raise
+            except WizardError as error:
+                say(str(error))
+            if number == len(STEPS) - 1 and not await _agreed("Walk back to the step before"):
+                return
+            last = number == len(STEPS) - 1
+            answer = "back" if last else await ask("Go", ("next", "again", "back", "quit"), default="next")
+            if answer == "quit":
+                return
+            number = max(0, number + {"next": 1, "again": 0, "back": -1}[answer])
+
+    async def _prerequisites(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        for finding in judgement.prerequisites:
+            _tell_finding(finding)
+
+    async def _security_modules(self) -> None:
+        while True:
+            judgement = self._session.judgement
+            assert judgement is not None
+            for finding in judgement.security_modules:
+                _tell_finding(finding)
+            if not self._session.needs_acknowledgement:
+                return
+            options = ("yes", "no") if judgement.probes else ("yes", "no", "probe")
+            answer = await ask("I have read this and decide for my cluster", options, default="no")
+            if answer != "probe":
+                self._session.acknowledge(answer == "yes")
+                return
+            self._session.take_probes(await probe_nodes(self._engine, judgement.facts, tell))
+
+    async def _manifest(self) -> None:
+        while True:
+            judgement = self._session.judgement
+            assert judgement is not None
+            for switch in judgement.rendering.switches:
+                out(f"{'on' if switch.on else 'off':4} {switch.id:28} {switch.why}")
+            out(summary(judgement.forecast))
+            answer = await ask("apply, yaml, diff, next, or the id of an adjustment to switch", default="next")
+            switched = next((item for item in judgement.rendering.switches if item.id == answer), None)
+            if answer == "next":
+                return
+            if answer == "yaml":
+                out(judgement.rendering.yaml(), lines=True)
+            elif answer == "diff":
+                await self._show_diff()
+            elif answer == "apply":
+                await self._apply()
+            elif switched is not None:
+                self._session.switch(switched.id, not switched.on)
+            else:
+                out("There is no such adjustment.")
+
+    async def _show_diff(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        out("Against the guide:")
+        out(against_guide(judgement.rendering.objects), lines=True)
+        for check in await self._engine.dry_run(judgement.rendering.objects):
+            out(f"{check.title}: {check.change}, checked: {check.checked} {check.message}".rstrip())
+            out(
+                against_cluster([check.before] if check.before else [], [check.after] if check.after else []),
+                lines=True,
+            )
+
+    async def _apply(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        reason = self._session.may_act()
+        if reason:
+            out(reason)
+            return
+        objects = judgement.rendering.objects
+        checks = await self._engine.dry_run(objects)
+        conflicts = {check.title: check.conflicts for check in checks if check.conflicts}
+        ownership: Ownership = "fail"
+        if conflicts:
+            out(f"These fields belong to other managers: {conflict_sentence(conflicts)}")
+            answer = await ask("Take them, leave them, or stop", ("take", "leave", "stop"), default="stop")
+            if answer == "stop":
+                return
+            ownership = "take" if answer == "take" else "leave"
+        identity = judgement.facts.identity
+        where = f"{identity.context} ({identity.server}, {identity.version})"
+        if await self._agreed_here(f"Apply {len(objects)} objects to {where}"):
+            self._engine.note_answers(self._session.answers)
+            self._session.applied = await self._engine.apply(objects, tell, ownership=ownership)
+            self._done.append(f"{len(self._session.applied.applied)} objects applied")
+
+    async def _agreed_here(self, question: str) -> bool:
+        """The same, and the first time on a cluster its context by name: a guard against the wrong one."""
+        if not await _agreed(question):
+            return False
+        context = self._engine.identity.context
+        if not self._engine.is_new_here() or await ask(f"The first change on this cluster. Type {context}") == context:
+            return True
+        out("Nothing was changed.")
+        return False
+
+    async def _nodes(self) -> None:
+        while True:
+            judgement = self._session.judgement
+            assert judgement is not None
+            out(summary(judgement.forecast))
+            chosen = {verdict.node.name for verdict in judgement.chosen}
+            out(f"{len(chosen)} of {len(judgement.verdicts)} nodes chosen, {len(judgement.to_label)} to label.")
+            answer = await ask("list, label, wait, next, all, or a label selector", default="next")
+            if answer == "next":
+                return
+            if answer == "list":
+                for verdict in judgement.verdicts:
+                    node = verdict.node
+                    mark = "chosen" if node.name in chosen else "-"
+                    state = "labelled" if node.labelled else ""
+                    out(f"{mark:7} {node.name} {node.os_image} {node.kernel} {state} {'; '.join(verdict.reasons)}")
+            elif answer == "label":
+                await self._label()
+            elif answer == "wait":
+                await self._wait()
+            else:
+                choice = NodesChoice() if answer == "all" else NodesChoice(all=False, selector=answer)
+                self._session.choose(replace(self._session.answers, nodes=choice))
+
+    async def _label(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        reason = self._session.may_act()
+        if reason:
+            out(reason)
+        elif await self._agreed_here(f"Label {len(judgement.to_label)} nodes on {judgement.facts.identity.context}"):
+            self._engine.note_answers(self._session.answers)
+            self._session.labelled = await self._engine.label(judgement.to_label, tell)
+            self._done.append(f"{len(self._session.labelled.done)} nodes labelled")
+            self._session.take_facts(await self._engine.read_facts())
+
+    async def _wait(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        timeout = self._session.answers.rollout.timeout
+        self._session.rollout = await self._engine.wait(judgement.expected, tell, timeout=timeout)
+        self._done.append(f"{self._session.rollout.ready} of {self._session.rollout.desired} nodes offer FUSE")
+        self._session.take_facts(await self._engine.read_facts())
+
+    async def _policy(self) -> None:
+        choice = self._session.answers.policy
+        file = await ask("Policy file to merge into, or guide for the guide's own", default=choice.file or "guide")
+        mode = await ask("Policy word of the FUSE fields", (*WORDS, "as it is"), default="as it is")
+        output = await ask("Write it to", default=choice.output or (file if file != "guide" else "policy.yaml"))
+        choice = replace(
+            choice,
+            file=None if file == "guide" else file,
+            output=output,
+            mode=WORDS.get(mode),
+        )
+        action = plan_policy(choice)
+        self._session.choose(replace(self._session.answers, policy=choice))
+        out(action.diff or "No difference.", lines=True)
+        if await _agreed(f"Write {action.path}"):
+            self._engine.note_answers(self._session.answers)
+            await self._engine.write_policy(action, tell)
+            self._session.policy_saved = str(action.path)
+            self._done.append(f"{action.path} written")
+
+    async def _verify(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        for step in guide_test():
+            out(f"{step.who}: {step.text}")
+            if step.command:
+                out(f"    {step.command}")
+        choice = self._session.answers.verify
+        if await _agreed(f"Run Podman in a pod on each kind of node ({choice.image}, in {choice.namespace})"):
+            print_proofs(await verify_nodes(self._engine, judgement.facts, choice, tell))
+
+    async def _summary(self) -> None:
+        out("Done: " + ("; ".join(self._done) or "nothing was changed"))
+        saved = self._session.policy_saved
+        for _, step in steps_left(Path(saved) if saved else None):
+            out(f"Left to do: {step}")
+        if self._done:
+            out("To take it back: podman-wizard undo shows what that would do, undo --yes does it.")
+        text = write_answers(self._session.answers)
+        out("The answers file that repeats it:")
+        out(text, lines=True)
+        if await _agreed(f"Write it to {ANSWERS_FILE}"):
+            write_file(Path(ANSWERS_FILE), text.encode())
+
+
+def _tell_finding(finding: Finding) -> None:
+    out(f"{'ok' if finding.outcome is Outcome.PASS else finding.outcome}: {finding.title}")
+    if finding.outcome in (Outcome.PASS, Outcome.SKIPPED):
+        return
+    for seen in finding.evidence:
+        out(f"  Seen: {seen}")
+    if finding.detail:
+        out(f"  Then: {finding.detail}")
+    for remedy in finding.remedies:
+        out(f"  Do: {remedy.text} ({remedy.who})")
+        if remedy.command:
+            out(f"    {remedy.command}", lines=True)

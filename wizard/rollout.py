@@ -1,0 +1,514 @@
+"""Waiting until the chosen nodes offer FUSE, and saying of each that does not yet, why.
+
+The daemon set's own counters are not believed: at the quota, or under Pod Security, they stand still without a
+word. A node counts as ready when a pod of the current template is ready on it and the node advertises the devices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from wizard.cluster import ApiRefusal, Gateway, Seen
+from wizard.cluster.conversion import node_facts
+from wizard.errors import ClusterError
+from wizard.escaping import printable
+from wizard.events import ActionProgress, Listener, Note, Shortfall
+from wizard.facts import KubernetesObject, NodeFacts
+from wizard.names import FUSE_RESOURCE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
+from wizard.nodes import untolerated
+
+PROGRESS_SECONDS = 0.5
+JUDGE_SECONDS = 0.1
+"""How often at most all nodes are judged anew while much happens."""
+
+GRACE_SECONDS = 15.0
+"""How long after its pod is ready a node may take to advertise its devices; a kubelet takes about a second."""
+
+STALE_SECONDS = 10.0
+"""How long a refusal from before the wait is kept back: what caused it may have been mended just now."""
+
+AWAY_SECONDS = 2.0
+"""How long it is until a server that went away is looked for again."""
+
+
+_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
+_CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_CREATING = re.compile(r'^(?:\(combined from similar events\): )?Error creating: (?:pods "[^"]*" is forbidden: )?')
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutResult:
+    """How the wait ended: ``desired`` counts the nodes that were expected, ``failing`` those that are not ready."""
+
+    desired: int
+    ready: int
+    failing: tuple[Shortfall, ...]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node is ready."""
+        return self.ready >= self.desired
+
+
+async def wait_for_rollout(
+    gateway: Gateway,
+    expected: Sequence[str],
+    *,
+    timeout: float,
+    on_event: Listener,
+    action: str,
+    stop: asyncio.Event | None = None,
+    grace: float = GRACE_SECONDS,
+) -> RolloutResult:
+    """Waits until each of the ``expected`` nodes is ready, ``timeout`` seconds at most, or until ``stop``.
+
+    Tells on the way who is missing and why. ``grace`` is how many seconds a node with a ready pod may take to
+    advertise its devices. What may not be read (events, pods) is done without. Raises ApiRefusal where nodes may
+    not be listed or the credentials are no longer accepted.
+    """
+    wait = _Wait(gateway, tuple(dict.fromkeys(expected)), grace)
+    return await wait.run(timeout, on_event, action, stop or asyncio.Event())
+
+
+async def nudge(gateway: Gateway) -> None:
+    """Makes the daemon set's controller try at once, after what kept it from making pods was mended.
+
+    It tries again by itself, but at intervals that double with every refusal, up to a quarter of an hour
+    (measured on 1.36.2: nothing for a minute after a quota was raised), and raising a quota does not wake it.
+    Any change of the daemon set does; an annotation is the least, and restarts no pod. Raises ApiRefusal.
+    """
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
+    body = {"metadata": {"annotations": {NUDGE_ANNOTATION: moment}}}
+    await gateway.patch("DaemonSet", NAMESPACE, body, NAMESPACE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    name: str
+    node: str
+    owner: str
+    generation: str
+    revision: str
+    leaving: bool
+    ready: bool
+    trouble: str
+    """Why it does not become ready, "" where it may just take its time."""
+    state: str
+    """What it is doing, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DaemonSet:
+    uid: str
+    template: str
+    observed: bool
+    updated: bool
+    """Whether its controller counts every pod as one of the current template."""
+    selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Happening:
+    """A warning event: about which object, and what."""
+
+    kind: str
+    name: str
+    reason: str
+    message: str
+    at: float
+    key: str
+
+
+@dataclass(slots=True)
+class _Picture:
+    """What is known of the cluster now. None: not read yet, or not readable (then in ``unread``)."""
+
+    nodes: dict[str, NodeFacts] | None = None
+    pods: dict[str, _Pod] | None = None
+    daemon_sets: dict[str, _DaemonSet] | None = None
+    refusals: dict[str, _Happening] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+
+
+class _Wait:
+    def __init__(self, gateway: Gateway, expected: tuple[str, ...], grace: float) -> None:
+        self._gateway = gateway
+        self._expected = expected
+        self._grace = grace
+        self._picture = _Picture()
+        self._changed = asyncio.Event()
+        self._ready_since: dict[str, float] = {}
+        self._outdated: frozenset[str] = frozenset()
+        self._away = ""
+        self._notes: list[str] = []
+        self._began = time.monotonic()
+        self._began_there = time.time() + gateway.clock_skew
+
+    async def run(self, timeout: float, on_event: Listener, action: str, stop: asyncio.Event) -> RolloutResult:
+        deadline = self._began + timeout
+        watches = [asyncio.create_task(one) for one in self._watches()]
+        stopped = asyncio.create_task(stop.wait())
+        reported: tuple[int, tuple[Shortfall, ...]] | None = None
+        reported_at = 0.0
+        try:
+            while True:
+                now = time.monotonic()
+                over = now >= deadline or stop.is_set()
+                ready, failing = self._judge(final=now >= deadline)
+                complete = ready == len(self._expected)
+                due = now - reported_at >= PROGRESS_SECONDS and (ready, failing) != reported
+                if due or over or complete:
+                    for note in self._notes:
+                        on_event(Note(note))
+                    self._notes.clear()
+                    waiting = len(self._expected) - ready - len(failing)
+                    on_event(ActionProgress(action, ready, len(self._expected), now - self._began, failing, waiting))
+                    reported, reported_at = (ready, failing), now
+                if over or complete:
+                    return RolloutResult(len(self._expected), ready, failing, now - self._began)
+                await self._until_something_happens(watches, stopped, min(PROGRESS_SECONDS, deadline - now))
+        finally:
+            for task in (*watches, stopped):
+                task.cancel()
+            await asyncio.gather(*watches, stopped, return_exceptions=True)
+
+    async def _until_something_happens(
+        self, watches: Sequence[asyncio.Task[None]], stopped: asyncio.Task[Any], seconds: float
+    ) -> None:
+        self._changed.clear()
+        change = asyncio.create_task(self._changed.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {change, stopped, *(one for one in watches if not one.done())},
+                timeout=max(0.0, seconds),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in watches:
+                if task in done:
+                    task.result()
+            if change in done and not stopped.done():
+                # A rollout on thousands of nodes changes all the time; it is judged as a whole now and then.
+                await asyncio.wait({stopped}, timeout=min(JUDGE_SECONDS, max(0.0, seconds)))
+        finally:
+            change.cancel()
+
+    # Reading
+
+    def _watches(self) -> Iterable[Coroutine[Any, Any, None]]:
+        name = f"metadata.name={NAMESPACE}"
+        yield self._keep("daemon set", lambda: self._watch_daemon_set(name))
+        yield self._keep("pods", self._watch_pods)
+        yield self._keep("events", self._watch_events)
+        yield self._keep("nodes", self._watch_nodes)
+
+    async def _keep(self, what: str, watch: Any) -> None:
+        """Watches for as long as the wait lasts; goes on after the server was away."""
+        while True:
+            try:
+                await watch()
+            except ApiRefusal as refusal:
+                if refusal.status == 401 or (what == "nodes" and refusal.status in (400, 403)):
+                    raise
+                if refusal.status in (403, 404):
+                    self._picture.unread.add(what)
+                    self._notes.append(f"The {what} may not be read: {refusal.message}")
+                    self._changed.set()
+                    return
+                self._lose(refusal)
+            except ClusterError as error:
+                self._lose(error)
+            await asyncio.sleep(AWAY_SECONDS)
+
+    def _lose(self, error: ClusterError) -> None:
+        if error.what != self._away:
+            self._away = error.what
+            self._notes.append(f"{error.what} Trying again.")
+            self._changed.set()
+
+    async def _watch_daemon_set(self, fields: str) -> None:
+        async for seen in self._gateway.watch("DaemonSet", NAMESPACE, fields=fields, convert=_daemon_set):
+            self._picture.daemon_sets = _fold(self._picture.daemon_sets, seen)
+            self._changed.set()
+
+    async def _watch_pods(self) -> None:
+        async for seen in self._gateway.watch("Pod", NAMESPACE, convert=_pod):
+            self._picture.pods = _fold(self._picture.pods, seen)
+            self._changed.set()
+
+    async def _watch_nodes(self) -> None:
+        # Where every node of the daemon set carries the label, the others need not be followed.
+        daemon_set = await self._gateway_daemon_set()
+        labelled = daemon_set is not None and daemon_set.selector.get(NODE_LABEL) == NODE_LABEL_VALUE
+        labels = f"{NODE_LABEL}={NODE_LABEL_VALUE}" if labelled else ""
+        wanted = set(self._expected)
+        async for seen in self._gateway.watch("Node", labels=labels, convert=_named_node):
+            kept = Seen(seen.kind, tuple(one for one in seen.objects if one[0] in wanted))
+            self._picture.nodes = _fold(self._picture.nodes, kept)
+            self._changed.set()
+
+    async def _gateway_daemon_set(self) -> _DaemonSet | None:
+        try:
+            live = await self._gateway.get("DaemonSet", NAMESPACE, NAMESPACE)
+        except ApiRefusal:
+            return None
+        return _daemon_set(live)[1] if live else None
+
+    async def _watch_events(self) -> None:
+        async for seen in self._gateway.watch("Event", NAMESPACE, fields="type=Warning", convert=_happening):
+            for happening in seen.objects:
+                if seen.kind == "deleted":
+                    continue
+                known = self._picture.refusals.get(happening.key)
+                if known is None or happening.at >= known.at:
+                    self._picture.refusals[happening.key] = happening
+            self._changed.set()
+
+    # Judging
+
+    def _judge(self, *, final: bool) -> tuple[int, tuple[Shortfall, ...]]:
+        picture = self._picture
+        daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
+        pods = self._current_pods(daemon_set)
+        refused = self._refusal_of_pods(final=final)
+        ready, failing = 0, []
+        for name in self._expected:
+            reason = self._why_not(name, daemon_set, pods.get(name), refused, final=final)
+            if reason is None:
+                ready += 1
+            elif reason:
+                failing.append(Shortfall(name, reason))
+        return ready, tuple(failing)
+
+    def _current_pods(self, daemon_set: _DaemonSet | None) -> dict[str, _Pod]:
+        """By node, the pod of the current template; one of an older template that is still there does not count.
+
+        The controller goes by the revision's hash or by the template's generation. The hash of the current
+        revision is not in the daemon set: it is seen on pods that carry the current generation.
+        """
+        pods = [pod for pod in (self._picture.pods or {}).values() if not pod.leaving]
+        if daemon_set is None:
+            return {}
+        pods = [pod for pod in pods if pod.owner == daemon_set.uid]
+        nodes = frozenset(pod.node for pod in pods)
+        if daemon_set.template and not (daemon_set.observed and daemon_set.updated):
+            current = {pod.revision for pod in pods if pod.generation == daemon_set.template and pod.revision}
+            pods = [pod for pod in pods if pod.generation in ("", daemon_set.template) or pod.revision in current]
+        current_pods = {pod.node: pod for pod in sorted(pods, key=lambda pod: pod.ready)}
+        self._outdated = nodes - current_pods.keys()
+        return current_pods
+
+    def _why_not(
+        self, name: str, daemon_set: _DaemonSet | None, pod: _Pod | None, refused: str, *, final: bool
+    ) -> str | None:
+        """None: the node is ready. "": it may just take its time. Else: why it is not ready."""
+        picture = self._picture
+        if picture.nodes is None:
+            return (self._away or "the nodes were not read in time") if final else ""
+        node = picture.nodes.get(name)
+        if node is None:
+            return f"it does not carry the label {NODE_LABEL}={NODE_LABEL_VALUE}, or does not exist any more"
+        if "pods" in picture.unread or "daemon set" in picture.unread:
+            # Without pods the devices are the only evidence, and the better half of it.
+            if node.fuse_devices:
+                return None
+            return f"it does not advertise {FUSE_RESOURCE}, and the pods may not be read" if final else ""
+        if picture.pods is None or picture.daemon_sets is None:
+            return (self._away or "the pods were not read in time") if final else ""
+        if daemon_set is None:
+            return "the daemon set does not exist"
+        if pod is not None and pod.ready:
+            return self._why_no_devices(node, daemon_set, pod, final=final)
+        self._ready_since.pop(name, None)
+        if pod is None:
+            return self._why_no_pod(node, daemon_set, refused, final=final)
+        if not node.ready:
+            return _not_ready(node)
+        if pod.trouble:
+            return pod.trouble
+        if not final:
+            return ""
+        said = self._said_of_pod(pod.name)
+        return f"its pod {pod.name} is not ready ({pod.state})" + (f": {said}" if said else "")
+
+    def _why_no_devices(self, node: NodeFacts, daemon_set: _DaemonSet, pod: _Pod, *, final: bool) -> str | None:
+        if node.fuse_devices and daemon_set.observed:
+            return None
+        since = self._ready_since.setdefault(node.name, time.monotonic())
+        if not daemon_set.observed:
+            return "the daemon set's controller has not looked at it yet" if final else ""
+        if not final and time.monotonic() - since < self._grace:
+            return ""
+        return (
+            "the device manager runs, but the node offers no /dev/fuse: load the module there (modprobe fuse), "
+            f"then delete the pod {pod.name} (it looks for devices only when it starts)"
+        )
+
+    def _why_no_pod(self, node: NodeFacts, daemon_set: _DaemonSet, refused: str, *, final: bool) -> str:
+        unmatched = [f"{key}={value}" for key, value in daemon_set.selector.items() if node.labels.get(key) != value]
+        if unmatched:
+            return f"no pod: the daemon set selects nodes with {', '.join(unmatched)}"
+        taints = untolerated(node, daemon_set.tolerations)
+        if taints:
+            return f"no pod: the taint {taints[0]} is not tolerated; add the toleration (adjustment tolerations)"
+        if refused:
+            return refused
+        if not final:
+            return ""
+        if not node.ready:
+            return _not_ready(node)
+        if not daemon_set.observed:
+            return "no pod: the daemon set's controller has not looked at it; does the controller manager run?"
+        if node.name in self._outdated:
+            return "its pod is of an earlier version of the daemon set; its turn has not come yet"
+        if "events" in self._picture.unread:
+            return "no pod, and the events that would say why may not be read"
+        return "no pod was made for it, and no event says why"
+
+    def _refusal_of_pods(self, *, final: bool) -> str:
+        """Why the controller may not make pods, from its latest FailedCreate event."""
+        waited = time.monotonic() - self._began
+        found = [
+            one
+            for one in self._picture.refusals.values()
+            if one.kind == "DaemonSet"
+            and one.name == NAMESPACE
+            and one.reason == "FailedCreate"
+            and (final or waited > STALE_SECONDS or one.at >= self._began_there - 2)
+        ]
+        return _explain_refusal(max(found, key=lambda one: one.at).message) if found else ""
+
+    def _said_of_pod(self, name: str) -> str:
+        found = [one for one in self._picture.refusals.values() if one.kind == "Pod" and one.name == name]
+        return max(found, key=lambda one: one.at).message if found else ""
+
+
+def _fold(known: dict[str, Any] | None, seen: Seen[tuple[str, Any]]) -> dict[str, Any]:
+    if seen.kind == "listed" or known is None:
+        return dict(seen.objects)
+    for name, value in seen.objects:
+        if seen.kind == "deleted":
+            known.pop(name, None)
+        else:
+            known[name] = value
+    return known
+
+
+def _not_ready(node: NodeFacts) -> str:
+    return f"the node is not ready: {printable(node.ready_message) or 'its kubelet does not report'}"
+
+
+def _explain_refusal(message: str) -> str:
+    """The server's words on why a pod may not be made, and what to do about it."""
+    said = _CREATING.sub("", message)
+    if "status unknown for quota" in said:
+        return ""  # for a moment after a quota is made; the controller comes back to it
+    if "insufficient quota to match these scopes" in said:
+        return f"no pod: {said}. This cluster gates critical pods: the namespace needs the guide's quota"
+    if "exceeded quota" in said:
+        return f"no pod, quota: {said}. Raise it (adjustment pod-quota), or choose fewer nodes"
+    if "violates PodSecurity" in said:
+        return f"no pod, Pod Security: {said}. Label the namespace (adjustment pod-security)"
+    if "security context constraint" in said:
+        return f"no pod, OpenShift: {said}. Give the pod's service account an SCC that allows it"
+    return f"no pod: {said}"
+
+
+def _named_node(node: KubernetesObject) -> tuple[str, NodeFacts]:
+    facts = node_facts(node)
+    return facts.name, facts
+
+
+def _daemon_set(item: KubernetesObject) -> tuple[str, _DaemonSet]:
+    metadata, status, spec = item["metadata"], item.get("status") or {}, item["spec"]["template"]["spec"]
+    current = status.get("currentNumberScheduled", 0)
+    return metadata["name"], _DaemonSet(
+        uid=metadata["uid"],
+        template=(metadata.get("annotations") or {}).get("deprecated.daemonset.template.generation", ""),
+        observed=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
+        updated=current > 0 and status.get("updatedNumberScheduled", 0) >= current,
+        selector=spec.get("nodeSelector") or {},
+        tolerations=tuple(spec.get("tolerations") or ()),
+    )
+
+
+def _pod(item: KubernetesObject) -> tuple[str, _Pod]:
+    metadata, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+    labels = metadata.get("labels") or {}
+    conditions = {one["type"]: one for one in status.get("conditions") or ()}
+    trouble, state = _trouble(status, conditions)
+    return metadata["name"], _Pod(
+        name=metadata["name"],
+        node=spec.get("nodeName") or _meant_node(spec),
+        owner=next((one["uid"] for one in metadata.get("ownerReferences") or () if one.get("controller")), ""),
+        generation=labels.get("pod-template-generation", ""),
+        revision=labels.get("controller-revision-hash", ""),
+        leaving="deletionTimestamp" in metadata,
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        trouble=trouble,
+        state=state,
+    )
+
+
+def _meant_node(spec: Mapping[str, Any]) -> str:
+    """The node that a daemon set's pod is for, before the scheduler has bound it."""
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ) or {}
+    for term in affinity.get("nodeSelectorTerms") or ():
+        for match in term.get("matchFields") or ():
+            if match.get("key") == "metadata.name" and match.get("values"):
+                return str(match["values"][0])
+    return ""
+
+
+def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    phase = str(status.get("phase") or "Pending")
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state, last = container.get("state") or {}, container.get("lastState") or {}
+        waiting = state.get("waiting") or {}
+        ended = state.get("terminated") or last.get("terminated") or {}
+        reason, message = str(waiting.get("reason") or ""), printable(str(waiting.get("message") or ""))
+        image = printable(str(container.get("image") or ""))
+        if reason in _IMAGE:
+            return f"image: {image} cannot be pulled ({reason})" + (f": {message}" if message else ""), reason
+        if ended.get("reason") == "OOMKilled" and not container.get("ready"):
+            return "memory: the device manager was killed (OOMKilled); raise its limit (adjustment memory)", "OOMKilled"
+        if reason == "CrashLoopBackOff":
+            said = printable(str(ended.get("message") or "")).strip()
+            code = f"exit code {ended.get('exitCode', '?')}"
+            return f"the device manager ends again and again ({said or code}); look at its log", reason
+        if reason in _CREATE:
+            return f"its container cannot be started ({reason})" + (f": {message}" if message else ""), reason
+        if reason:
+            phase = reason
+    if phase == "Failed":
+        why = ": ".join(printable(str(status[key])) for key in ("reason", "message") if status.get(key))
+        return f"its pod failed ({why or 'no reason given'})", phase
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        said = printable(str(scheduled.get("message") or scheduled.get("reason") or "no reason given"))
+        return f"pending: its pod cannot be placed: {said}", "Pending"
+    return "", phase
+
+
+def _happening(item: KubernetesObject) -> _Happening:
+    about = item.get("involvedObject") or {}
+    series = item.get("series") or {}
+    moment = item.get("lastTimestamp") or series.get("lastObservedTime") or item.get("eventTime")
+    moment = moment or item["metadata"].get("creationTimestamp") or ""
+    try:
+        at = datetime.fromisoformat(str(moment)).timestamp()
+    except ValueError:
+        at = 0.0
+    kind, name, reason = (str(value or "") for value in (about.get("kind"), about.get("name"), item.get("reason")))
+    message = printable(str(item.get("message") or "")).strip()
+    # One event for each pod that could not be made: the last one of a kind is enough.
+    return _Happening(kind, name, reason, message, at, f"{kind}/{name}/{reason}")

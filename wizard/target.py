@@ -1,0 +1,27 @@
+"""Which cluster is meant: what the options say, else the answers file, else what kubectl would choose."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from wizard.answers import Answers
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cluster as kubectl finds it (None: as kubectl would choose), or the sandbox with a scenario."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    sandbox: str | None = None
+
+
+def target_of(arguments: argparse.Namespace, answers: Answers | None = None) -> Target:
+    """The cluster that the options mean, else the one of the answers file."""
+    choice = (answers or Answers()).cluster
+    return Target(
+        kubeconfig=getattr(arguments, "kubeconfig", None) or choice.kubeconfig,
+        context=getattr(arguments, "context", None) or choice.context,
+        sandbox=getattr(arguments, "sandbox", None),
+    )
