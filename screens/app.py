@@ -1,0 +1,316 @@
+"""The application: keys that work everywhere, the way from step to step, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from screens.main import MainScreen
+from screens.messages import OperationChanged, WalkChanged
+from screens.step import Step
+from screens.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
+from screens.walk import Walk
+from screens.words import clean
+from wizard.errors import ExitCode, WizardError
+from wizard.resources import asset_text
+from wizard.steps import STEPS, StepId
+
+if TYPE_CHECKING:
+    from wizard.answers import Answers
+    from wizard.facts import ClusterFacts
+    from wizard.journal import Run
+    from wizard.target import Target
+
+LAST_WORK_SECONDS = 3.0
+"""How long work in flight may go on after the terminal went away or the process was told to end."""
+
+SIGNALLED = (HANGUP_CODE, TERMINATED_CODE)
+"""Exit codes of runs that did not come to their end by themselves."""
+
+STEP_CLASSES: dict[StepId, tuple[str, str]] = {
+    "prerequisites": ("screens.prerequisites", "PrerequisitesStep"),
+    "security-modules": ("screens.security_modules", "SecurityModulesStep"),
+    "manifest": ("screens.manifest", "ManifestStep"),
+    "nodes": ("screens.nodes", "NodesStep"),
+    "policy": ("screens.policy", "PolicyStep"),
+    "verify": ("screens.verify", "VerifyStep"),
+    "summary": ("screens.summary", "SummaryStep"),
+}
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What the wizard is started with. ``facts`` replays a saved reading in place of a cluster."""
+
+    target: Target
+    answers: Answers
+    policy_file: str | None = None
+    fresh: bool = False
+    light: bool = False
+    facts: ClusterFacts | None = None
+    sandbox_speed: float = 1.0
+
+
+class WizardApp(App[int]):
+    """The wizard on screen."""
+
+    TITLE = "podman-wizard"
+    ENABLE_COMMAND_PALETTE = True
+    BINDING_GROUP_TITLE = "Everywhere"
+    CSS = asset_text("styles", "wizard.tcss")
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 (textual declares it so)
+        (0, "-tiny"),
+        (40, "-narrow"),
+        (70, "-middle"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (20, "-high")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "next", "Next", id="app.next", tooltip="To the next step"),
+        Binding("escape", "back", "Back", show=False, id="app.back", tooltip="To the step before"),
+        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="What this step is for, and its keys"),
+        Binding("c", "copy", "Copy commands", id="app.copy", tooltip="The commands that do it by hand"),
+        Binding("ctrl+q,ctrl+c", "ask_quit", "Quit", show=False, priority=True, id="app.quit", tooltip="Quit, asking"),
+        Binding(
+            "ctrl+p", "command_palette", "Commands", show=False, priority=True, id="app.palette", tooltip="All commands"
+        ),
+    ]
+
+    def __init__(self, options: AppOptions) -> None:
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        self.theme = "ansi-light" if options.light and not no_color else "ansi-dark"
+        self.animation_level = "none"
+        self.exit_code: int = ExitCode.DONE
+        self.walk_through = Walk(
+            options.target,
+            options.answers,
+            policy_file=options.policy_file,
+            fresh=options.fresh,
+            facts=options.facts,
+            sandbox_speed=options.sandbox_speed,
+            on_change=self._tell_changed,
+            on_operation=self._tell_operation,
+        )
+        self._main = MainScreen(self.walk_through, self._make_step)
+        self._guard = TerminalGuard(self._end_by_signal)
+        self._ending = False
+        self._asked_about_earlier_run = False
+
+    def _make_step(self, step: StepId) -> Step:
+        module, name = STEP_CLASSES[step]
+        kind: Callable[[Walk], Step] = getattr(import_module(module), name)
+        return kind(self.walk_through)
+
+    def _tell_changed(self) -> None:
+        # Called from the engine's thread: posting is what may be done from there.
+        self.post_message(WalkChanged())
+
+    def _tell_operation(self) -> None:
+        self.post_message(OperationChanged())
+
+    # Start and end -------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[None]:
+        """The one screen that stays."""
+        return self._main
+
+    def on_mount(self) -> None:
+        """Reading starts when the first picture has been drawn: it imports the Kubernetes client."""
+        self.walk_through.start()
+        if self._driver is not None and not self.is_headless:
+            self._guard.start(asyncio.get_running_loop(), self._driver)
+        self.call_after_refresh(self.read_cluster)
+
+    def read_cluster(self) -> None:
+        """Reads the cluster in the background."""
+        self.run_worker(self.walk_through.read(), group="read", exclusive=True)
+
+    def _end_by_signal(self, code: int) -> None:
+        if not self._ending:
+            self._ending = True
+            self.run_worker(self._end(code), group="end")
+
+    async def _end(self, code: int) -> None:
+        """Lets the work in flight finish or stops it, and leaves."""
+        await self.walk_through.finish(LAST_WORK_SECONDS)
+        self.exit_code = code
+        self.exit(code, return_code=code)
+
+    async def on_unmount(self) -> None:
+        """Ends the connection and the engine's thread."""
+        self._guard.stop()
+        try:
+            await self.walk_through.close(interrupted=self.exit_code in SIGNALLED)
+        except Exception as error:  # the program ends either way
+            self.log.warning(f"closing: {error!r}")
+        self.walk_through.bridge.stop(timeout=1.0 if self.exit_code == HANGUP_CODE else 5.0)
+        self._guard.leave(self.exit_code)
+
+    # Messages ------------------------------------------------------------------------------------------------
+
+    def on_walk_changed(self) -> None:
+        """Draws the step in view again; asks about an earlier run once it is known of."""
+        if not self._main.is_mounted:
+            return
+        self._main.show_current()
+        if self.walk_through.interrupted is not None and not self._asked_about_earlier_run:
+            self._asked_about_earlier_run = True
+            self._ask_about_earlier_run(self.walk_through.interrupted)
+
+    def _ask_about_earlier_run(self, run: Run) -> None:
+        from screens.dialogs import Choice, Confirm
+
+        lines = [f"While you were away: the run of {run.started} stopped in the middle. It had come so far:", ""]
+        words = {"done": "done", "failed": "failed", "interrupted": "stopped half-way", None: "not known to have ended"}
+        lines += [f"  {change.title}: {words[change.result]}" for change in run.changes]
+        lines += [
+            "",
+            "What the cluster has now was read afresh: what was done then counts as done, and is not done twice.",
+        ]
+        choices = [Choice("go-on", "Go on with its choices")]
+        question = Confirm("Go on where it stood?", lines, choices, back="Start afresh")
+        _ = self.push_screen(question, self._earlier_run_answered)
+
+    def _earlier_run_answered(self, answer: str | None) -> None:
+        async def decide() -> None:
+            try:
+                step = await self.walk_through.decide_about_interrupted(go_on=answer == "go-on")
+            except WizardError as error:
+                self.notify(clean(f"{error.what} {error.todo}"), severity="error", markup=False)
+            else:
+                if step is not None:
+                    await self._main.go(step)
+
+        self.run_worker(decide(), group="resume")
+
+    def on_operation_changed(self) -> None:
+        """Draws the work in flight again; when it has ended, what the cluster has now is read."""
+        if not self._main.is_mounted:
+            return
+        self._main.show_current()
+        operation = self.walk_through.operation
+        if operation is not None and operation.ended and not operation.read_after and not self._ending:
+            operation.read_after = True
+            self.read_cluster()
+
+    def on_step_list_picked(self, message: object) -> None:
+        """A step was clicked."""
+        self.run_worker(self._main.go(message.step), group="go")  # type: ignore[attr-defined]
+
+    # Keys ----------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Next is not offered at the end."""
+        if action == "next":
+            return self._main.neighbour(1) is not None
+        return True
+
+    async def action_next(self) -> None:
+        """To the next step."""
+        step = self._main.neighbour(1)
+        if step is not None:
+            await self._main.go(step)
+
+    async def action_back(self) -> None:
+        """To the step before."""
+        step = self._main.neighbour(-1)
+        if step is not None:
+            await self._main.go(step)
+
+    async def action_go(self, step: StepId) -> None:
+        """To a step by name."""
+        await self._main.go(step)
+
+    def action_help(self) -> None:
+        """What this step is for, and every key that works now."""
+        from screens.pages import HelpPage
+
+        step = self._main.step
+        keys: list[tuple[str, str, str]] = []
+        for active in self._main.active_bindings.values():
+            binding = active.binding
+            group = getattr(type(active.node), "BINDING_GROUP_TITLE", None) or "Everywhere"
+            if active.enabled and binding.id and (binding.tooltip or binding.description):
+                keys.append((group, self.get_key_display(binding), binding.tooltip or binding.description))
+        _ = self.push_screen(HelpPage(step.TITLE, step.HELP or "", keys))
+
+    def action_copy(self) -> None:
+        """The commands of this step, to take away."""
+        from screens.pages import CommandsPage
+
+        step = self._main.step
+        lines = list(step.commands())
+        if lines:
+            _ = self.push_screen(CommandsPage(f"{step.TITLE}: commands", "\n".join(lines), f"{step.STEP}-commands.sh"))
+        else:
+            self.notify("There are no commands here.", markup=False)
+
+    def action_ask_quit(self) -> None:
+        """Asks; says what is in flight."""
+        from screens.dialogs import Choice, Confirm
+
+        if isinstance(self.screen, Confirm):
+            return
+        operation = self.walk_through.operation
+        lines = []
+        if operation is not None and not operation.ended:
+            lines.append(f"{operation.phase} is at work: {operation.count()}.")
+            lines.append("Quitting stops it. What has been done so far stays and is in the journal.")
+            choices = [Choice("quit", "Stop it and quit", danger=True)]
+        else:
+            lines.append("What was applied, labelled and saved stays. Choices that were not exported are gone.")
+            choices = [Choice("quit", "Quit", danger=True)]
+        lines += self._main.unsaved()
+        _ = self.push_screen(Confirm("Quit podman-wizard?", lines, choices, back="Stay"), self._quit_answered)
+
+    def _quit_answered(self, answer: str | None) -> None:
+        if answer == "quit" and not self._ending:
+            self._ending = True
+            self.run_worker(self._end(ExitCode.DONE), group="end")
+
+    # The command palette -------------------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every step, and everything that can be done in the one in view."""
+        for step, title in STEPS:
+            yield SystemCommand(f"Go to {title}", "A step of the wizard", partial(self._go_later, step))
+        if screen is self._main:
+            for key, active in self._main.active_bindings.items():
+                binding = active.binding
+                if isinstance(active.node, Step) and active.enabled:
+                    words = active.node.describe(binding.action) or binding.description
+                    yield SystemCommand(
+                        f"{active.node.TITLE}: {words}", binding.tooltip, partial(self.simulate_key, key)
+                    )
+        yield SystemCommand("Read the cluster again", "Facts and findings anew", self.read_cluster)
+        yield SystemCommand("Help", "What this step is for, and its keys", self.action_help)
+        yield SystemCommand("Copy commands", "The commands that do it by hand", self.action_copy)
+        yield SystemCommand("Colours for a dark background", "Theme", partial(setattr, self, "theme", "ansi-dark"))
+        yield SystemCommand("Colours for a light background", "Theme", partial(setattr, self, "theme", "ansi-light"))
+        yield SystemCommand("Quit", "Asks first", self.action_ask_quit)
+
+    def _go_later(self, step: StepId) -> None:
+        self.run_worker(self._main.go(step), group="go")
+
+
+def make_app(options: AppOptions) -> WizardApp:
+    """The wired application; the program and the tests use the same."""
+    return WizardApp(options)
+
+
+def run_app(options: AppOptions) -> int:
+    """Shows the wizard until the person leaves; gives the exit code."""
+    never_wait_for_the_terminal()
+    app = make_app(options)
+    app.run()
+    return app.exit_code

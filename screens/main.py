@@ -1,0 +1,116 @@
+"""The one screen that stays: cluster line, steps, the step in view, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.screen import Screen
+from textual.widgets import Static
+
+from screens.chrome import KeyLine, StepList, TopLine
+from screens.step import Step
+from wizard.steps import STEPS, StepId
+
+if TYPE_CHECKING:
+    from screens.progress import OperationView
+    from screens.walk import Walk
+
+TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Make it larger; nothing is lost."
+
+
+class MainScreen(Screen[None]):
+    """Shows one step at a time; steps are made when they are first visited, and then kept."""
+
+    BINDING_GROUP_TITLE = "Wizard"
+    ORDER: ClassVar[tuple[StepId, ...]] = tuple(step for step, _ in STEPS)
+
+    def __init__(self, walk: Walk, make_step: Callable[[StepId], Step]) -> None:
+        super().__init__()
+        self._walk = walk
+        self._make_step = make_step
+        self._made: dict[StepId, Step] = {}
+        self._top = TopLine(walk)
+        self._list = StepList(walk)
+        self._progress: OperationView | None = None
+        self.current: StepId = self.ORDER[0]
+
+    def compose(self) -> ComposeResult:
+        """The frame, with the first step in it."""
+        with Vertical(id="whole"):
+            yield self._top
+            with Container(id="middle"):
+                yield self._list
+                with Container(id="content"):
+                    first = self._make_step(self.current)
+                    self._made[self.current] = first
+                    yield first
+            yield KeyLine()
+        yield Static(TOO_SMALL, id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        """The first step has the focus."""
+        self.show_current(focus=True)
+
+    @property
+    def step(self) -> Step:
+        """The step in view."""
+        return self._made[self.current]
+
+    @property
+    def showing_progress(self) -> bool:
+        """Whether work, or its result, stands in the step's place."""
+        operation = self._walk.operation
+        return operation is not None and operation.step == self.current and not operation.seen
+
+    def unsaved(self) -> list[str]:
+        """What would be lost with the program, a sentence a step."""
+        return [words for step in self._made.values() if (words := step.unsaved())]
+
+    async def go(self, step: StepId) -> None:
+        """Shows a step."""
+        # One picture for all of it: on a slow line each costs seconds.
+        with self.app.batch_update():
+            if step not in self._made:
+                made = self._make_step(step)
+                self._made[step] = made
+                made.display = False
+                await self.query_one("#content").mount(made)
+            self.current = step
+            self.show_current(focus=True)
+
+    def show_current(self, *, focus: bool = False) -> None:
+        """Draws everything that may have changed; moves the focus only where it would be lost."""
+        progress = self._progress_view() if self.showing_progress else None
+        if self._progress is not None and self._progress.display != (progress is not None):
+            self._progress.display = progress is not None
+            focus = True
+        for name, step in self._made.items():
+            step.display = name == self.current and progress is None
+        self._list.current = self.current
+        self._list.redraw()
+        self._top.redraw()
+        if progress is not None:
+            progress.show()
+        else:
+            self.step.show()
+        if focus:
+            self.set_focus(self.step.home() if progress is None else progress.home())
+        self.refresh_bindings()
+
+    def _progress_view(self) -> OperationView:
+        """The place for work in flight, made when there is some for the first time."""
+        if self._progress is None:
+            from screens.progress import OperationView
+
+            self._progress = OperationView(self._walk)
+            self._progress.display = False
+            _ = self.query_one("#content").mount(self._progress)
+        return self._progress
+
+    def neighbour(self, distance: int) -> StepId | None:
+        """The step so many further on; None past either end."""
+        number = self.ORDER.index(self.current) + distance
+        return self.ORDER[number] if 0 <= number < len(self.ORDER) else None

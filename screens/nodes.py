@@ -1,0 +1,546 @@
+"""The fourth step: which nodes, the label on them, and the rollout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from screens.dialogs import AskText, Choice, Confirm
+from screens.operation import Operation
+from screens.step import ListStep
+from screens.words import clean, detail_text
+from wizard.answers import NodesChoice
+from wizard.errors import WizardError
+from wizard.names import NAMESPACE
+from wizard.nodes import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector, pool_of
+from wizard.plan import label_commands, selects_every_node
+
+if TYPE_CHECKING:
+    from wizard.engine import Engine
+    from wizard.manifest import Switch
+    from wizard.session import Judgement
+
+SETTLE_SECONDS = 0.15
+"""How long typing and marking may go on before the list, or the plan, follows."""
+
+Row = NodeVerdict | NodeGroup
+
+
+class NodesStep(ListStep[Row]):
+    """Shows every node, takes the choice, labels, waits."""
+
+    STEP = "nodes"
+    TITLE = "Nodes"
+    EXCERPT = ""
+    WIDTHS = (1, 0, 12, 4, 16)
+    EMPTY = "waiting"
+    HELP = """\
+The device manager runs where a node carries the guide's label. Here you choose the nodes and put the label on them; \
+workspaces that ask for FUSE are then scheduled there.
+
+At first every node that qualifies is marked with x. A node does not qualify where it is not Linux, has a processor \
+that the image is not built for, a kernel that is too old, or a taint, by which the cluster keeps pods away (control \
+plane nodes have one). A tainted node can be marked all the same: the manifest then gets a toleration for its taint.
+
+/ filters as you type: words of the name, the system or the kernel, labels as zone=z1, and states such as labelled, \
+tainted or unfit. s takes a label selector as kubectl does, and keeps it as your choice. g shows like nodes as one \
+row; space marks them all.
+
+l puts the label on the marked nodes that lack it, after asking, and then waits until each runs its pod and \
+advertises FUSE. u takes it off. A label on a node of a managed pool goes away with the node; the detail has the \
+command that sets it on the pool.
+
+e does without labels: the device manager then runs on every Linux node without taints, the guide's alternative."""
+    BINDING_GROUP_TITLE = "Nodes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "label", "Label", id="nodes.label", tooltip="Label the marked nodes that lack it, after asking"),
+        Binding("space", "mark", "Mark", id="nodes.mark", tooltip="Mark this node or group, or take the mark off"),
+        Binding("t", "adjust", "Adjust", id="nodes.adjust", tooltip="Switch on what these nodes need in the manifest"),
+        Binding("a", "all", "All shown", id="nodes.all", tooltip="Mark all that are shown and can serve"),
+        Binding("slash", "filter", "Filter", key_display="/", id="nodes.filter", tooltip="Filter as you type"),
+        Binding("g", "groups", "Groups", id="nodes.groups", tooltip="Like nodes as one row"),
+        Binding("n", "none", "None shown", id="nodes.none", tooltip="Take the marks off all that are shown"),
+        Binding("w", "wait", "Wait", id="nodes.wait", tooltip="Wait until each node runs its pod and advertises FUSE"),
+        Binding("s", "selector", "Selector", id="nodes.selector", tooltip="Choose by label selector, as kubectl -l"),
+        Binding("u", "unlabel", "Unlabel", id="nodes.unlabel", tooltip="Take the label off marked nodes, after asking"),
+        Binding("e", "every", "Every node", id="nodes.every", tooltip="No labels: run on every node without taints"),
+    ]
+
+    def compose_above(self) -> ComposeResult:
+        """The filter."""
+        self._field = Input(compact=True, classes="field", id="node-filter", select_on_focus=False)
+        self._field.cursor_blink = False
+        with Horizontal(id="filter-line"):
+            yield Static("Filter  ", markup=False, classes="filter-name")
+            yield self._field
+
+    def compose_under(self) -> ComposeResult:
+        """What the choice asks of the manifest."""
+        self._advised = Text()
+        self._advice = Static("", markup=False, classes="advice")
+        yield self._advice
+
+    def on_mount(self) -> None:
+        """The filter shows once it is used."""
+        self._grouped = False
+        self._marks: set[str] = set()
+        self._marked_for: Judgement | None = None
+        self._pending = False
+        self._shown: tuple[NodeVerdict, ...] = ()
+        self._shown_for: tuple[object, ...] = ()
+        self._groups: tuple[NodeGroup, ...] = ()
+        self._filter_timer: Timer | None = None
+        self._mark_timer: Timer | None = None
+        self.query_one("#filter-line").display = False
+
+    # What is shown -------------------------------------------------------------------------------------------
+
+    def key(self, item: Row) -> str:
+        """Nodes by name, groups by kind."""
+        return item.key if isinstance(item, NodeGroup) else item.node.name
+
+    def items(self) -> Sequence[Row]:
+        """Those that pass the filter."""
+        return self._groups if self._grouped else self._shown
+
+    def cells(self, item: Row) -> Sequence[Text | str]:
+        """Mark, name, system, kernel, how it stands."""
+        if isinstance(item, NodeGroup):
+            marked = sum(verdict.node.name in self._marks for verdict in item.verdicts)
+            mark = "x" if marked == item.count else "-" if marked else " "
+            return (
+                Text(mark, style="bold"),
+                f"{marked} of {item.count} marked",
+                item.system,
+                item.kernel,
+                item.runtime,
+            )
+        mark = "x" if item.node.name in self._marks else " "
+        return (
+            Text(mark, style="bold"),
+            clean(item.node.name),
+            clean(item.system),
+            clean(item.kernel),
+            self._standing(item),
+        )
+
+    def _standing(self, verdict: NodeVerdict) -> Text:
+        node = verdict.node
+        if node.labelled:
+            return Text(f"labelled fuse {node.fuse_devices}", style="green")
+        if verdict.eligible:
+            return Text("ready" if node.ready else "not ready", style="" if node.ready else "magenta")
+        return Text(clean(verdict.reasons[0].split(":")[0] if verdict.reasons else ""), style="magenta")
+
+    def detail(self, item: Row) -> RenderableType:
+        """Seen, Then, Do."""
+        if isinstance(item, NodeGroup):
+            unfit = sum(not verdict.eligible for verdict in item.verdicts)
+            names = ", ".join(item.sample) + (" ..." if item.count > 3 else "")
+            return detail_text(
+                item.title, seen=names, then=f"{unfit} of {item.count} do not qualify" if unfit else "all qualify"
+            )
+        node = item.node
+        seen = [
+            f"{node.os_image}, kernel {node.kernel}, {node.container_runtime}, kubelet {node.kubelet_version}",
+            *(f"taint {taint}" for taint in node.taints),
+        ]
+        then = [*item.reasons, *item.notes] or ["It qualifies."]
+        pool = pool_of(node)
+        do = []
+        if node.labelled:
+            do.append(f"It is labelled; it advertises {node.fuse_devices} FUSE devices.")
+        elif item.standing == "possible":
+            do.append("Leave it out, or mark it: the manifest then tolerates its taint.")
+        elif item.standing == "impossible":
+            do.append("Leave it out.")
+        else:
+            do.append("l labels it." if node.name in self._marks else "space marks it.")
+        if pool is not None:
+            do.append(f"Its pool makes new nodes without the label; for the pool: {pool.command}  {pool.caution}")
+        return detail_text(node.name, seen=seen, then=then, do=do)
+
+    def story(self, item: Row) -> RenderableType:
+        """With the labels of a node, or all names of a group."""
+        from rich.console import Group
+
+        if isinstance(item, NodeGroup):
+            names = Text("\n".join(clean(verdict.node.name) for verdict in item.verdicts))
+            return Group(self.detail(item), Text(), names)
+        labels = Text("\n".join(clean(f"{key}={value}") for key, value in sorted(item.node.labels.items())))
+        return Group(self.detail(item), Text(), Text("Labels", style="bold"), labels)
+
+    def show(self) -> None:
+        """The nodes as they are known; while they are still being read, those that have arrived."""
+        judgement = self.session.judgement
+        if judgement is not self._marked_for and not self._pending and judgement is not None:
+            self._marks = {verdict.node.name for verdict in judgement.chosen}
+            self._marked_for = judgement
+        reading = self.walk.reading
+        empty = f"waiting  {reading}" if reading else "The nodes have not been read."
+        if judgement is not None:
+            empty = "No node passes this filter." if self._field.value else "This cluster has no nodes."
+            if judgement.facts.nodes is None:
+                empty = (
+                    "You may not list the nodes. s chooses by label selector; someone with the right can label them."
+                )
+        self._empty = empty
+        self._refill()
+        self._show_choice()
+
+    def _verdicts(self) -> tuple[NodeVerdict, ...]:
+        judgement = self.session.judgement
+        return judgement.verdicts if judgement is not None else ()
+
+    def _refill(self) -> None:
+        judgement = self.session.judgement
+        wanted = (
+            judgement and judgement.verdicts,
+            len(self.walk.arriving) if judgement is None else 0,
+            self._field.value,
+        )
+        if wanted == self._shown_for:
+            self.rows.fill(tuple(self.items()), empty=self._empty)
+            self.show_detail()
+            return
+        self._shown_for = wanted
+        if judgement is not None and not self._field.value.strip() and not self._grouped:
+            self._shown = judgement.verdicts
+            self.rows.fill(self._shown, empty=self._empty)
+            self.show_detail()
+        else:
+            self.in_background(self._filter(), group="filter", exclusive=True)
+
+    async def _filter(self) -> None:
+        text = self._field.value
+        judgement, arriving, grouped = self.session.judgement, self.walk.arriving, self._grouped
+
+        def find() -> tuple[tuple[NodeVerdict, ...], tuple[NodeGroup, ...]]:
+            verdicts = judgement.verdicts if judgement is not None else tuple(map(judge, arriving))
+            shown = tuple(verdict for verdict in verdicts if matches(verdict, text)) if text.strip() else verdicts
+            return shown, groups(shown, by_kubelet=False) if grouped else ()
+
+        self._shown, self._groups = await self.walk.compute(find)
+        self.rows.fill(tuple(self.items()), empty=self._empty)
+        self.show_detail()
+
+    def _show_choice(self) -> None:
+        judgement = self.session.judgement
+        if judgement is None:
+            self.set_note("")
+            return
+        total = len(judgement.verdicts)
+        self.set_note(f"{len(self._marks)} of {total} chosen")
+        if selects_every_node(judgement.rendering):
+            words = "No labels: the daemon set runs on every node that it tolerates (e takes this back)."
+        else:
+            words = f"Choose the nodes that get FUSE; {len(judgement.to_label)} of them lack the label."
+        if self.session.answers.nodes.selector:
+            words = f"Chosen by selector {self.session.answers.nodes.selector}. " + words
+        self.set_excerpt(words)
+        advice = self._advice_text(judgement)
+        if advice != self._advised:
+            self._advised = advice
+            self._advice.update(advice)
+        self.screen.refresh_bindings()
+
+    def _called_for(self, judgement: Judgement) -> list[Switch]:
+        return [s for s in judgement.rendering.switches if s.id in ("pod-quota", "tolerations") and s.needed]
+
+    def _advice_text(self, judgement: Judgement) -> Text:
+        lines = []
+        for switch in self._called_for(judgement):
+            if switch.on:
+                lines.append(f"Manifest adjusts {switch.id}: {switch.why}")
+            else:
+                lines.append(f"warning  {switch.id} is off: {switch.why}; t switches it on")
+        applied = self.walk.applied_objects
+        if applied and applied != judgement.rendering.objects:
+            lines.append("warning  The manifest differs from what was applied: apply it again in Manifest")
+        return Text(clean("\n".join(lines)) if len(lines) < 2 else "\n".join(map(clean, lines)), style="bold")
+
+    def home(self) -> Widget | None:
+        """The list."""
+        return self.rows
+
+    def describe(self, action: str) -> str:
+        """How many nodes."""
+        judgement = self.session.judgement
+        if action == "label" and judgement is not None and judgement.to_label:
+            return f"Label {len(judgement.to_label)} nodes"
+        if action == "groups" and getattr(self, "_grouped", False):
+            return "Nodes"
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that have something to work on; letters are letters while the filter is typed."""
+        judgement = self.session.judgement
+        if action == "adjust":
+            return judgement is not None and any(not switch.on for switch in self._called_for(judgement))
+        if action == "label":
+            return judgement is not None and bool(judgement.to_label)
+        if action in ("mark", "all", "none", "groups", "wait", "unlabel", "every", "selector"):
+            return judgement is not None
+        return True
+
+    def commands(self) -> Sequence[str]:
+        """The labelling by hand."""
+        judgement = self.session.judgement
+        if judgement is None:
+            return ()
+        lines = list(label_commands(judgement.to_label))
+        lines += ["# wait", f"kubectl -n {NAMESPACE} rollout status daemonset/{NAMESPACE}"]
+        return lines
+
+    # Filter --------------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Typing goes to the filter."""
+        self.query_one("#filter-line").display = True
+        self._field.focus()
+
+    @on(Input.Changed, "#node-filter")
+    def _typed(self, event: Input.Changed) -> None:
+        if self._filter_timer is not None:
+            self._filter_timer.stop()
+        self._filter_timer = self.set_timer(SETTLE_SECONDS, self.show)
+
+    @on(Input.Submitted, "#node-filter")
+    def _submitted(self, event: Input.Submitted) -> None:
+        self.rows.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """In the filter, Escape clears it and Down goes to the list."""
+        if not self._field.has_focus:
+            return
+        if event.key == "escape":
+            event.stop()
+            event.prevent_default()
+            self._field.value = ""
+            self.query_one("#filter-line").display = False
+            self.rows.focus()
+        elif event.key == "down":
+            event.stop()
+            self.rows.focus()
+
+    def action_groups(self) -> None:
+        """Nodes, or like nodes as one row."""
+        self._grouped = not self._grouped
+        self.in_background(self._filter(), group="filter", exclusive=True)
+        self.screen.refresh_bindings()
+
+    # Choosing ------------------------------------------------------------------------------------------------
+
+    def action_mark(self) -> None:
+        """Marks the node or the group under the cursor, or takes the mark off."""
+        current = self.rows.current
+        if current is None:
+            return
+        if isinstance(current, NodeGroup):
+            fit = {verdict.node.name for verdict in current.verdicts if verdict.eligible}
+            names = fit or {verdict.node.name for verdict in current.verdicts if verdict.possible}
+            refused = not names
+        else:
+            names, refused = {current.node.name}, not current.possible
+        if refused and not names & self._marks:
+            self.say("It cannot serve FUSE; the detail says why.")
+            return
+        self._marks = self._marks - names if names <= self._marks else self._marks | names
+        self.rows.redraw_current()
+        self._marks_changed()
+
+    def activate(self) -> None:
+        """A second click marks."""
+        self.action_mark()
+
+    def action_all(self) -> None:
+        """Marks all that are shown and qualify."""
+        self._marks |= {verdict.node.name for verdict in self._shown if verdict.eligible}
+        self.rows.refresh()
+        self._marks_changed()
+
+    def action_none(self) -> None:
+        """Takes the marks off all that are shown."""
+        self._marks -= {verdict.node.name for verdict in self._shown}
+        self.rows.refresh()
+        self._marks_changed()
+
+    def _marks_changed(self) -> None:
+        self._pending = True
+        self.set_note(f"{len(self._marks)} of {len(self._verdicts())} chosen")
+        self.show_detail()
+        if self._mark_timer is not None:
+            self._mark_timer.stop()
+        self._mark_timer = self.set_timer(SETTLE_SECONDS, self._take_marks)
+
+    def _take_marks(self) -> None:
+        self.in_background(self._settle(), group="marks")
+
+    async def _settle(self) -> None:
+        """The session follows the marks."""
+        marks = frozenset(self._marks)
+        verdicts = self._verdicts()
+        eligible = {verdict.node.name for verdict in verdicts if verdict.eligible}
+        names = None if marks == eligible else tuple(v.node.name for v in verdicts if v.node.name in marks)
+        try:
+            await self.walk.change(lambda session: session.choose_nodes(names))
+        finally:
+            if marks == self._marks:
+                self._pending = False
+                self.show()
+
+    def action_selector(self) -> None:
+        """Chooses by label selector, and keeps the selector as the choice."""
+
+        def check(value: str) -> str:
+            try:
+                parse_selector(value)
+            except WizardError as error:
+                return f"{error.what} {error.todo}"
+            return ""
+
+        def take(value: str | None) -> None:
+            if value is not None:
+                choice = NodesChoice(all=False, selector=value)
+                self.change(lambda session: session.choose(replace(session.answers, nodes=choice)))
+
+        text = "As kubectl -l takes it: pool=workspaces, zone in (a, b), !gpu. Nodes that cannot serve stay out."
+        current = self.session.answers.nodes.selector or ""
+        _ = self.app.push_screen(AskText("Choose by label selector", text, current, check=check), take)
+
+    def action_adjust(self) -> None:
+        """Switches on what the chosen nodes need."""
+        judgement = self.session.judgement
+        if judgement is None:
+            return
+        wanted = [switch.id for switch in self._called_for(judgement) if not switch.on]
+
+        async def adjust() -> None:
+            for name in wanted:
+                await self.walk.change(lambda session, name=name: session.switch(name, True))  # type: ignore[misc]
+
+        self.in_background(adjust())
+
+    def action_every(self) -> None:
+        """The guide's alternative: no labels, no node selector; or back."""
+        judgement = self.session.judgement
+        if judgement is not None:
+            on_now = selects_every_node(judgement.rendering)
+            self.change(lambda session: session.switch("no-node-selector", not on_now))
+            self.say("With labels again." if on_now else "No node selector: apply the manifest again in Manifest.")
+
+    # Labelling -----------------------------------------------------------------------------------------------
+
+    def action_label(self) -> None:
+        """Asks, labels, waits."""
+        self.in_background(self._ask_label(), group="ask")
+
+    async def _ask_label(self) -> None:
+        if self._pending:
+            await self._settle()
+        judgement = self.session.judgement
+        why_not = self.walk.why_not_act()
+        if why_not or judgement is None:
+            self.say(why_not or "The nodes have not been read.", bad=True)
+            return
+        names = judgement.to_label
+        if not names:
+            self.say("All chosen nodes carry the label.")
+            return
+        lines: list[str | Text] = [f"On {self.walk.cluster_words()}:", ""]
+        lines += self._names(names)
+        late = [row for row in judgement.forecast if not row.gets_pod and set(row.nodes) & set(names)]
+        lines += [f"No pod: {row.title}, {row.count} nodes: {row.why}" for row in late]
+        if not self._device_manager_is_there():
+            lines += ["", "The manifest has not been applied yet: the label alone does nothing until it is."]
+
+        if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):
+            lines += ["", "This is an SSH session: in tmux, the work would go on if the line drops."]
+
+        def decided(answer: str | None) -> None:
+            if answer == "label":
+                self._label(names)
+
+        choices = [Choice("label", f"Label {len(names)} nodes", danger=True)]
+        _ = self.app.push_screen(
+            Confirm(f"Label {len(names)} nodes?", lines, choices, type_first=self.walk.type_first()), decided
+        )
+
+    @staticmethod
+    def _names(names: Sequence[str]) -> list[str]:
+        more = [f"  and {len(names) - 12} more"] if len(names) > 12 else []
+        return [*(f"  {name}" for name in names[:12]), *more]
+
+    def _device_manager_is_there(self) -> bool:
+        facts = self.session.facts
+        return bool(self.walk.applied_objects) or (facts is not None and "DaemonSet" in facts.objects)
+
+    def _label(self, names: Sequence[str]) -> None:
+        walk = self.walk
+        wait = self._device_manager_is_there()
+        expected = self.session.judgement.expected if self.session.judgement else ()
+        timeout = self.session.answers.rollout.timeout
+
+        async def work(engine: Engine, operation: Operation) -> None:
+            result = await engine.label(names, operation.take, stop=operation.stop)
+            walk.session.labelled = result
+            if wait and expected and not result.failed and not result.cancelled:
+                walk.session.rollout = await engine.wait(expected, operation.take, timeout=timeout, stop=operation.stop)
+
+        walk.begin("nodes", f"Label {len(names)} nodes", (), work)
+
+    def action_unlabel(self) -> None:
+        """Asks, and takes the label off the marked nodes that carry it."""
+        names = tuple(v.node.name for v in self._verdicts() if v.node.name in self._marks and v.node.labelled)
+        why_not = self.walk.why_not_act()
+        if why_not or not names:
+            self.say(why_not or "No marked node carries the label.", bad=bool(why_not))
+            return
+        walk = self.walk
+
+        async def work(engine: Engine, operation: Operation) -> None:
+            await engine.label(names, operation.take, remove=True, stop=operation.stop)
+
+        def decided(answer: str | None) -> None:
+            if answer == "unlabel":
+                walk.begin("nodes", f"Unlabel {len(names)} nodes", (), work)
+
+        lines = [
+            f"On {walk.cluster_words()}:",
+            "",
+            *self._names(names),
+            "",
+            "Their device manager ends. Workspaces that run keep their device; new ones find none there.",
+        ]
+        choices = [Choice("unlabel", f"Unlabel {len(names)} nodes", danger=True)]
+        _ = self.app.push_screen(
+            Confirm(f"Unlabel {len(names)} nodes?", lines, choices, type_first=walk.type_first()), decided
+        )
+
+    def action_wait(self) -> None:
+        """Waits for the rollout."""
+        judgement = self.session.judgement
+        if judgement is None or self.walk.offline or self.walk.busy:
+            self.say(self.walk.why_not_act() or "The nodes have not been read.")
+            return
+        if not self._device_manager_is_there():
+            self.say("There is no daemon set to wait for: apply the manifest first.")
+            return
+        names, timeout, walk = judgement.expected, self.session.answers.rollout.timeout, self.walk
+
+        async def work(engine: Engine, operation: Operation) -> None:
+            walk.session.rollout = await engine.wait(names, operation.take, timeout=timeout, stop=operation.stop)
+
+        walk.begin("nodes", f"Wait for {len(names)} nodes", (), work)

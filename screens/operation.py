@@ -1,0 +1,117 @@
+"""Work that changes the cluster, as the screens show it: one row an object or a node, folded from events."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
+
+if TYPE_CHECKING:
+    from wizard.steps import StepId
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """One thing that is worked on: its state (waiting, done, failed), its name, and why."""
+
+    state: str
+    name: str
+    text: str = ""
+
+
+class Operation:
+    """What is known of work in flight, or of work that has ended.
+
+    Events come from the engine's thread; a screen reads the attributes, each of which is replaced as a whole.
+    """
+
+    def __init__(self, step: StepId, title: str, rows: tuple[str, ...], on_change: Callable[[], None]) -> None:
+        self.step = step
+        self.title = title
+        self.objects: tuple[OperationRow, ...] = tuple(OperationRow("waiting", name) for name in rows)
+        self.missing: tuple[OperationRow, ...] = ()
+        self.phase = title
+        self.done = 0
+        self.total = len(rows)
+        self.seconds = 0.0
+        self.waiting = len(rows)
+        self.result = ""
+        """``done``, ``failed`` or ``interrupted``; "" while it runs."""
+        self.detail = ""
+        self.todo = ""
+        self.notes: tuple[str, ...] = ()
+        self.ended = False
+        self.stopping = False
+        self.seen = False
+        """Whether the person has turned away from its result."""
+        self.read_after = False
+        """Whether the cluster has been read again since it ended."""
+        self.stops_softly = True
+        """Whether the work looks at ``stop`` itself; what does not is cancelled."""
+        self.stop: asyncio.Event | None = None
+        self.future: concurrent.futures.Future[None] | None = None
+        self._on_change = on_change
+
+    def take(self, event: Event) -> None:
+        """Folds an event in; this is the listener that the engine is given."""
+        match event:
+            case ActionStarted():
+                self.phase, self.total, self.done, self.seconds = event.title, event.total, 0, 0.0
+                self.waiting = event.total
+            case ActionProgress():
+                self.done, self.total, self.seconds = event.done, event.total, event.seconds
+                self.waiting = event.waiting
+                self._set_shortfalls(event.shortfalls)
+            case ObjectResult():
+                state = "failed" if event.change in ("failed", "conflict") else "done"
+                text = CHANGE_WORDS[event.change] + (f": {event.message}" if event.message else "")
+                self._set_row(OperationRow(state, event.object, "; ".join([text, *event.warnings])))
+                if state == "done":
+                    self.done += 1
+                    self.waiting = max(0, self.total - self.done)
+            case ActionEnded():
+                self.result = "done" if event.result == "skipped" else event.result
+                self.detail = event.detail
+                self._set_shortfalls(event.shortfalls)
+            case Note():
+                self.notes = (*self.notes, event.text)
+        self._on_change()
+
+    def _set_row(self, row: OperationRow) -> None:
+        rows = {item.name: item for item in self.objects}
+        rows[row.name] = row
+        self.objects = tuple(rows.values())
+
+    def _set_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
+        if not self.objects:
+            state = "failed" if self.result else "waiting"
+            self.missing = tuple(OperationRow(state, item.name, item.reason) for item in shortfalls)
+
+    @property
+    def rows(self) -> tuple[OperationRow, ...]:
+        """What is worked on, where it is a few objects; else who is missing, and why."""
+        return self.objects or self.missing
+
+    def fail(self, what: str, todo: str) -> None:
+        """It ended with an error."""
+        self.result, self.detail, self.todo = "failed", what, todo
+
+    def interrupt(self) -> None:
+        """It was stopped."""
+        self.result = "interrupted"
+        self.detail = self.detail or f"stopped: {self.done} of {self.total} done"
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self.ended = True
+        self.result = self.result or "done"
+        self._on_change()
+
+    def count(self) -> str:
+        """How far it is, in numbers that are real: ``41 of 57, 12 s``."""
+        seconds = f", {self.seconds:.0f} s" if self.seconds >= 1 else ""
+        return f"{self.done} of {self.total}{seconds}"

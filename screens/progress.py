@@ -1,0 +1,139 @@
+"""Work that changes the cluster, while it runs and after: the same list for apply, label, rollout and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+
+from screens.operation import OperationRow
+from screens.rows import RowList
+from screens.words import clean, detail_text, state_word
+
+if TYPE_CHECKING:
+    from screens.walk import Walk
+
+SECONDS_BETWEEN = 0.5
+"""Progress is drawn twice a second at most, whatever the cluster tells."""
+
+RESULT_WORDS = {"done": "done", "failed": "failed", "interrupted": "stopped"}
+
+
+class OperationView(Vertical):
+    """The work in flight, or the result of the last one until the person turns away from it."""
+
+    BINDING_GROUP_TITLE = "Work in flight"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop", "Stop", id="work.stop", tooltip="Stop; what has been done so far stays and is said"),
+        Binding("enter", "leave", "Back to the step", id="work.leave", tooltip="Turn away from this result"),
+    ]
+
+    def __init__(self, walk: Walk) -> None:
+        super().__init__(id="progress", classes="step")
+        self._walk = walk
+        self._title = Static("", classes="headline", markup=False)
+        self._count = Static("", classes="excerpt", markup=False)
+        self._rows: RowList[OperationRow] = RowList(self._cells, (8, 36, 0), key=lambda row: row.name, classes="rows")
+        self._detail = Static("", classes="detail", markup=False)
+        self._shown: tuple[object, ...] = ()
+        self._drawn_at = 0.0
+        self._later: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, count, who is missing, and the row under the cursor in full."""
+        yield self._title
+        yield self._count
+        yield self._rows
+        yield self._detail
+
+    def home(self) -> Widget:
+        """The list."""
+        return self._rows
+
+    def show(self) -> None:
+        """Draws it, now or when half a second has gone by since the last time."""
+        operation = self._walk.operation
+        if operation is None:
+            return
+        wait = SECONDS_BETWEEN - (monotonic() - self._drawn_at)
+        if wait > 0 and not operation.ended:
+            if self._later is None:
+                self._later = self.set_timer(wait, self._draw)
+            return
+        self._draw()
+
+    def _draw(self) -> None:
+        self._later = None
+        operation = self._walk.operation
+        if operation is None:
+            return
+        state = (
+            operation.phase,
+            operation.count(),
+            operation.result,
+            operation.detail,
+            operation.stopping,
+            operation.rows,
+            operation.notes,
+            operation.ended,
+        )
+        if state == self._shown:
+            return
+        self._shown, self._drawn_at = state, monotonic()
+        self._title.update(Text(clean(operation.phase), style="bold"))
+        if operation.ended:
+            word = RESULT_WORDS[operation.result]
+            line = Text.assemble(state_word(word), f"  {clean(operation.detail)}")
+            if operation.todo:
+                line.append(f" {clean(operation.todo)}")
+        elif operation.stopping:
+            line = Text(f"Stopping: {operation.count()}")
+        else:
+            line = Text(operation.count())
+            if operation.notes:
+                line.append(f"  {clean(operation.notes[-1])}")
+        self._count.update(line)
+        empty = "" if operation.ended else "No one is late, nothing has failed."
+        self._rows.fill(operation.rows, empty=empty)
+        self._show_detail()
+        self.screen.refresh_bindings()
+
+    def _cells(self, row: OperationRow) -> Sequence[Text | str]:
+        return (state_word(row.state), clean(row.name), clean(row.text))
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        """The row under the cursor in full."""
+        message.stop()
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        row = self._rows.current
+        self._detail.update("" if row is None or not row.text else detail_text(row.name, seen=row.text))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Stop while it runs, back when it has ended."""
+        operation = self._walk.operation
+        ended = operation is None or operation.ended
+        if action == "stop":
+            return not ended and operation is not None and not operation.stopping
+        if action == "leave":
+            return ended
+        return True
+
+    def action_stop(self) -> None:
+        """Asks the work to stop."""
+        self._walk.stop_operation()
+
+    def action_leave(self) -> None:
+        """Turns away from the result."""
+        if self._walk.operation is not None:
+            self._walk.operation.seen = True
+            self._walk.tell()

@@ -1,0 +1,262 @@
+"""The list over a detail: rows that start with a word of state, and the text that explains the one under the cursor.
+
+Rows are drawn when they come into view and not before, so that five thousand cost what twenty cost, and a
+key repaints two lines. (A DataTable of that size holds the loop for half a second each time it is filled.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.console import RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+Item = TypeVar("Item")
+
+GAP = 1
+
+
+class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
+    """A list with a cursor; each item becomes a row of cells when it is drawn.
+
+    ``widths`` gives the columns' widths; 0, once, is what remains. Items keep their identity by ``key``, so
+    that the cursor stays on its item when the list is filled again.
+    """
+
+    BINDING_GROUP_TITLE = "List"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "cursor(-1)", "Up", show=False, id="list.up", tooltip="One row up"),
+        Binding("down", "cursor(1)", "Down", show=False, id="list.down", tooltip="One row down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="list.pageup", tooltip="One page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="list.pagedown", tooltip="One page down"),
+        Binding("home", "first", "First", show=False, id="list.first", tooltip="To the first row"),
+        Binding("end", "last", "Last", show=False, id="list.last", tooltip="To the last row"),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        def __init__(self, rows: RowList[Any]) -> None:
+            super().__init__()
+            self.rows = rows
+
+        @property
+        def control(self) -> RowList[Any]:
+            """The list."""
+            return self.rows
+
+    class Clicked(Moved):
+        """The row under the cursor was clicked once more."""
+
+    def __init__(
+        self,
+        cells: Callable[[Item], Sequence[Text | str]],
+        widths: Sequence[int],
+        *,
+        key: Callable[[Item], str] = str,
+        empty: str = "",
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._cells = cells
+        self._widths = tuple(widths)
+        self._key = key
+        self._empty = empty
+        self.items: Sequence[Item] = ()
+        self.cursor = 0
+        self._painted: dict[int, Strip] = {}
+
+    @property
+    def current(self) -> Item | None:
+        """The item under the cursor; None where the list is empty."""
+        return self.items[self.cursor] if self.items else None
+
+    def fill(self, items: Sequence[Item], *, empty: str | None = None) -> None:
+        """Shows these items; the cursor stays on the item that it was on, if that is still there."""
+        before = self.current
+        self.items = items
+        if empty is not None:
+            self._empty = empty
+        cursor = min(self.cursor, max(0, len(items) - 1))
+        if before is not None and items:
+            wanted = self._key(before)
+            if self._key(items[cursor]) != wanted:
+                cursor = next((n for n, item in enumerate(items) if self._key(item) == wanted), cursor)
+        self.cursor = cursor
+        height = max(1, len(items))
+        if self.virtual_size.height != height:
+            # The height of the list itself may depend on it ("auto").
+            self.virtual_size = Size(0, height)
+            self.refresh(layout=True)
+        else:
+            self.redraw()
+        self._show_cursor()
+        self.post_message(self.Moved(self))
+
+    def redraw(self) -> None:
+        """Draws the lines again whose looks have changed."""
+        for y in range(self.size.height):
+            if self._line(y) != self._painted.get(y):
+                self.refresh_line(y)
+
+    def redraw_current(self) -> None:
+        """Draws the row under the cursor again."""
+        self.refresh_line(self.cursor - self.scroll_offset.y)
+
+    def move_to(self, key: str) -> None:
+        """Puts the cursor on the item with this key, if it is there."""
+        for number, item in enumerate(self.items):
+            if self._key(item) == key:
+                self._move(number)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As high as there are rows."""
+        return max(1, len(self.items))
+
+    def render_line(self, y: int) -> Strip:
+        """One row."""
+        self._painted[y] = self._line(y)
+        return self._painted[y]
+
+    def _line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        number = y + self.scroll_offset.y
+        base = self.rich_style
+        if number >= len(self.items):
+            text = Text(self._empty if number == 0 and not self.items else "", style="dim")
+            return Strip(text.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
+        strip = Strip(self._row(self.items[number], width)).adjust_cell_length(width)
+        if number != self.cursor:
+            return strip.apply_style(base).simplify()
+        if not self.has_focus:
+            return strip.apply_style(base + Style(bold=True))
+        # Of one style: a dim or coloured word would not read in reverse.
+        return Strip([Segment(strip.text, base + Style(reverse=True))], width)
+
+    def _row(self, item: Item, width: int) -> list[Segment]:
+        cells = self._cells(item)
+        widths = self._widths[: len(cells)]
+        rest = max(0, width - sum(widths) - GAP * (len(widths) - 1))
+        line = Text(no_wrap=True, end="")
+        for place, (cell, column) in enumerate(zip(cells, widths, strict=True)):
+            text = cell.copy() if isinstance(cell, Text) else Text(cell)
+            text.no_wrap, text.end = True, ""
+            text.truncate(column or rest, overflow="ellipsis", pad=True)
+            if place:
+                line.append(" " * GAP)
+            line.append_text(text)
+        return list(line.render(self.app.console))
+
+    def _move(self, number: int) -> None:
+        if not self.items:
+            return
+        number = max(0, min(number, len(self.items) - 1))
+        if number == self.cursor:
+            return
+        before, self.cursor = self.cursor, number
+        top = self.scroll_offset.y
+        self.refresh_line(before - top)
+        self.refresh_line(number - top)
+        self._show_cursor()
+        self.post_message(self.Moved(self))
+
+    def refresh_line(self, y: int) -> None:
+        """Draws one visible line again, without the scrollbar beside it."""
+        self.refresh(Region(0, y, self.scrollable_content_region.width, 1))
+
+    def _show_cursor(self) -> None:
+        height = self.scrollable_content_region.height
+        top = self.scroll_offset.y
+        if height <= 0 or top <= self.cursor < top + height:
+            return
+        target = self.cursor if self.cursor < top else self.cursor - height + 1
+        self.scroll_to(y=target, animate=False, immediate=True)
+
+    def on_resize(self) -> None:
+        """The row under the cursor stays in view."""
+        self.call_after_refresh(self._show_cursor)
+
+    def on_focus(self) -> None:
+        """The cursor looks different with the focus."""
+        self.redraw_current()
+
+    def on_blur(self) -> None:
+        """Likewise."""
+        self.redraw_current()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a click on the row under the cursor chooses it."""
+        number = event.y + self.scroll_offset.y
+        if number >= len(self.items):
+            return
+        if number == self.cursor:
+            self.post_message(self.Clicked(self))
+        else:
+            self._move(number)
+
+    def action_cursor(self, step: int) -> None:
+        """One row up or down."""
+        self._move(self.cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """One page up or down."""
+        self._move(self.cursor + step * max(1, self.scrollable_content_region.height - 1))
+
+    def action_first(self) -> None:
+        """To the first row."""
+        self._move(0)
+
+    def action_last(self) -> None:
+        """To the last row."""
+        self._move(len(self.items) - 1)
+
+
+class Detail(Widget):
+    """The text under a list. It draws again only the lines that changed: the cursor moves often."""
+
+    MORE = "... enter shows the rest"
+
+    def __init__(self, *, classes: str = "") -> None:
+        super().__init__(classes=f"detail-lines {classes}")
+        self._content: RenderableType = ""
+        self._lines: list[Strip] = []
+
+    def update(self, content: RenderableType) -> None:
+        """Shows another text."""
+        self._content = content
+        before, self._lines = self._lines, self._make_lines()
+        for y in range(max(len(before), len(self._lines))):
+            if before[y : y + 1] != self._lines[y : y + 1]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _make_lines(self) -> list[Strip]:
+        width, height = self.size
+        if not width or not height:
+            return []
+        console = self.app.console
+        options = console.options.update(width=width, height=None)
+        lines = [Strip(line) for line in console.render_lines(self._content, options, pad=False)]
+        if len(lines) > height:
+            lines[height - 1 :] = [Strip([Segment(self.MORE, Style(dim=True))])]
+        return lines
+
+    def on_resize(self) -> None:
+        """Folds the text anew."""
+        self._lines = self._make_lines()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        line = self._lines[y] if y < len(self._lines) else Strip([])
+        return line.adjust_cell_length(self.size.width).apply_style(self.rich_style).simplify()

@@ -1,0 +1,156 @@
+"""The last step: what was done, what is left and for whom, how to undo it, how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from screens.step import ListStep
+from screens.words import clean, detail_text, state_word
+from wizard.answers_file import write_answers
+from wizard.plan import steps_left
+
+ANSWERS_FILE = "podman-wizard-answers.yaml"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the summary."""
+
+    state: str
+    what: str
+    seen: str = ""
+    then: str = ""
+    do: str = ""
+
+
+class SummaryStep(ListStep[Line]):
+    """Lists what was done and what is left; exports the answers file."""
+
+    STEP = "summary"
+    TITLE = "Summary"
+    EXCERPT = "What was done, what is left for whom, how to undo it."
+    HELP = """\
+What was done carries done, failed or skipped; what is left for a person is waiting, and starts with who must do it.
+
+Whatever the wizard changed it wrote down before it did it. podman-wizard undo takes the last run back: objects that \
+were not there are deleted, others get back what they held, labels come off, files get back what they held. What \
+someone else changed in the meantime is left alone, and said.
+
+e shows the answers file: your choices, as podman-wizard run takes them. With it the same work can be repeated on \
+this cluster or on another one, without a screen."""
+    BINDING_GROUP_TITLE = "Summary"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "export", "Export answers", id="summary.export", tooltip="The answers file that repeats this"),
+    ]
+
+    def key(self, item: Line) -> str:
+        """By what it says."""
+        return item.what
+
+    def cells(self, item: Line) -> Sequence[Text | str]:
+        """State and sentence."""
+        return (state_word(item.state), clean(item.what))
+
+    def detail(self, item: Line) -> RenderableType:
+        """In full."""
+        return detail_text(item.what, seen=item.seen, then=item.then, do=item.do)
+
+    def items(self) -> Iterable[Line]:
+        """Done first, then what is left, then how to undo and repeat."""
+        yield from self._done()
+        saved = self.session.policy_saved
+        for step, todo in steps_left(Path(saved) if saved else None):
+            who, _, what = todo.partition(": ")
+            if step in self.session.ticks:
+                yield Line("done", todo, then="It was ticked off, or the wizard did it.")
+            else:
+                yield Line("waiting", todo, then="Nobody but a person can do this.", do=f"{who}: {what}")
+        if self._changed():
+            yield Line(
+                "info",
+                "Undo: podman-wizard undo --yes",
+                seen="the journal of this run",
+                then="objects that were not there are deleted; others, labels and files get back what they held",
+                do="podman-wizard undo shows what it would do",
+            )
+        yield Line(
+            "info",
+            f"Repeat: podman-wizard run --answers {ANSWERS_FILE} --yes",
+            then="the same choices, without a screen, here or on another cluster",
+            do="e shows the answers file and writes it",
+        )
+        for path in self.walk.files:
+            yield Line("info", f"Written: {path}")
+
+    def _changed(self) -> bool:
+        session = self.session
+        return bool(session.applied or session.labelled or session.policy_saved)
+
+    def _done(self) -> Iterable[Line]:
+        session = self.session
+        if session.applied is None:
+            yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or hand it on: s saves the YAML")
+        else:
+            failed = session.applied.failed
+            state, count = ("failed", len(failed)) if failed else ("done", len(session.applied.applied))
+            words = f"{count} objects refused" if failed else f"{count} objects applied"
+            yield Line(
+                state,
+                f"Manifest: {words}",
+                seen=", ".join(session.applied.applied),
+                then="; ".join(f"{item.name}: {item.reason}" for item in failed),
+            )
+        labelled = session.labelled
+        if labelled is None:
+            yield Line("skipped", "Nodes: none labelled here", do="choose and label them in Nodes")
+        else:
+            bad = len(labelled.failed) + len(labelled.cancelled)
+            yield Line(
+                "failed" if bad else "done",
+                f"Nodes: {len(labelled.done)} labelled" + (f", {bad} not" if bad else ""),
+                then="; ".join(f"{item.name}: {item.reason}" for item in labelled.failed[:5]),
+            )
+        rollout = session.rollout
+        if rollout is not None:
+            complete = rollout.ready >= rollout.desired
+            yield Line(
+                "done" if complete else "failed",
+                f"Rollout: {rollout.ready} of {rollout.desired} nodes ready",
+                seen="; ".join(f"{item.name}: {item.reason}" for item in rollout.failing[:5]),
+                do="" if complete else "w in Nodes waits again",
+            )
+        if session.policy_saved:
+            yield Line("done", f"Template policy: written to {session.policy_saved}")
+        else:
+            yield Line("skipped", "Template policy: not written", do="merge and save it in Template policy")
+
+    def show(self) -> None:
+        """Again, from the session."""
+        super().show()
+        self.show_detail()
+
+    def commands(self) -> Sequence[str]:
+        """Undo and repeat."""
+        target = self.walk.target
+        where = f" --context {target.context}" if target.context else ""
+        return (
+            "# take the last run back",
+            f"podman-wizard{where} undo --yes",
+            "# the same again, without a screen",
+            f"podman-wizard{where} run --answers {ANSWERS_FILE} --yes",
+        )
+
+    def action_export(self) -> None:
+        """Shows the answers file; w there writes it."""
+        from screens.pages import CommandsPage
+
+        text = write_answers(self.session.answers)
+        text = "# every default, nothing chosen\n" if text.strip() == "{}" else text
+        _ = self.app.push_screen(CommandsPage("Answers file", text, str(Path(ANSWERS_FILE)), self.walk.files))

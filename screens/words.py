@@ -1,0 +1,156 @@
+"""The one visual language: words of state, the detail's three names, YAML and diffs, all as text without markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from wizard.escaping import printable
+from wizard.findings import Finding, Remedy
+
+STATE_STYLES = {
+    "ok": "green",
+    "done": "green",
+    "ready": "green",
+    "labelled": "green",
+    "info": "cyan",
+    "waiting": "cyan",
+    "warning": "bold magenta",
+    "failed": "bold red",
+    "blocker": "bold red",
+    "conflict": "bold red",
+    "unknown": "magenta",
+    "skipped": "dim",
+}
+"""Colours of the sixteen that read on a dark ground and on a light one; the word always stands beside them."""
+
+OUTCOME_WORDS = {"pass": "ok"}
+STATE_WIDTH = 8
+
+
+def clean(text: str) -> str:
+    """Text from outside on one line, with nothing in it that a terminal would obey."""
+    return printable(" ".join(text.split()))
+
+
+def state_word(state: str) -> Text:
+    """A word of state in its colour."""
+    word = OUTCOME_WORDS.get(state, state)
+    return Text(word, style=STATE_STYLES.get(word, ""), no_wrap=True)
+
+
+def detail_text(
+    title: str,
+    *,
+    seen: str | Sequence[str] = "",
+    then: str | Sequence[str] = "",
+    do: str | Sequence[str] = "",
+) -> RenderableType:
+    """The detail of a row: what was seen, what follows from it, what to do."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=4, no_wrap=True)
+    grid.add_column(ratio=1, overflow="fold")
+    for name, content in (("Seen", seen), ("Then", then), ("Do", do)):
+        lines = [content] if isinstance(content, str) else list(content)
+        for number, line in enumerate(line for line in lines if line):
+            grid.add_row(Text(name if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
+    return Group(Text(clean(title), style="bold"), grid)
+
+
+def remedy_lines(remedies: Iterable[Remedy]) -> list[str]:
+    """Remedies from the least drastic on, numbered where there is a choice."""
+    items = list(remedies)
+    numbered = len(items) > 1
+    lines = []
+    for number, remedy in enumerate(items, start=1):
+        lines.append((f"{number} " if numbered else "") + remedy.text)
+        if remedy.command:
+            lines.append("  " + remedy.command)
+    return lines
+
+
+def finding_detail(finding: Finding) -> RenderableType:
+    """A finding under the cursor."""
+    seen = list(finding.evidence)
+    if finding.confidence != "high" and seen:
+        seen[-1] = f"{seen[-1]} ({finding.confidence} confidence)"
+    return detail_text(finding.title, seen=seen, then=finding.detail, do=remedy_lines(finding.remedies))
+
+
+def finding_story(finding: Finding, explanation: str) -> RenderableType:
+    """All that is known of a finding: evidence, consequences, every remedy with its price, and the background."""
+    parts: list[RenderableType] = [
+        Text.assemble(state_word(finding.outcome), "  ", Text(clean(finding.title), style="bold")),
+        Text(),
+    ]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=10, no_wrap=True)
+    grid.add_column(ratio=1, overflow="fold")
+    for number, line in enumerate(finding.evidence):
+        grid.add_row(Text("Seen" if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
+    if finding.confidence != "high":
+        grid.add_row(Text("Sure", style="bold"), Text(f"{finding.confidence} confidence"))
+    if finding.detail:
+        grid.add_row(Text("Then", style="bold"), Text(printable(finding.detail, lines=True)))
+    for number, remedy in enumerate(finding.remedies, start=1):
+        grid.add_row(Text(), Text())
+        grid.add_row(Text(f"Do ({number})", style="bold"), Text(printable(remedy.text, lines=True)))
+        for name, value in (
+            ("command", remedy.command),
+            ("who", remedy.who),
+            ("touches", remedy.touches),
+            ("price", " ".join(price for price in _prices(remedy))),
+        ):
+            if value:
+                grid.add_row(Text(f"  {name}"), Text(printable(value, lines=True)))
+    parts.append(grid)
+    if explanation:
+        parts += [Text(), Text("Background", style="bold"), Text(printable(explanation, lines=True))]
+    return Group(*parts)
+
+
+def _prices(remedy: Remedy) -> Iterable[str]:
+    if remedy.reboot:
+        yield "The nodes reboot."
+    if not remedy.reversible:
+        yield "It cannot be taken back."
+
+
+def finding_commands(findings: Iterable[Finding]) -> list[str]:
+    """The commands of all remedies, each once, each after a comment that says what it does."""
+    lines: list[str] = []
+    for finding in findings:
+        for remedy in finding.remedies:
+            if remedy.command and remedy.command not in lines:
+                lines += [f"# {clean(remedy.text)}", remedy.command]
+    return lines
+
+
+def yaml_text(source: str) -> Text:
+    """YAML in the terminal's own sixteen colours."""
+    from rich.syntax import Syntax
+
+    text = Syntax("", "yaml", theme="ansi_dark", background_color="default").highlight(printable(source, lines=True))
+    text.no_wrap = True
+    return text
+
+
+def diff_text(lines: Iterable[str]) -> Text:
+    """A unified diff; the signs at the start of its lines carry the meaning, the colours only help."""
+    text = Text(no_wrap=True)
+    for line in lines:
+        line = printable(line.rstrip("\n"), lines=True)
+        style = ""
+        if line.startswith(("+++", "---")):
+            style = "bold"
+        elif line.startswith("+"):
+            style = "green"
+        elif line.startswith("-"):
+            style = "red"
+        elif line.startswith("@@"):
+            style = "cyan"
+        text.append(line + "\n", style=style)
+    return text
