@@ -1,0 +1,102 @@
+"""How long a merge takes, as a ratio to PyYAML's C loader merely loading the file, measured in the same run."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from tests.benchmarks.rounds import quietest
+from wizard.policy import PolicyDocument, merge_podman
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def policy(lines: int) -> str:
+    """A policy of that many lines as large ones are: fields, environment variables, steps, comments."""
+    out = ["# The policy of a large deployment.", "workspace:", "  configure:", "    start:", "      policy: append"]
+    out += ["      value:"]
+    while len(out) < lines // 2:
+        number = len(out)
+        out += [f"        - name: step {number}   # step", f'          command: "run --number {number}"']
+    out += ["  specs:", "    kubernetes:", "      # sizes", "      cpu:", "        policy: write"]
+    out += ["      env:", "        policy: append", "        value:"]
+    while len(out) < lines:
+        number = len(out)
+        out.append(f"          NAME_{number}: value {number}" if number % 3 else f"          # about {number}")
+    return "\n".join(out) + "\n"
+
+
+def medians(calls: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Seconds for each, all measured in turn so that a busy machine is busy for all of them."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, own in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in times]
+
+
+@pytest.mark.parametrize(("lines", "repeats"), [(60, 41), (1000, 15), (10_000, 5)])
+def test_merge_and_proof_take_at_most_six_times_a_load(lines: int, repeats: int) -> None:
+    text = policy(lines)
+    content = text.encode()
+
+    def load() -> object:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+
+    def merge() -> object:
+        result = merge_podman(PolicyDocument.parse(content, "policy.yaml"))
+        assert result.changed
+        return str(result.proof)
+
+    def ruamel() -> object:
+        parser = YAML()
+        out = StringIO()
+        parser.dump(parser.load(text), out)
+        return out
+
+    merge()
+    base, theirs = medians([load, ruamel], 3 if lines < 10_000 else 1)
+    print(f"{lines} lines: load {base * 1e3:.2f} ms, ruamel.yaml {theirs / base:.1f} times")
+
+    def measure() -> float:
+        base, ours = medians([load, merge], repeats)
+        print(f"{lines} lines: merge and proof {ours / base:.1f} times")
+        return ours / base
+
+    assert quietest(measure, 6) <= 6
+
+
+def test_the_whole_process_takes_at_most_three_times_an_import_of_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(policy(100))
+    # bytecode as an installed program has it, wherever the tests may not write any
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode"), "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def run(*arguments: str) -> Callable[[], object]:
+        return lambda: subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, check=True, cwd=tmp_path
+        )
+
+    base, ours = run("-c", "import yaml"), run("-m", "wizard", "policy", "merge", str(file))
+    base()
+    ours()
+
+    def measure() -> float:
+        imported, merged = medians([base, ours], 15)
+        print(f"import yaml {imported * 1e3:.0f} ms, policy merge {merged / imported:.2f} times")
+        return merged / imported
+
+    assert quietest(measure, 3) <= 3

@@ -1,0 +1,256 @@
+"""The rollout on the sandbox's scenarios: counted from the nodes, with the reason of each that is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import Opened
+from tests.cluster.manifests import adjusted, guide
+from wizard import rollout as module
+from wizard.cluster import ApiRefusal, Gateway
+from wizard.events import ActionProgress, Event, Note
+from wizard.facts import KubernetesObject, NodeFacts
+from wizard.labels import set_labels
+from wizard.names import NAMESPACE
+from wizard.nodes import judge
+from wizard.rollout import RolloutResult, nudge, wait_for_rollout
+
+
+async def nodes_of(gateway: Gateway) -> list[NodeFacts]:
+    return [node async for part in gateway.nodes() for node in part.items]
+
+
+async def install(gateway: Gateway, objects: list[KubernetesObject], names: list[str]) -> None:
+    for item in objects:
+        await gateway.apply(item)
+    await set_labels(gateway, names, value="enabled", on_event=lambda _: None, action="label")
+
+
+async def wait(
+    gateway: Gateway, names: list[str], seconds: float, events: list[Event] | None = None, **options: Any
+) -> RolloutResult:
+    told: list[Event] = [] if events is None else events
+    return await wait_for_rollout(
+        gateway, names, timeout=seconds, on_event=told.append, action="rollout", grace=0.3, **options
+    )
+
+
+async def test_all_that_qualify_become_ready(opened: Opened) -> None:
+    events: list[Event] = []
+    async with opened("mixed") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway) if judge(node).eligible]
+        await install(gateway, adjusted(), names)
+        result = await wait(gateway, names, 30, events)
+        advertised = [node.name for node in await nodes_of(gateway) if node.fuse_devices]
+    assert (result.ready, result.desired, result.failing) == (len(names), len(names), ())
+    assert result.complete
+    assert sorted(advertised) == sorted(names)
+    last = events[-1]
+    assert isinstance(last, ActionProgress)
+    assert (last.done, last.total, last.waiting) == (len(names), len(names), 0)
+
+
+async def test_the_quota_is_named_and_the_wait_goes_on(opened: Opened) -> None:
+    async with opened("quota") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway)]
+        await install(gateway, adjusted(pods="50"), names)
+        result = await wait(gateway, names, 4)
+        assert (result.ready, len(result.failing)) == (50, len(names) - 50)
+        assert all("exceeded quota" in item.reason and "pod-quota" in item.reason for item in result.failing)
+        assert all('pods "' not in item.reason for item in result.failing)
+        waiting = asyncio.create_task(wait(gateway, names, 60))
+        await gateway.apply(adjusted(pods="500")[1])
+        await nudge(gateway)
+        assert (await waiting).complete
+
+
+async def test_pod_security_is_named(opened: Opened) -> None:
+    async with opened("enforced") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway) if judge(node).eligible]
+        await install(gateway, guide(), names)
+        result = await wait(gateway, names, 3)
+    assert result.ready == 0
+    assert all("PodSecurity" in item.reason and "pod-security" in item.reason for item in result.failing)
+
+
+async def test_each_failing_node_has_its_own_reason(opened: Opened) -> None:
+    async with opened("failing") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway)]
+        await install(gateway, guide(), names)
+        result = await wait(gateway, names, 6)
+    reasons = {item.name.rpartition("-")[0]: item.reason for item in result.failing}
+    assert "cannot be pulled" in reasons["airgapped"]
+    assert "OOMKilled" in reasons["hungry"]
+    assert "modprobe fuse" in reasons["nofuse"]
+    assert result.ready == len(names) - len(result.failing)
+
+
+async def test_taints_selectors_and_missing_labels(opened: Opened) -> None:
+    async with opened("mixed") as (_, gateway):
+        nodes = await nodes_of(gateway)
+        tainted = [node.name for node in nodes if node.taints]
+        windows = [node.name for node in nodes if node.operating_system == "windows" and not node.taints]
+        fit = [node.name for node in nodes if judge(node).eligible]
+        await install(gateway, adjusted(), [*tainted, *windows, *fit[1:]])
+        result = await wait(gateway, [*tainted, *windows, *fit, "gone"], 4)
+    reasons = {item.name: item.reason for item in result.failing}
+    assert all("is not tolerated" in reasons[name] for name in tainted)
+    assert all("kubernetes.io/os=linux" in reasons[name] for name in windows)
+    assert "does not carry the label" in reasons[fit[0]]
+    assert "does not carry the label" in reasons["gone"]
+
+
+async def test_without_a_daemon_set(opened: Opened) -> None:
+    async with opened("mixed") as (_, gateway):
+        names = [(await nodes_of(gateway))[0].name]
+        result = await wait(gateway, names, 1)
+    assert result.failing[0].reason == "the daemon set does not exist"
+
+
+async def test_pods_of_the_old_template_do_not_count(opened: Opened) -> None:
+    async with opened("quota") as (_, gateway):
+        names = [node.name for node in (await nodes_of(gateway))[:6]]
+        await install(gateway, adjusted(), names)
+        assert (await wait(gateway, names, 30)).complete
+        changed = adjusted(memory="40Mi")
+        await gateway.apply(changed[-1])
+        result = await wait(gateway, names, 60)
+        pods = await gateway.list("Pod", NAMESPACE)
+    assert result.complete
+    limits = [pod["spec"]["containers"][0]["resources"]["limits"]["memory"] for pod in pods]
+    assert limits == ["40Mi"] * len(names)
+
+
+async def test_a_stop_ends_the_wait_at_once(opened: Opened) -> None:
+    async with opened("quota") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway)]
+        await install(gateway, adjusted(pods="50"), names)
+        stop = asyncio.Event()
+        waiting = asyncio.create_task(wait(gateway, names, 60, stop=stop))
+        stop.set()
+        async with asyncio.timeout(5):
+            result = await waiting
+    assert not result.complete
+
+
+async def test_a_cancelled_wait_leaves_nothing_running(opened: Opened) -> None:
+    async with opened("quota") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway)]
+        before = asyncio.all_tasks()
+        told = asyncio.Event()
+        waiting = asyncio.create_task(
+            wait_for_rollout(gateway, names, timeout=60, on_event=lambda _: told.set(), action="rollout")
+        )
+        await told.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        ours = {task for task in asyncio.all_tasks() - before if "rollout" in repr(task.get_coro())}
+    assert not ours
+
+
+async def test_without_the_right_to_read_events_or_pods(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = []
+    async with opened("quota") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway)][:60]
+        await install(gateway, adjusted(pods="50"), names)
+        real = gateway.slices
+
+        def refusing(kind: str, *arguments: Any, **options: Any) -> Any:
+            if kind not in ("Event", "Pod"):
+                return real(kind, *arguments, **options)
+            body = {"reason": "Forbidden", "message": f"cannot list {kind}"}
+            raise ApiRefusal(module_target("list", kind), 403, body)
+
+        monkeypatch.setattr(gateway, "slices", refusing)
+        result = await wait(gateway, names, 4, events)
+    assert result.ready == 50
+    assert all("may not be read" in item.reason for item in result.failing)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert len(notes) == 2
+
+
+def module_target(verb: str, resource: str) -> Any:
+    from wizard.cluster.refusals import Target
+
+    return Target(verb, resource)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            '(combined from similar events): Error creating: pods "x-1" is forbidden: exceeded quota: q, used: pods=5',
+            "no pod, quota: exceeded quota: q, used: pods=5. Raise it",
+        ),
+        ('Error creating: pods "x" is forbidden: violates PodSecurity "baseline:latest": hostPath', "Pod Security"),
+        (
+            'Error creating: pods "x" is forbidden: insufficient quota to match these scopes: [{PriorityClass In []}]',
+            "gates critical pods",
+        ),
+        ('Error creating: pods "x" is forbidden: status unknown for quota: q, resources: pods', ""),
+        ('Error creating: admission webhook "w" denied the request: no', "no pod: admission webhook"),
+        ("Error creating: pods is forbidden: unable to validate against any security context constraint", "SCC"),
+    ],
+)
+def test_refusals_of_the_controller(message: str, said: str) -> None:
+    explained = module._explain_refusal(message)
+    assert said in explained
+    assert bool(explained) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"phase": "Pending"}, ""),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes fit"}
+                ],
+            },
+            "0/3 nodes fit",
+        ),
+        ({"phase": "Failed", "reason": "Evicted", "message": "disk"}, "Evicted: disk"),
+        (
+            {"containerStatuses": [{"image": "i", "state": {"waiting": {"reason": "ErrImagePull", "message": "no"}}}]},
+            "image: i cannot be pulled (ErrImagePull): no",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    {
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+                    }
+                ]
+            },
+            "OOMKilled",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    {
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {"terminated": {"reason": "Error", "exitCode": 2}},
+                    }
+                ]
+            },
+            "again and again (exit code 2)",
+        ),
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "CreateContainerError", "message": "m"}}}]},
+            "CreateContainerError): m",
+        ),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, ""),
+    ],
+)
+def test_troubles_of_a_pod(status: dict[str, Any], said: str) -> None:
+    conditions = {one["type"]: one for one in status.get("conditions", ())}
+    trouble, _ = module._trouble(status, conditions)
+    assert said in trouble
+    assert bool(trouble) == bool(said)

@@ -1,0 +1,177 @@
+"""The two steps in a plan: told, journaled, undone; and the unattended run, Coder included, in the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wizard import journal as journals
+from wizard.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice
+from wizard.coder.actions import EnableTemplates, UploadPolicy, coder_actions, execute, why_left
+from wizard.coder.refusals import CoderError
+from wizard.engine import Engine
+from wizard.events import ActionEnded, Event, Note
+from wizard.journal import Change
+from wizard.plan import ENABLE_STEP, upload_step
+from wizard.sandbox.coder import SandboxCoder
+from wizard.state import cluster_folder
+from wizard.target import Target
+from wizard.unattended import plan_policy, run
+from wizard.undo import execute_undo, plan_undo
+
+
+class Journal:
+    """A journal that remembers what was begun and how it ended."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Any, Any]] = []
+
+    @asynccontextmanager
+    async def __call__(self, title: str, before: Any) -> AsyncIterator[Any]:
+        class Made:
+            after: dict[str, Any] = {}  # noqa: RUF012  the protocol's own shape
+
+        made = Made()
+        try:
+            yield made
+        finally:
+            self.entries.append((title, before, made.after))
+
+
+def _answers(tmp_path: Path, **coder: Any) -> Answers:
+    return Answers(
+        policy=PolicyChoice(output=str(tmp_path / "policy.yaml")),
+        coder=CoderChoice(**coder),
+        security_modules=SecurityModulesChoice(acknowledged=True),
+    )
+
+
+def _actions(tmp_path: Path) -> tuple[Any, ...]:
+    answers = _answers(tmp_path, enable_templates=True, upload=True)
+    return coder_actions(answers, plan_policy(answers.policy))
+
+
+def test_what_the_choices_want(tmp_path: Path) -> None:
+    policy = plan_policy(_answers(tmp_path).policy)
+    assert coder_actions(_answers(tmp_path), policy) == ()
+    enable, upload = _actions(tmp_path)
+    assert isinstance(enable, EnableTemplates)
+    assert isinstance(upload, UploadPolicy)
+    assert enable.replaces == ENABLE_STEP
+    assert upload.replaces == upload_step(tmp_path / "policy.yaml")
+    assert "never tried on a live deployment" in upload.to_json()["why"]
+    assert "cannot be read through Coder's API" in upload.undo
+
+
+async def test_both_are_told_and_journaled(coder: Any, tmp_path: Path) -> None:
+    server, client = await coder()
+    journal, events = Journal(), list[Event]()
+    for action in _actions(tmp_path):
+        await execute(action, client, events.append, journal)
+    assert [event.detail for event in events if isinstance(event, ActionEnded)] == [
+        "workspace templates: off before, on now",
+        f"{tmp_path / 'policy.yaml'} uploaded; 2 workspaces are touched",
+    ]
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert "gpu-training (mia): error now: specs.kubernetes.resource-limits: not allowed by the policy" in told
+    assert [(entry[1]["what"], entry[1]["url"]) for entry in journal.entries] == [
+        ("templates", server.url),
+        ("policy", server.url),
+    ]
+    assert server.token not in repr(journal.entries)
+    assert journal.entries[0][2] == {"enabled": True}
+
+
+async def test_what_is_enabled_already_is_no_change(coder: Any, tmp_path: Path) -> None:
+    server, client = await coder()
+    server.settings["enable_workspaces_as_code"] = True
+    journal, events = Journal(), list[Event]()
+    await execute(_actions(tmp_path)[0], client, events.append, journal)
+    assert journal.entries == []
+    assert isinstance(events[-1], ActionEnded)
+    assert events[-1].detail == "workspace templates were enabled already"
+
+
+async def test_a_refusal_ends_the_action_before_the_journal(coder: Any, tmp_path: Path) -> None:
+    _, client = await coder("wrong-role")
+    journal, events = Journal(), list[Event]()
+    with pytest.raises(CoderError):
+        await execute(_actions(tmp_path)[1], client, events.append, journal)
+    assert journal.entries == []
+    assert isinstance(events[-1], ActionEnded)
+    assert events[-1].result == "failed"
+
+
+def test_why_undo_leaves_an_upload() -> None:
+    change = Change("coder", "Upload", {"what": "policy", "given": "/home/a/policy.yaml"}, {}, "done")
+    assert "upload /home/a/policy.yaml" in why_left(change)
+    assert "coder workspaces policy-template --default" in why_left(change)
+    assert why_left(replace(change, result="failed")) == "it was not uploaded, as far as is known"
+    enabled = Change("coder", "Enable", {"what": "templates", "enabled": False}, {"enabled": True}, "done")
+    assert why_left(enabled) == ""
+    assert why_left(replace(enabled, after={})) == "it did not come to pass"
+
+
+@asynccontextmanager
+async def _engine() -> AsyncIterator[Engine]:
+    engine = Engine(Target(sandbox="mixed"), sandbox_speed=1000)
+    await engine.open()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def test_the_whole_guide_unattended_in_the_sandbox_and_undone(tmp_path: Path) -> None:
+    async with _engine() as engine:
+        events: list[Event] = []
+        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        assert summary.ready > 0
+        assert not [step for step in summary.left_to_do if "Manage > Admin > Templates" in step]
+        server = engine._coder
+        assert isinstance(server, SandboxCoder)
+        assert server.policy == (tmp_path / "policy.yaml").read_bytes()
+        kinds = [change.kind for change in journals.runs(cluster_folder(engine.identity))[0].changes]
+        assert kinds[-2:] == ["coder", "coder"]
+        undo = await plan_undo(engine, everything=False)
+        coder = [step for step in undo.steps if "Coder" in step.title]
+        assert [step.what for step in coder] == ["nothing", "disable templates"]
+        assert "cannot be read through Coder's API" in coder[0].left
+        assert await execute_undo(engine, undo, events.append) == ()
+        assert server.settings["enable_workspaces_as_code"] is False
+
+
+async def test_without_rights_in_coder_the_clicks_are_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", "unauthorized")
+    async with _engine() as engine:
+        events: list[Event] = []
+        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+    assert summary.result == "failed"
+    assert summary.policy == str(tmp_path / "policy.yaml")
+    assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))
+    ended = [event for event in events if isinstance(event, ActionEnded) and event.action.startswith("coder")]
+    assert [event.result for event in ended] == ["failed", "failed"]
+
+
+async def test_without_credentials_nothing_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wizard.coder.credentials import NoCredentials
+
+    @asynccontextmanager
+    async def nowhere(self: Engine, url: Any = None, credentials: Any = None) -> AsyncIterator[Any]:
+        raise NoCredentials("It is not known where Coder is.", "Set CODER_URL.")
+        yield
+
+    monkeypatch.setattr(Engine, "coder", nowhere)
+    async with _engine() as engine:
+        events: list[Event] = []
+        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        plain = await run(engine, _answers(tmp_path), events.append)
+    assert summary.result == plain.result
+    assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))

@@ -1,0 +1,190 @@
+"""The commands, as a person or a script meets them: what they say, and how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wizard.cli import main
+from wizard.errors import ExitCode
+from wizard.sandbox.coder import TOKEN
+
+
+def test_upload(command: Any, policy_file: Path) -> None:
+    ended = command("policy", "upload", str(policy_file), "--enable-templates")
+    server = command.servers[0]
+    assert ended.code == ExitCode.DONE, ended.err
+    assert ended.out.splitlines() == [
+        "workspace     owner           when          what Coder says",
+        "gpu-training  mia    error    now           specs.kubernetes.resource-limits: not allowed by the policy",
+        "notebooks     mia    warning  once updated  specs.kubernetes.labels: the value is replaced by the policy's",
+        "2 workspaces are touched; 1 cannot be rebuilt.",
+        f"{policy_file} is the template policy of {server.url} now, as ada.",
+    ]
+    assert "never tried on a live deployment" in ended.err
+    assert "cannot be read through Coder's API" in ended.err
+    assert "Workspace templates: off before, on now." in ended.err
+    assert server.policy == policy_file.read_bytes()
+    assert server.settings["enable_workspaces_as_code"] is True
+
+
+def test_dry_run_changes_nothing(command: Any, policy_file: Path) -> None:
+    ended = command("policy", "upload", str(policy_file), "--dry-run", "--enable-templates", "-o", "json")
+    server = command.servers[0]
+    found = json.loads(ended.out)
+    assert ended.code == ExitCode.DONE
+    assert (found["uploaded"], found["dry_run"], found["workspaces"], len(found["impact"])) == (False, True, 2, 2)
+    assert found["impact"][0] == {
+        "workspace": "gpu-training",
+        "owner": "mia",
+        "severity": "error",
+        "when": "now",
+        "messages": ["specs.kubernetes.resource-limits: not allowed by the policy"],
+    }
+    assert server.policy is None
+    assert server.settings["enable_workspaces_as_code"] is False
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "what", "todo"),
+    [
+        ("v2", 3, "it has no template policy", "podman-wizard coder template"),
+        ("login-page", 3, "with a web page (200), not as Coder's API does", "A login page of a proxy"),
+        ("login-redirect", 3, "sends GET /api on to https://login.example.org/sso", "a proxy stands before Coder"),
+        ("not-coder", 3, "There is no Coder at", "Check the URL"),
+        ("wrong-role", 3, "want site-admin", "Nothing was changed"),
+        ("unauthorized", 3, "refuses the session token (401)", "internal-auth?show_token=true"),
+        ("old", 3, "Coder is version 1.26.2", "Nothing was changed"),
+        ("refuses", 4, "Coder refuses the policy (validation); nothing was changed", "Mend the file"),
+        ("goes-away", 3, "The policy was not uploaded", "Upload it again once that is mended"),
+        ("breaks-off", 3, "It is not known whether Coder took the policy", "again does no harm"),
+        ("huge", 3, "with more than 16 MB", "check the URL"),
+        ("precondition", 3, "Another admin edits the policy", "Coder says: Wait until they are done."),
+        ("other-shape", 3, "in a shape that is not known", "never tried on a live deployment"),
+    ],
+)
+def test_bad_conditions(command: Any, policy_file: Path, behaviour: Any, code: int, what: str, todo: str) -> None:
+    ended = command("policy", "upload", str(policy_file), coder=(behaviour,))
+    assert ended.code == code
+    assert what in ended.err
+    assert todo in ended.err
+    assert "Traceback" not in ended.err
+    assert "bug of ours" not in ended.err
+    assert TOKEN not in ended.out + ended.err
+    assert (command.servers[0].policy is None) == (behaviour != "breaks-off")
+
+
+def test_a_refused_policy_is_told_at_its_line(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text('version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      cpus:\n        policy: write\n')
+    ended = command("policy", "upload", str(path))
+    assert ended.code == ExitCode.INPUT
+    assert f"podman-wizard: {path}:5: Coder refuses the policy" in ended.err
+    assert "line 5: workspace.specs.kubernetes.cpus: unknown field" in ended.err
+
+
+def test_a_wrong_url(policy_file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODER_TOKEN", "t")
+    assert main(["policy", "upload", str(policy_file), "--coder-url", "http://127.0.0.1:1"]) == ExitCode.CLUSTER
+    assert "Coder at 127.0.0.1:1 cannot be reached" in capsys.readouterr().err
+    assert main(["policy", "upload", str(policy_file), "--coder-url", "coder"]) == ExitCode.USAGE
+    assert "coder is not the URL of a Coder deployment" in capsys.readouterr().err
+
+
+def test_without_credentials_the_clicks_are_named(policy_file: Path, capsys: Any) -> None:
+    assert main(["policy", "upload", str(policy_file)]) == ExitCode.CLUSTER
+    assert "By hand: in Coder, Manage > Admin > Templates, under Template policy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"# nothing\n", "is empty"), (b"- a\n", "not a policy"), (None, "does not")]
+)
+def test_files_that_are_no_policy(tmp_path: Path, content: bytes | None, what: str, capsys: Any) -> None:
+    path = tmp_path / "policy.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["--sandbox", "policy", "upload", str(path)]) == ExitCode.INPUT
+    assert what in capsys.readouterr().err
+
+
+def test_in_the_sandbox(policy_file: Path, capsys: Any) -> None:
+    assert main(["policy", "upload", str(policy_file), "--sandbox"]) == ExitCode.DONE
+    assert "2 workspaces are touched" in capsys.readouterr().out
+    assert main(["--sandbox=restricted", "coder", "status"]) == ExitCode.PROBLEMS
+    assert "want site-admin" in capsys.readouterr().out
+
+
+def test_failures_can_be_seen_in_the_sandbox(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", "v2")
+    assert main(["coder", "status", "--sandbox"]) == ExitCode.DONE
+    assert "Coder v2" in capsys.readouterr().out
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", "nothing-known")
+    assert main(["coder", "status", "--sandbox"]) == ExitCode.USAGE
+
+
+def test_status(command: Any) -> None:
+    ended = command("coder", "status", "-o", "json")
+    found = json.loads(ended.out)
+    assert ended.code == ExitCode.DONE
+    assert {name: found[name] for name in ("kind", "version", "user", "site_admin", "templates_enabled", "ready")} == {
+        "kind": "v1",
+        "version": "1.44.1",
+        "user": "ada",
+        "site_admin": True,
+        "templates_enabled": False,
+        "ready": True,
+    }
+    assert found["credentials"] == "environment"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [("old", 1), ("wrong-role", 1), ("v2", 0), ("unauthorized", 3), ("login-page", 3), ("not-coder", 3)],
+)
+def test_status_ends_with(command: Any, behaviour: Any, code: int) -> None:
+    assert command("coder", "status", coder=(behaviour,)).code == code
+
+
+def test_a_typed_token_wants_a_terminal_and_is_stored_only_when_asked(
+    command: Any, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = command("coder", "status", "--store-token")
+    assert ended.code == ExitCode.USAGE
+    assert "together with --ask-token" in ended.err
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert command("coder", "status", "--ask-token").code == ExitCode.USAGE
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: TOKEN)
+    assert command("coder", "status", "--ask-token").code == ExitCode.DONE
+    assert not (own_home / ".config" / "coder").exists()
+    ended = command("coder", "status", "--ask-token", "--store-token")
+    assert ended.code == ExitCode.DONE
+    assert TOKEN not in ended.out + ended.err
+    assert (own_home / ".config" / "coder" / "session").stat().st_mode & 0o777 == 0o600
+
+
+def test_template(capsys: Any, tmp_path: Path) -> None:
+    assert main(["coder", "template", "--resource", "github.com/fuse"]) == ExitCode.DONE
+    assert '"github.com/fuse" = "1"' in capsys.readouterr().out
+    path = tmp_path / "podman.tf"
+    path.write_text("mine")
+    assert main(["coder", "template", "--to", str(path), "-o", "json"]) == ExitCode.DONE
+    found = json.loads(capsys.readouterr().out)
+    assert path.read_text() == found["text"]
+    assert [part["id"] for part in found["parts"]] == ["annotation", "security-context", "resources"]
+    assert len(list(tmp_path.glob("podman.tf.*.bak"))) == 1
+    assert main(["coder", "template", "--container", "No Name"]) == ExitCode.USAGE
+
+
+def test_a_merge_starts_without_the_client() -> None:
+    code = (
+        "import sys; from wizard.cli import main; main(['policy', 'new'])\n"
+        "print([name for name in ('aiohttp', 'asyncio', 'wizard.coder') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"

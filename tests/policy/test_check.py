@@ -1,0 +1,155 @@
+"""What ``policy check`` finds, and what a policy means for the authors of workspaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wizard.policy import (
+    PolicyDocument,
+    check,
+    effective_view,
+    fuse_guarantee,
+    merge_podman,
+    new_policy,
+    set_policy_word,
+)
+
+DATA = Path(__file__).with_name("data")
+REQUESTS = ("workspace", "specs", "kubernetes", "resource-requests")
+LIMITS = ("workspace", "specs", "kubernetes", "resource-limits")
+FUSE = """\
+      resource-requests: {policy: read, value: {smarter-devices/fuse: "1"}}
+      resource-limits: {policy: read, value: {smarter-devices/fuse: "1"}}
+"""
+
+
+def kubernetes(text: str, fuse: str = FUSE) -> PolicyDocument:
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n'
+    return PolicyDocument.parse((head + fuse + text).encode(), "policy.yaml")
+
+
+def found(document: PolicyDocument) -> list[tuple[str, str, int, int]]:
+    return [(problem.severity, problem.id, problem.line, problem.column) for problem in check(document)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("      cpu: {policy: Write}\n", ("problem", "wrong-word", 7, 21)),
+        ("      cpu: {policy: on}\n", ("problem", "wrong-word", 7, 21)),
+        ("      cpu: {policy: }\n", ("problem", "wrong-word", 7, 21)),
+        ("      cpu: {policy: append}\n", ("warning", "append-to-single-value", 7, 21)),
+        ("      cpu: {policy: read, value: four}\n", ("problem", "wrong-shape", 7, 34)),
+        ("      cpu: {policy: read, value: -1}\n", ("problem", "wrong-shape", 7, 34)),
+        ("      cpu: write\n", ("problem", "wrong-shape", 7, 12)),
+        ("      cpu: {Policy: read}\n", ("warning", "unknown-field", 7, 13)),
+        ("      container-based-vm: {value: 'no'}\n", ("problem", "wrong-shape", 7, 35)),
+        ("      annotations: {value: {a: b}}\n", ("problem", "wrong-shape", 7, 28)),
+        ("      annotations: {value: [{key: a}]}\n", ("problem", "wrong-shape", 7, 28)),
+        ("      node-selector: {value: [{key: a, value: b, x: y}]}\n", ("problem", "wrong-shape", 7, 30)),
+        ("      labels: {value: [{key: a, value: b}]}\n", ("problem", "wrong-shape", 7, 23)),
+        ("      seccomp-profile-type: {value: None}\n", ("problem", "wrong-shape", 7, 37)),
+        ("      env: {value: [a]}\n", ("warning", "wrong-shape", 7, 20)),
+        ("      privileged: {value: no}\n", ("warning", "two-readings", 7, 27)),
+        ("      gpu_count: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
+        ("      CPU: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
+        ("      cpu: !x {policy: read}\n", ("warning", "unknown-tag", 7, 12)),
+        ("      cpu: {policy: read}\n      cpu: {policy: read}\n", ("problem", "duplicate-key", 8, 7)),
+    ],
+)
+def test_each_thing_that_is_wrong_is_found_at_its_place(text: str, expected: tuple[str, str, int, int]) -> None:
+    assert expected in found(kubernetes(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("gpu_count", "gpu-count"),
+        ("CPU", "cpu"),
+        ("nodeSelector", "node-selector"),
+        ("memmory", "memory"),
+        ("zebra", ""),
+    ],
+)
+def test_a_near_miss_is_named(text: str, near: str) -> None:
+    problem = next(problem for problem in check(kubernetes(f"      {text}: {{policy: read}}\n")))
+    assert (f"Did you mean {near}?" == problem.hint) == bool(near)
+
+
+def test_a_policy_in_order_has_nothing_to_say() -> None:
+    assert check(kubernetes("      cpu: {policy: write, value: 4}\n")) == ()
+
+
+@pytest.mark.parametrize("words", [("read", "1", "2"), ("read", "1", "")])
+def test_a_request_unlike_its_limit_is_a_problem(words: tuple[str, str, str]) -> None:
+    word, request, limit = words
+    fuse = f'      resource-requests: {{policy: {word}, value: {{smarter-devices/fuse: "{request}", a.b/c: 1}}}}\n'
+    fuse += f'      resource-limits: {{policy: {word}, value: {{smarter-devices/fuse: "{limit or 1}"}}}}\n'
+    ids = [problem.path[-1] for problem in check(kubernetes("", fuse)) if problem.id == "request-unlike-limit"]
+    assert set(ids) == ({"smarter-devices/fuse", "a.b/c"} if limit else {"a.b/c"})
+
+
+@pytest.mark.parametrize(
+    ("version", "id"), [('"0.1"', "version-unsupported"), ("", "version-missing"), ("[0.2]", "version-unsupported")]
+)
+def test_another_version_is_a_problem(version: str, id: str) -> None:
+    document = PolicyDocument.parse(kubernetes("").content.replace(b'"0.2"', version.encode()), "policy.yaml")
+    assert ("problem", id) in [entry[:2] for entry in found(document)]
+
+
+def test_the_version_may_be_a_number() -> None:
+    assert check(PolicyDocument.parse(kubernetes("").content.replace(b'"0.2"', b"0.2"), "policy.yaml")) == ()
+
+
+@pytest.mark.parametrize("preset", ["podman", "complete"])
+def test_the_guides_policies_have_only_the_warnings_that_write_lets_fuse_be_dropped(preset: str) -> None:
+    problems = check(PolicyDocument.parse(new_policy(preset), "policy.yaml"))
+    assert [(problem.severity, problem.id) for problem in problems] == [("warning", "write-with-value")] * 2
+    assert "append" in problems[0].hint
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (DATA / "merged").glob("*.yaml")))
+def test_what_the_merge_adds_is_never_a_problem(name: str) -> None:
+    merged = DATA / "merged" / f"{name}.yaml"
+    before = {
+        (problem.id, problem.path)
+        for problem in check(PolicyDocument.parse((DATA / "nasty" / f"{name}.yaml").read_bytes()))
+    }
+    after = [problem for problem in check(PolicyDocument.parse(merged.read_bytes())) if problem.severity == "problem"]
+    assert {(problem.id, problem.path) for problem in after} <= before
+    assert "fuse-missing" not in [problem.id for problem in after]
+
+
+def test_an_empty_policy_lacks_everything() -> None:
+    ids = [problem.id for problem in check(PolicyDocument.parse(b"# nothing\n"))]
+    assert ids == ["version-missing", "fuse-missing", "fuse-missing"]
+
+
+def test_the_running_deployment_before_and_after() -> None:
+    before = PolicyDocument.parse((DATA / "running-deployment.yaml").read_bytes(), "policy.yaml")
+    result = merge_podman(before)
+    assert str(result.proof) == "2 lines added, 0 other bytes changed, 24 of 24 comments kept"
+    rows = {row.path: row for row in effective_view(before, result.document)}
+    row = rows[REQUESTS]
+    assert (row.before, row.after) == ("may add", "may add")
+    assert "smarter-devices/fuse" not in row.value_before
+    assert "smarter-devices/fuse" in row.value_after
+    assert row.changed
+    assert [other.path for other in rows.values() if other.changed] == [REQUESTS, LIMITS]
+    assert rows[(*REQUESTS[:3], "memory")].after == "may replace"
+    assert rows[(*REQUESTS[:3], "run-as-user")].after == "may not"
+    assert rows[(*REQUESTS[:3], "run-as-user")].assumed
+    assert not fuse_guarantee(before).sure
+    guarantee = fuse_guarantee(result.document)
+    assert guarantee.sure
+    assert all("not take away" in reason for reason in guarantee.reasons)
+
+
+def test_write_is_no_guarantee_and_read_is_one() -> None:
+    document = PolicyDocument.parse(new_policy("podman"))
+    assert not fuse_guarantee(document).sure
+    for path in (REQUESTS, LIMITS):
+        document = set_policy_word(document, path, "read")
+    assert fuse_guarantee(document).sure

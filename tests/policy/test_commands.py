@@ -1,0 +1,290 @@
+"""The policy commands as a person or a script runs them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from wizard.policy import PolicyDocument, merge_podman, new_policy
+from wizard.policy.__main__ import main
+
+DATA = Path(__file__).with_name("data")
+RUNNING = (DATA / "running-deployment.yaml").read_bytes()
+MERGED = merge_podman(PolicyDocument.parse(RUNNING)).document.content
+TWO = (DATA / "nasty" / "40_two_devices.yaml").read_bytes()
+FUSE = "workspace.specs.kubernetes.resource-requests.value.smarter-devices/fuse"
+
+
+class Done(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Runner:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.monkeypatch = monkeypatch
+        self.folder = folder
+
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> Done:
+        out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        err = io.StringIO()
+        self.monkeypatch.setattr(sys, "argv", ["podman-wizard", *arguments])
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        self.monkeypatch.setattr(sys, "stdout", out)
+        self.monkeypatch.setattr(sys, "stderr", err)
+        try:
+            code = main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            self.monkeypatch.undo()
+        out.flush()
+        return Done(code, out.buffer.getvalue(), err.getvalue())  # type: ignore[attr-defined]
+
+    def file(self, content: bytes, name: str = "policy.yaml") -> str:
+        path = self.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Runner:
+    return Runner(pytest.MonkeyPatch(), tmp_path)
+
+
+def test_merge_writes_the_merged_policy_to_stdout_and_the_proof_to_stderr(run: Runner) -> None:
+    done = run("merge", run.file(RUNNING))
+    assert (done.code, done.out) == (0, MERGED)
+    assert "2 lines added, 0 other bytes changed, 24 of 24 comments kept" in done.err
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (DATA / "merged").glob("*.yaml")))
+def test_stdin_goes_to_stdout_byte_for_byte(run: Runner, name: str) -> None:
+    done = run("merge", "-", stdin=(DATA / "nasty" / f"{name}.yaml").read_bytes())
+    assert (done.code, done.out) == (0, (DATA / "merged" / f"{name}.yaml").read_bytes())
+
+
+def test_merge_in_place_keeps_a_backup(run: Runner) -> None:
+    file = run.file(RUNNING)
+    done = run("merge", "--in-place", file)
+    assert (done.code, done.out) == (0, b"")
+    assert Path(file).read_bytes() == MERGED
+    assert [path.read_bytes() for path in run.folder.glob("*.bak")] == [RUNNING]
+    again = run("merge", "--in-place", file)
+    assert (again.code, again.out) == (0, b"")
+    assert len(list(run.folder.iterdir())) == 2
+
+
+def test_merge_to_another_file(run: Runner) -> None:
+    target = run.folder / "merged.yaml"
+    done = run("merge", run.file(RUNNING), "--to", str(target))
+    assert (done.code, done.out, target.read_bytes()) == (0, b"", MERGED)
+    assert (run.folder / "policy.yaml").read_bytes() == RUNNING
+
+
+def test_merge_of_stdin_to_a_file_that_is_there_keeps_a_backup(run: Runner) -> None:
+    target = run.file(b"# old\n", "merged.yaml")
+    assert run("merge", "-", "--to", target, stdin=RUNNING).code == 0
+    assert Path(target).read_bytes() == MERGED
+    assert [path.read_bytes() for path in run.folder.glob("*.bak")] == [b"# old\n"]
+
+
+def test_check_says_whether_something_would_change_and_writes_nothing(run: Runner) -> None:
+    file = run.file(RUNNING)
+    done = run("merge", "--check", "--in-place", file)
+    assert (done.code, done.out, Path(file).read_bytes()) == (1, b"", RUNNING)
+    assert "would be merged" in done.err
+    merged = run.file(MERGED, "merged.yaml")
+    assert run("merge", "--check", merged).code == 0
+    assert run("merge", "--check", file, merged).code == 1
+    assert len(list(run.folder.iterdir())) == 2
+
+
+def test_dry_run_writes_nothing(run: Runner) -> None:
+    file = run.file(RUNNING)
+    done = run("merge", "--in-place", "--dry-run", "--diff", file)
+    assert done.code == 0
+    assert done.out.count(b'\n+          smarter-devices/fuse: "1"\n') == 2
+    assert Path(file).read_bytes() == RUNNING
+    target = run.folder / "new.yaml"
+    assert run("merge", "--dry-run", "--to", str(target), file).code == 0
+    assert not target.exists()
+
+
+def test_the_diff_takes_the_place_of_the_merged_policy(run: Runner) -> None:
+    done = run("merge", "--diff", run.file(RUNNING))
+    assert done.out.startswith(b"--- ")
+    assert b"+          smarter-devices/fuse" in done.out
+    assert run("merge", "--diff", run.file(MERGED)).out == b""
+
+
+def test_json_is_one_document_on_stdout(run: Runner) -> None:
+    done = run("merge", "-o", "json", run.file(RUNNING))
+    assert done.code == 0
+    assert done.json["changed"] is True
+    assert done.json["text"] == MERGED.decode()
+    assert done.json["conflicts"] == []
+    change = done.json["changes"][0]
+    assert change == {"path": FUSE, "action": "add", "before": None, "after": "1", "line": 76}
+    assert MERGED.decode().splitlines()[75].strip() == 'smarter-devices/fuse: "1"'
+    nothing = run("merge", "--output", "json", run.file(MERGED)).json
+    assert (nothing["changed"], nothing["changes"]) == (False, [])
+
+
+def test_another_count_is_kept_and_told(run: Runner) -> None:
+    done = run("merge", "-o", "json", run.file(TWO))
+    assert done.code == 0
+    assert [(entry["path"], entry["found"], entry["wanted"], entry["line"]) for entry in done.json["conflicts"]] == [
+        (FUSE, "2", "1", 8)
+    ]
+    assert done.json["text"].count('smarter-devices/fuse: "2"') == 2
+    assert "kept" in done.err
+
+
+def test_another_count_is_replaced_if_told_so(run: Runner) -> None:
+    done = run("merge", "--on-conflict", "replace", run.file(TWO))
+    assert done.code == 0
+    assert done.out.count(b'smarter-devices/fuse: "1"') == 2
+
+
+def test_another_count_fails_if_told_so(run: Runner) -> None:
+    file = run.file(TWO)
+    done = run("merge", "--in-place", "--on-conflict", "fail", file)
+    assert (done.code, done.out, Path(file).read_bytes()) == (5, b"", TWO)
+    assert "--on-conflict" in done.err
+    as_json = run("merge", "-o", "json", "--on-conflict", "fail", file)
+    assert as_json.code == 5
+    assert (as_json.json["changed"], len(as_json.json["conflicts"]), as_json.json["text"]) == (False, 1, TWO.decode())
+
+
+def test_the_number_of_devices_can_be_given(run: Runner) -> None:
+    done = run("merge", "--devices", "2", "-o", "json", run.file(TWO))
+    assert done.json["conflicts"] == []
+    assert run("merge", "--devices", "3", "-", stdin=b"").out.count(b'fuse: "3"') == 2
+
+
+@pytest.mark.parametrize("devices", ["0", "-1", "x", "1.5", "99999999999"])
+def test_devices_are_a_whole_number(run: Runner, devices: str) -> None:
+    assert run("merge", f"--devices={devices}", "-").code == 2
+
+
+@pytest.mark.parametrize("mode", ["read", "write", "append"])
+def test_a_mode_sets_the_words_that_are_there_too(run: Runner, mode: str) -> None:
+    done = run("merge", "--mode", mode, run.file(RUNNING))
+    fields = yaml.safe_load(done.out)["workspace"]["specs"]["kubernetes"]
+    assert [fields[name]["policy"] for name in ("resource-requests", "resource-limits")] == [mode, mode]
+
+
+def test_nothing_and_comments_become_the_guides_policy(run: Runner) -> None:
+    assert run("merge", "-", stdin=b"").out == new_policy("podman")
+    assert run("merge", "-", stdin=b"# ours").out == b"# ours\n" + new_policy("podman")
+
+
+def test_unknown_fields_and_two_readings_are_told(run: Runner) -> None:
+    text = "version: 0.2\nx-own: 1\nworkspace:\n  specs:\n    kubernetes:\n      cpu: {policy: on}\n"
+    done = run("merge", "-", stdin=text.encode())
+    assert done.code == 0
+    assert "standard input:2:1: warning: x-own" in done.err
+    assert "standard input:6:21: warning" in done.err
+    assert "on is true (a boolean) in YAML 1.1 and 'on' (text) in YAML 1.2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["merge", "--in-place", "-"], 2),
+        (["merge"], 2),
+        (["merge", "a", "b"], 2),
+        (["merge", "--to", "x", "--in-place", "y"], 2),
+        (["merge", "--mode", "Write", "-"], 2),
+        (["merge", "/nowhere/policy.yaml"], 4),
+        (["merge", "/"], 4),
+        (["check", "/nowhere/policy.yaml"], 4),
+        (["new", "--preset", "other"], 2),
+    ],
+)
+def test_what_cannot_be_has_its_exit_code(run: Runner, arguments: list[str], code: int) -> None:
+    done = run(*arguments)
+    assert (done.code, done.out) == (code, b"")
+    assert done.err
+
+
+def test_a_file_that_is_refused_is_left_alone_and_so_are_the_others(run: Runner) -> None:
+    bad = run.file((DATA / "nasty" / "23_anchor_on_the_way.yaml").read_bytes(), "bad.yaml")
+    good = run.file(RUNNING, "good.yaml")
+    done = run("merge", "--in-place", good, bad)
+    assert done.code == 4
+    assert f"{bad}:5:26: " in done.err
+    assert Path(good).read_bytes() == RUNNING
+    assert run("merge", "--unshare", "--in-place", bad).code == 0
+
+
+def test_a_terminal_is_safe_from_what_a_file_holds(run: Runner) -> None:
+    done = run("check", run.file('version: "0.2"\n"x\\e[31m": 1\n"\u202e": 2\n'.encode()))
+    assert "\x1b" not in done.out.decode() + done.err
+    assert "\u202e" not in done.out.decode() + done.err
+
+
+@pytest.mark.parametrize("preset", ["podman", "complete"])
+def test_new_writes_the_guides_policy(run: Runner, preset: str) -> None:
+    done = run("new", "--preset", preset)
+    assert (done.code, done.out) == (0, new_policy(preset))
+    assert run("new", "--preset", preset, "-o", "json").json["text"] == new_policy(preset).decode()
+    assert run("merge", "--check", "-", stdin=done.out).code == 0
+
+
+def test_check_lists_what_is_wrong_with_its_place(run: Runner) -> None:
+    file = run.file(RUNNING)
+    done = run("check", file)
+    assert done.code == 1
+    assert f"{file}:72:7: problem: ".encode() in done.out
+    assert b"[fuse-missing]" in done.out
+    as_json = run("check", "-o", "json", file)
+    assert as_json.code == 1
+    assert as_json.json["passed"] is False
+    assert [problem["id"] for problem in as_json.json["problems"]] == ["fuse-missing", "fuse-missing", "two-readings"]
+
+
+def test_warnings_are_problems_only_if_told_so(run: Runner) -> None:
+    file = run.file(new_policy("podman"))
+    assert run("check", file).code == 0
+    strict = run("check", "--strict", file)
+    assert strict.code == 1
+    assert strict.out.count(b"problem: With write") == 2
+
+
+def test_a_merge_imports_neither_screens_nor_clients() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "wizard.policy", "merge", "-"],
+        input=RUNNING,
+        capture_output=True,
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    imported = {line.split(b"|")[-1].strip().split(b".")[0] for line in done.stderr.splitlines() if b"|" in line}
+    assert b"yaml" in imported
+    assert not imported & {b"textual", b"kubernetes", b"aiohttp", b"ruamel", b"screens", b"rich"}
+    assert done.stdout == MERGED
+
+
+def test_the_pre_commit_hooks_run_commands_that_there_are(run: Runner) -> None:
+    hooks = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
+    merged, unmerged = run.file(new_policy("podman"), "policy-a.yaml"), run.file(RUNNING, "policy-b.yaml")
+    assert len(hooks) == 2
+    for hook in hooks:
+        program, command, *arguments = hook["entry"].split()
+        assert (program, command) == ("podman-wizard", "policy")
+        assert run(*arguments, merged).code == 0
+        assert run(*arguments, merged, unmerged).code == 1

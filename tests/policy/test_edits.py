@@ -1,0 +1,276 @@
+"""Edits by hand: where new text goes, and what it looks like."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from wizard.errors import InputError, UsageError
+from wizard.policy import (
+    PolicyDocument,
+    add_field,
+    fields,
+    remove_field,
+    remove_value,
+    set_policy_word,
+    set_value,
+    value_from_text,
+    value_problem,
+    value_text,
+)
+
+CPU = ("workspace", "specs", "kubernetes", "cpu")
+LABELS = ("workspace", "specs", "kubernetes", "labels")
+
+
+def policy(text: str) -> PolicyDocument:
+    return PolicyDocument.parse(dedent(text).encode(), "policy.yaml")
+
+
+def kubernetes(text: str, newline: str = "\n") -> PolicyDocument:
+    lines = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n' + "".join(
+        f"      {line}\n" if line else "\n" for line in dedent(text).strip("\n").split("\n")
+    )
+    return PolicyDocument.parse(lines.replace("\n", newline).encode(), "policy.yaml")
+
+
+def body(document: PolicyDocument) -> str:
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n'
+    assert document.text.startswith(head)
+    return dedent(document.text[len(head) :])
+
+
+def test_a_policy_word_is_replaced_and_its_comment_stays() -> None:
+    after = set_policy_word(kubernetes("cpu:\n  policy: write   # GB"), CPU, "read")
+    assert body(after) == "cpu:\n  policy: read   # GB\n"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quoted_word_keeps_its_quotes(quote: str) -> None:
+    after = set_policy_word(kubernetes(f"cpu: {{policy: {quote}write{quote}}}"), CPU, "append")
+    assert body(after) == f"cpu: {{policy: {quote}append{quote}}}\n"
+
+
+def test_a_word_that_is_there_changes_nothing() -> None:
+    before = kubernetes("cpu: {policy: 'write'}")
+    assert set_policy_word(before, CPU, "write") is before
+
+
+def test_no_other_word_is_taken() -> None:
+    with pytest.raises(UsageError):
+        set_policy_word(kubernetes("cpu: {policy: write}"), CPU, "Write")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (4, "4"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ("kata", "kata"),
+        ("yes", '"yes"'),
+        ("012", '"012"'),
+        ("a: b", '"a: b"'),
+        ("#x", '"#x"'),
+        ("on", '"on"'),
+        ("1", '"1"'),
+        ("", '""'),
+        ("a\tb", '"a\\tb"'),
+        ("\u2028", '"\\u2028"'),
+        ([], "[]"),
+        ({}, "{}"),
+        (None, "null"),
+    ],
+)
+def test_a_value_is_quoted_where_one_of_the_parsers_needs_it(data: Any, text: str) -> None:
+    before = kubernetes("cpu:\n  policy: write  # c")
+    after = set_value(before, CPU, data)
+    assert body(after) == f"cpu:\n  policy: write  # c\n  value: {text}\n"
+    assert after.data["workspace"]["specs"]["kubernetes"]["cpu"]["value"] == data
+
+
+def test_text_of_several_lines_becomes_a_block() -> None:
+    after = set_value(kubernetes("cpu:\n  value: x  # c\n  policy: read"), CPU, "one\n\ntwo\n")
+    assert body(after) == "cpu:\n  value: |  # c\n    one\n\n    two\n  policy: read\n"
+
+
+def test_a_list_of_mappings_takes_the_dashes_of_the_file() -> None:
+    before = kubernetes(
+        """
+        tolerations:
+          value:
+          - key: pool
+        cpu:
+          policy: read
+        """
+    )
+    after = set_value(before, CPU, [{"key": "a", "value": "b"}, {"key": "c"}])
+    assert body(after).endswith("policy: read\n  value:\n  - key: a\n    value: b\n  - key: c\n")
+
+
+def test_what_stays_in_a_mapping_keeps_its_comments() -> None:
+    before = kubernetes(
+        """
+        labels:
+          policy: read
+          value:
+            # who pays
+            cost-center: "4711"  # quoted
+            # who owns
+            owner: us
+            team: blue
+        """
+    )
+    after = set_value(before, LABELS, {"cost-center": "4712", "team": "blue", "zone": "a"})
+    assert body(after) == dedent(
+        """\
+        labels:
+          policy: read
+          value:
+            # who pays
+            cost-center: "4712"  # quoted
+            team: blue
+            zone: a
+        """
+    )
+
+
+def test_a_block_becomes_a_single_value_and_back() -> None:
+    before = kubernetes("labels:\n  value:   # c\n    a: b\n    c: d  # e\n  policy: read")
+    single = set_value(before, LABELS, 5)
+    assert body(single) == "labels:\n  value: 5   # c\n  policy: read\n"
+    assert body(set_value(single, LABELS, {"a": "b"})) == "labels:\n  value:   # c\n    a: b\n  policy: read\n"
+
+
+def test_a_block_scalar_is_replaced_whole() -> None:
+    before = kubernetes("cpu:\n  value: |  # c\n    one\n    two\n\n  # after\n  policy: read")
+    assert body(set_value(before, CPU, 1)) == "cpu:\n  value: 1\n\n  # after\n  policy: read\n"
+
+
+def test_a_missing_chain_of_parents_is_made_in_the_steps_of_the_file() -> None:
+    before = policy("version: '0.2'\nworkspace:\n    dev-urls:\n        policy: write\n")
+    after = add_field(before, CPU, "read", "no")
+    assert after.text == before.text + (
+        "    specs:\n        kubernetes:\n            cpu:\n                policy: read\n                value: 'no'\n"
+    )
+
+
+def test_a_field_that_is_there_is_not_added_again() -> None:
+    with pytest.raises(InputError) as refusal:
+        add_field(kubernetes("cpu: {policy: read}"), CPU)
+    assert refusal.value.line == 5
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_field_goes_with_its_own_comments(newline: str) -> None:
+    before = kubernetes(
+        """
+        # about memory
+        memory:
+          policy: read
+
+        # about the cpu,
+        # two lines
+        cpu:  # here
+          policy: write  # and here
+          # value: 4
+        # about labels
+        labels:
+          policy: read
+        """,
+        newline,
+    )
+    after = remove_field(before, CPU)
+    assert after.text == before.text.replace(
+        before.text[before.text.index("      # about the cpu") : before.text.index("      # about labels")], ""
+    )
+    assert "# about labels" in after.text
+
+
+def test_the_last_field_leaves_an_empty_mapping() -> None:
+    assert remove_field(kubernetes("cpu:\n  policy: read"), CPU).text.endswith("    kubernetes: {}\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{cpu: {policy: read}, labels: {policy: read}}", "{labels: {policy: read}}"),
+        ("{labels: {policy: read}, cpu: {policy: read}}", "{labels: {policy: read}}"),
+        ("{labels: {policy: read}, cpu: {policy: read}, }", "{labels: {policy: read}, }"),
+        ("{cpu: {policy: read}}", "{}"),
+        ('{"labels":1,"cpu":2}', '{"labels":1}'),
+        ("{\n  labels: 1,  # l\n  cpu: 2  # c\n}", "{\n  labels: 1  # l\n}"),
+        ("{\n  cpu: 2,  # c\n  # about labels\n  labels: 1  # l\n}", "{\n  # about labels\n  labels: 1  # l\n}"),
+    ],
+)
+def test_a_key_in_braces_goes_with_its_comma(before: str, after: str) -> None:
+    head = "workspace:\n  specs:\n    kubernetes: "
+    document = PolicyDocument.parse((head + before + "\n").encode(), "policy.yaml")
+    assert remove_field(document, CPU).text == head + after + "\n"
+
+
+def test_a_removal_keeps_a_missing_last_line_end() -> None:
+    before = PolicyDocument.parse(kubernetes("labels: {policy: read}\ncpu: {policy: read}").content[:-1], "policy.yaml")
+    after = remove_field(before, CPU)
+    assert after.text.endswith("labels: {policy: read}")
+
+
+def test_a_value_goes_and_the_word_stays() -> None:
+    assert body(remove_value(kubernetes("cpu:\n  policy: read\n  value: 4  # c"), CPU)) == "cpu:\n  policy: read\n"
+
+
+@pytest.mark.parametrize("place", ["policy: *w", "policy: &w read"])
+def test_a_shared_word_is_not_changed_for_others(place: str) -> None:
+    text = (
+        f"x: &w write\ny: {{{place}}}\nworkspace:\n  specs:\n    kubernetes:\n"
+        "      cpu: {policy: &v read}\n      disk: {policy: *v}\n"
+    )
+    before = PolicyDocument.parse(text.encode(), "policy.yaml")
+    with pytest.raises(InputError, match=r"anchor &v.*line 7"):
+        set_policy_word(before, CPU, "write")
+    after = set_policy_word(before, CPU, "write", unshare=True)
+    kubernetes_data = after.data["workspace"]["specs"]["kubernetes"]
+    assert kubernetes_data == {"cpu": {"policy": "write"}, "disk": {"policy": "read"}}
+
+
+def test_typed_values_are_read_as_yaml_and_shown_again() -> None:
+    for text in ["4", "kata", '{a: "1", b: [c, d]}', '"yes"', "null"]:
+        assert value_text(value_from_text(text)) == text
+    with pytest.raises(InputError):
+        value_from_text("{a: ")
+    with pytest.raises(InputError):
+        value_from_text("1\npolicy: write")
+
+
+def test_a_typed_value_is_held_against_the_schema() -> None:
+    assert value_problem(CPU, "four") == "cpu is text, not a number from 0; it wants a number (cores)."
+    assert value_problem(CPU, 4) == ""
+    assert "list" in value_problem(("workspace", "specs", "kubernetes", "annotations"), {"a": "b"})
+
+
+def test_all_fields_of_the_file_come_first_in_its_order() -> None:
+    views = fields(kubernetes("x-own: 1\nmemory: {policy: read, value: 4}\ncpu:\n  policy: wrong"))
+    present = [view for view in views if view.present]
+    assert [view.path[-1] for view in present] == ["x-own", "memory", "cpu"]
+    assert [view.line for view in present] == [5, 6, 7]
+    assert (present[1].word, present[1].value, present[1].data) == ("read", "4", 4)
+    assert [problem.id for problem in present[2].problems] == ["wrong-word"]
+    missing = [view for view in views if view.for_podman]
+    assert len(missing) == 2
+    assert all(not view.present and view.problems[0].id == "fuse-missing" for view in missing)
+    assert len({view.path for view in views}) == len(views)
+
+
+def test_a_new_first_key_goes_below_the_head() -> None:
+    from wizard.policy import merge_podman
+
+    def version_line(text: str) -> int:
+        return merge_podman(PolicyDocument.parse(text.encode(), "p")).document.text.splitlines().index('version: "0.2"')
+
+    assert version_line("workspace: {}\n") == 0
+    assert version_line("# head\nworkspace: {}\n") == 1
+    assert version_line("# head\n\nworkspace: {}\n") == 2
+    assert version_line("# head\n\n# about workspaces\nworkspace: {}\n") == 2
+    assert version_line("# head\n---\nworkspace: {}\n") == 2

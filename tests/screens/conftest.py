@@ -1,0 +1,98 @@
+"""Apps for tests: on the sandbox, or on saved facts, where nothing depends on time, port or uid."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+
+from screens.app import AppOptions, WizardApp, make_app
+from tests.facts_for_tests import (
+    BOTTLEROCKET,
+    CONTROL_PLANE,
+    TALOS,
+    UBUNTU_22,
+    UBUNTU_24,
+    WINDOWS,
+    cluster,
+    node,
+    nodes,
+)
+from wizard.answers import Answers
+from wizard.engine import Target
+from wizard.facts import ClusterFacts, ClusterIdentity
+
+IDENTITY = ClusterIdentity(
+    context="prod-eu", server="https://10.0.0.1:6443", version="v1.31.2", distribution="EKS", user="admin"
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet_screens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    return
+
+
+def sixty_nodes() -> ClusterFacts:
+    """Fifty-seven nodes that qualify, of four kinds, and three that do not."""
+    members = (
+        *nodes(31, "noble", **UBUNTU_24),
+        *nodes(18, "jammy", labelled=True, **UBUNTU_22),
+        *nodes(6, "amazon"),
+        node("bottle-1", **BOTTLEROCKET),
+        node("talos-1", **TALOS),
+        node("control-1", taints=(CONTROL_PLANE,), **UBUNTU_24),
+        node("win-1", **WINDOWS),
+        node("old-1", kernel="3.10.0-1160.el7.x86_64", os_image="CentOS Linux 7 (Core)"),
+    )
+    return replace(cluster(*members), identity=IDENTITY, read_at="2026-03-14T18:31:00Z")
+
+
+def on_facts(facts: ClusterFacts | None = None, **options: Any) -> WizardApp:
+    """The wizard on saved facts."""
+    return make_app(AppOptions(target=Target(), answers=Answers(), facts=facts or sixty_nodes(), **options))
+
+
+def on_sandbox(scenario: str = "mixed", answers: Answers | None = None, **options: Any) -> WizardApp:
+    """The wizard on the sandbox, whose time runs fast."""
+    return make_app(
+        AppOptions(target=Target(sandbox=scenario), answers=answers or Answers(), sandbox_speed=100.0, **options)
+    )
+
+
+@asynccontextmanager
+async def running(app: WizardApp, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[Any]]:
+    """The app, once the cluster has been read."""
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: bool(was_read(app)))
+        yield pilot
+
+
+def was_read(app: WizardApp) -> bool:
+    walk = app.walk_through
+    return not walk.reading and (walk.session.judgement is not None or walk.trouble is not None)
+
+
+async def until(pilot: Pilot[Any], state: Callable[[], bool], seconds: float = 25.0) -> None:
+    """Waits until a state is reached; the tests' only way to wait."""
+    deadline = monotonic() + seconds
+    while monotonic() < deadline:
+        await pilot.pause()
+        if state():
+            await pilot.pause()
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"this state was not reached; the screen:\n{screen_text(pilot.app)}")
+
+
+def screen_text(app: App[Any]) -> str:
+    """What stands on the screen, line by line."""
+    height = app.size.height
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height])

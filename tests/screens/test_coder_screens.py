@@ -1,0 +1,465 @@
+"""The tab Coder of the template policy, by its keys: each way through it, and each way in which Coder may fail."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from screens.app import AppOptions, WizardApp, make_app
+from screens.coder import AskLogin
+from screens.dialogs import Confirm
+from screens.policy import PolicyStep
+from tests.facts_for_tests import cluster, nodes
+from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
+from wizard import journal
+from wizard.answers import Answers
+from wizard.bridge import Bridge
+from wizard.coder.connection import BEHAVIOURS_VARIABLE
+from wizard.coder.credentials import config_folder
+from wizard.sandbox.coder import Behaviour, SandboxCoder
+from wizard.state import cluster_folder
+from wizard.target import Target
+
+DATA = Path(__file__).parent / "data"
+NEVER_SHOWN = "secret-token-of-ada"
+
+
+@pytest.fixture(autouse=True)
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = Path("policy.yaml")
+    shutil.copyfile(DATA / "running-deployment.yaml", path)
+    return path
+
+
+class Screen:
+    """The tab, as a test uses it."""
+
+    def __init__(self, pilot: Pilot[Any], app: WizardApp) -> None:
+        self.pilot = pilot
+        self.app = app
+        self.step = app.query_one(PolicyStep)
+        self.rows = self.step._coder.rows
+
+    @property
+    def text(self) -> str:
+        return " ".join(screen_text(self.app).replace("│", " ").split())
+
+    @property
+    def flat(self) -> str:
+        """The rows in full, whatever fits on the screen."""
+        return "\n".join(f"{row.state} {row.title}" for row in self.rows.items)
+
+    @property
+    def coder(self) -> SandboxCoder:
+        found = self.app.walk_through.engine._coder
+        assert found is not None
+        return found
+
+    def took(self) -> bytes | None:
+        """What Coder has for its policy."""
+        return self.coder.policy
+
+    @property
+    def view(self) -> str:
+        return self.step.view
+
+    async def idle(self) -> None:
+        walk = self.app.walk_through
+        await until(self.pilot, lambda: not self.step.coder.asking and not walk.busy and not walk.reading)
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.idle()
+
+    async def choose(self, row: str) -> None:
+        self.rows.move_to(row)
+        await self.pilot.pause()
+        await self.press("enter")
+
+    async def confirm(self) -> None:
+        assert isinstance(self.app.screen, Confirm)
+        await self.press("right", "enter")
+
+    async def back(self) -> None:
+        """Turns away from the result of work."""
+        await until(self.pilot, lambda: self.app._main.showing_progress)
+        await self.press("enter")
+
+    def posts(self) -> list[str]:
+        return [f"{one.method} {one.path}" for one in self.coder.requests if one.method != "GET"]
+
+
+@asynccontextmanager
+async def at_coder(app: WizardApp | None = None, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Screen]:
+    app = app or on_sandbox(policy_file="policy.yaml")
+    async with running(app, size) as pilot:
+        await app.action_go("policy")
+        await pilot.pause()
+        screen = Screen(pilot, app)
+        await screen.press("t")
+        yield screen
+
+
+@pytest.fixture
+def behaves(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    return lambda *names: monkeypatch.setenv(BEHAVIOURS_VARIABLE, ",".join(names))
+
+
+@pytest.fixture
+def deployment() -> Iterator[Callable[..., SandboxCoder]]:
+    """Starts a Coder that is not the sandbox's, for credentials that are typed or found."""
+    bridge, servers = Bridge(), []
+    bridge.start()
+
+    def start(*behaviours: Behaviour) -> SandboxCoder:
+        server = bridge.submit(SandboxCoder.start(*behaviours)).result(10)
+        server.token = NEVER_SHOWN
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        bridge.submit(server.stop()).result(10)
+    bridge.stop()
+
+
+# The way through -------------------------------------------------------------------------------------------------
+
+
+async def test_enable_impact_upload_and_what_undo_knows(policy: Path) -> None:
+    async with at_coder() as screen:
+        assert "ok Coder v1, 1.44.1, at http://127.0.0.1" in screen.flat
+        assert "ok You are ada: site-member, site-admin" in screen.flat
+        assert "waiting Workspace templates: not enabled" in screen.flat
+        await screen.choose("enable")
+        assert "never tried on a live deployment" in screen.text
+        await screen.confirm()
+        assert "off before, on now" in screen.text
+        await screen.back()
+        assert screen.coder.settings["enable_workspaces_as_code"]
+        assert screen.coder.settings["a_field_of_a_later_version"] == {"kept": [1, 2]}
+        assert screen.step.session.ticks == {"coder-enable-templates"}
+
+        await screen.choose("impact")
+        assert "warning Impact: 2 workspaces are touched, 1 cannot be rebuilt" in screen.flat
+        assert "gpu-training mia error now cannot be rebuilt: specs" in screen.text
+        assert not screen.took()
+        asked = len(screen.coder.requests)
+        await screen.choose("upload")
+        assert len(screen.coder.requests) == asked, "an impact that is known is not asked for again"
+        assert "cannot be read through Coder's API" in screen.text
+        assert "warning once updated: notebooks (mia)" in screen.text
+        assert "never tried on a live deployment" in screen.text
+        await screen.confirm()
+        await screen.back()
+        assert screen.took() == policy.read_bytes()
+        assert screen.step.session.ticks == {"coder-enable-templates", "coder-upload-policy", "coder-save"}
+        assert "done policy.yaml is Coder's template policy" in screen.flat
+        assert "[x] By hand: Save" in screen.flat
+
+        answers = screen.step.session.answers
+        assert answers.coder.enable_templates and answers.coder.upload and answers.coder.url is None
+        assert answers.policy.file == str(policy)
+        folder = cluster_folder(screen.app.walk_through.engine.identity)
+        changes = [change for run in journal.runs(folder) for change in run.changes]
+        assert [(change.kind, change.result) for change in changes] == [("coder", "done"), ("coder", "done")]
+        assert changes[1].before["given"] == str(policy.absolute())
+
+
+async def test_nothing_is_sent_where_the_question_is_refused() -> None:
+    async with at_coder() as screen:
+        await screen.choose("enable")
+        await screen.press("enter")  # Back has the focus
+        await screen.choose("upload")
+        assert isinstance(screen.app.screen, Confirm)
+        await screen.press("escape")
+        assert [one for one in screen.posts() if "dry-run" not in one and "parse" not in one] == []
+        assert screen.coder.policy is None and not screen.step.session.ticks
+
+
+async def test_an_upload_outlives_the_step_that_began_it(policy: Path) -> None:
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.pilot.press("right", "enter", "ctrl+n")
+        await until(screen.pilot, lambda: screen.coder.policy is not None)
+        await screen.idle()
+        assert screen.app._main.current == "verify"
+        assert {"coder-upload-policy", "coder-save"} <= screen.step.session.ticks
+
+
+async def test_only_what_is_written_is_uploaded_and_the_impact_is_of_what_is_there(policy: Path) -> None:
+    async with at_coder() as screen:
+        await screen.choose("impact")
+        await screen.press("m")
+        assert "waiting Impact: not asked yet" in screen.flat
+        assert "skipped Upload policy.yaml" in screen.flat
+        assert "s writes it" in str(screen.step.coder.why_not_upload())
+        given = policy.read_bytes()
+        await screen.press("s", "right", "enter")
+        await until(screen.pilot, lambda: not screen.step.desk.dirty)
+        await screen.choose("upload")
+        assert ".bak" in screen.text, "what the person gave is in the backup now"
+        await screen.confirm()
+        await screen.back()
+        assert screen.coder.policy == policy.read_bytes() != given
+        assert screen.step.desk.given is not None and screen.step.desk.given.read_bytes() == given
+
+
+async def test_a_file_that_somebody_changed_is_not_uploaded(policy: Path) -> None:
+    async with at_coder() as screen:
+        policy.write_bytes(policy.read_bytes() + b"# somebody\n")
+        await screen.choose("upload")
+        assert not isinstance(screen.app.screen, Confirm)
+        assert screen.posts() == []
+
+
+# The ways in which Coder may fail --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ("unauthorized", "refuses the session token (401)"),
+        ("login-page", "with a web page (200)"),
+        ("login-redirect", "sends GET /api on to https://login.example.org"),
+        ("not-coder", "There is no Coder at"),
+        ("other-shape", "in a shape that is not known"),
+    ],
+)
+async def test_without_an_answer_the_clicks_remain(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
+    behaves(behaviour)
+    async with at_coder() as screen:
+        assert screen.rows.items[0].state == "failed" and said in screen.flat
+        assert [row.state for row in screen.rows.items[1:]] == ["[ ]", "[ ]", "[ ]"]
+        await screen.choose("coder-upload-policy")
+        assert screen.step.session.ticks == {"coder-upload-policy"}
+        assert str(Path("policy.yaml").absolute())[:20] in screen.text
+        screen.coder.behaviours.clear()
+        await screen.press("r")
+        assert "ok Coder v1" in screen.flat, "r asks again"
+
+
+@pytest.mark.parametrize(("behaviour", "said"), [("old", "from 1.28 on"), ("wrong-role", "policies want site-admin")])
+async def test_where_nothing_may_be_done_it_says_why(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
+    behaves(behaviour)
+    async with at_coder() as screen:
+        assert "blocker" in screen.flat and "skipped Upload policy.yaml" in screen.flat
+        for row in ("impact", "upload", "enable"):
+            await screen.choose(row)
+            assert said in screen.text
+            await screen.press("escape")
+        assert screen.posts() == []
+
+
+async def test_a_refused_policy_leads_to_its_line_in_the_fields(behaves: Callable[..., None]) -> None:
+    behaves("refuses")
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        assert "failed Coder refuses the policy" in screen.flat
+        message = next(row for row in screen.rows.items if row.refused is not None)
+        assert message.refused is not None and message.refused.line > 1
+        assert "resource-limits is not a field" in message.title
+        await screen.choose(message.id)
+        current = screen.step._lists["fields"].current
+        assert screen.step.view == "fields"
+        assert getattr(current, "label", "") == "resource-limits"
+        assert "is not a field of this deployment" in screen.text
+        assert screen.coder.policy is None
+
+
+async def test_a_server_that_is_gone_between_dry_run_and_upload(behaves: Callable[..., None]) -> None:
+    behaves("goes-away")
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        assert "failed policy.yaml was not uploaded" in screen.flat
+        assert screen.coder.policy is None
+        assert not screen.step.session.ticks
+        screen.rows.move_to("upload")
+        await screen.pilot.pause()
+        assert "Coder has what it had" in screen.text
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [("breaks-off", "not known whether it was uploaded"), ("precondition", "policy.yaml was not uploaded")],
+)
+async def test_an_upload_that_fails(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
+    behaves(behaviour)
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        assert said in screen.flat
+        assert not screen.step.session.ticks
+        assert not screen.step.session.answers.coder.upload
+
+
+async def test_a_setting_that_coder_does_not_keep(behaves: Callable[..., None]) -> None:
+    behaves("keeps-setting")
+    async with at_coder() as screen:
+        await screen.choose("enable")
+        await screen.confirm()
+        await screen.back()
+        assert "failed Workspace templates were not enabled" in screen.flat
+        assert not screen.step.session.ticks
+
+
+async def test_a_dry_run_that_never_ends_is_stopped_and_steps_are_walked_meanwhile(
+    behaves: Callable[..., None],
+) -> None:
+    behaves("hangs")
+    async with at_coder() as screen:
+        screen.rows.move_to("impact")
+        await screen.pilot.press("enter")
+        await until(screen.pilot, lambda: any("dry-run" in one for one in screen.posts()))
+        await screen.pilot.press("ctrl+n")
+        await until(screen.pilot, lambda: screen.app._main.current == "verify")
+        await screen.app.action_go("policy")
+        await until(screen.pilot, lambda: "Asking Coder for the impact" in screen.text)
+        await screen.pilot.press("x")
+        await screen.idle()
+        assert "failed The impact is not known" in screen.flat
+        assert screen.coder.policy is None
+
+
+async def test_fifty_megabytes_are_not_read(behaves: Callable[..., None]) -> None:
+    behaves("huge")
+    async with at_coder() as screen:
+        await screen.choose("impact")
+        assert "failed The impact is not known" in screen.flat
+        assert "answers with more than" in screen.text
+
+
+async def test_doubts_of_the_deployments_schema_are_shown(behaves: Callable[..., None]) -> None:
+    behaves("strict-schema")
+    async with at_coder() as screen:
+        await screen.choose("impact")
+        await screen.press("i")
+        assert "is not in the JSON Schema that this deployment serves" in screen.text
+
+
+# URL and token ---------------------------------------------------------------------------------------------------
+
+
+async def type_into(screen: Screen, name: str, text: str) -> None:
+    screen.app.screen.query_one(f"#{name}", Input).value = text
+    await screen.pilot.pause()
+
+
+async def test_typed_credentials_are_never_shown_and_not_stored(deployment: Callable[..., SandboxCoder]) -> None:
+    server = deployment()
+    async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
+        assert "unknown It is not known where Coder is" in screen.flat
+        await screen.choose("coder")
+        assert isinstance(screen.app.screen, AskLogin)
+        await type_into(screen, "coder-url", "not a url")
+        await screen.press("enter", "enter")
+        assert "is not the URL of a Coder deployment" in screen.text
+        await type_into(screen, "coder-url", server.url)
+        await type_into(screen, "coder-token", NEVER_SHOWN)
+        assert "internal-auth?show_token=true" in screen.text
+        assert NEVER_SHOWN not in screen.text
+        await screen.press("enter")
+        assert "ok You are ada" in screen.flat
+        assert NEVER_SHOWN not in screen.text + repr(screen.step.coder)
+        assert not config_folder().exists()
+        assert "saved facts" in screen.step.coder.why_not_upload()
+        await screen.choose("impact")
+        assert "Impact: 2 workspaces are touched" in screen.flat, "a dry run changes nothing"
+
+
+async def test_credentials_are_stored_where_asked_for_once_coder_took_them(
+    deployment: Callable[..., SandboxCoder],
+) -> None:
+    server = deployment()
+    async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
+        for token, stored in (("wrong", False), (NEVER_SHOWN, True)):
+            await screen.press("l")
+            await type_into(screen, "coder-url", server.url)
+            await type_into(screen, "coder-token", token)
+            screen.app.screen.query_one("#keep").focus()
+            await screen.press("enter")
+            await screen.app.workers.wait_for_complete()
+            assert (config_folder() / "session").exists() is stored
+        assert stat.S_IMODE((config_folder() / "session").stat().st_mode) == 0o600
+        assert (config_folder() / "session").read_text() == NEVER_SHOWN
+
+
+async def test_a_url_without_a_token_tells_the_version(deployment: Callable[..., SandboxCoder]) -> None:
+    server = deployment()
+    async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
+        await screen.press("l")
+        await type_into(screen, "coder-url", server.url)
+        await screen.press("enter", "enter")
+        assert "ok Coder v1, 1.44.1" in screen.flat
+        assert "unknown No session token" in screen.flat
+
+
+async def test_a_coder_admin_without_a_cluster_uploads_without_a_journal(
+    deployment: Callable[..., SandboxCoder], monkeypatch: pytest.MonkeyPatch, policy: Path
+) -> None:
+    server = deployment()
+    monkeypatch.setenv("CODER_URL", server.url)
+    monkeypatch.setenv("CODER_TOKEN", NEVER_SHOWN)
+    target = Target(kubeconfig="there-is-none")
+    app = make_app(AppOptions(target=target, answers=Answers(), policy_file="policy.yaml"))
+    async with at_coder(app) as screen:
+        await screen.choose("upload")
+        assert "podman-wizard undo will not know of this" in screen.text
+        await screen.confirm()
+        await screen.back()
+        assert server.policy == policy.read_bytes()
+        assert screen.step.session.answers.coder.url == server.url
+
+
+# Coder v2 --------------------------------------------------------------------------------------------------------
+
+
+async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tmp_path: Path) -> None:
+    behaves("v2")
+    async with at_coder() as screen:
+        assert "[Template]" in screen.text
+        assert "Coder v2, v2.24.1" in screen.flat and "[ ]" not in screen.flat
+        screen.rows.move_to("part-resources")
+        await screen.pilot.pause()
+        assert "inside container { ... }" in screen.text and '"smarter-devices/fuse"' in screen.text
+        await screen.choose("resource")
+        assert "Resource: github.com/fuse (fuse-device-plugin)" in screen.flat
+        assert "at most 5 workspaces a node" in screen.text
+        await screen.choose("container")
+        await type_into_only(screen, "Not A Name")
+        assert "not the name of a container" in screen.text
+        await type_into_only(screen, "workspace")
+        await screen.press("enter")
+        assert "Container: workspace" in screen.flat
+        await screen.choose("contradictions")
+        assert "the manifest below it installs fuse-device-plugin" in screen.text
+        await screen.press("escape", "c", "w")
+        written = (tmp_path / "coder-podman-parts.tf.txt").read_text()
+        assert '"github.com/fuse"' in written and "apparmor.security.beta.kubernetes.io/workspace" in written
+        assert screen.app.walk_through.files == ["coder-podman-parts.tf.txt"]
+
+
+async def type_into_only(screen: Screen, text: str) -> None:
+    screen.app.screen.query_one(Input).value = text
+    await screen.pilot.pause()
+
+
+async def test_v2_needs_no_policy(behaves: Callable[..., None]) -> None:
+    behaves("v2")
+    async with at_coder(on_sandbox()) as screen:
+        assert screen.view == "coder" and "Coder v2" in screen.flat
+        await screen.press("escape")
+        assert screen.view == "start"

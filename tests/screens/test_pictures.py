@@ -1,0 +1,80 @@
+"""Every screen, as a picture, at two sizes; the facts are saved ones, so no time, port or uid is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from tests.screens.conftest import on_facts, screen_text, until, was_read
+
+SIZES = [(80, 24), (120, 40)]
+STEPS = ["prerequisites", "security-modules", "manifest", "nodes", "verify", "summary"]
+NUMBERS = {"prerequisites": 0, "security-modules": 1, "manifest": 2, "nodes": 3, "policy": 4, "verify": 5, "summary": 6}
+
+Snapshot = Callable[..., bool]
+
+
+def walk_to(app: WizardApp, step: str, *keys: str) -> Callable[[Pilot[object]], object]:
+    async def run(pilot: Pilot[object]) -> None:
+        await until(pilot, lambda: was_read(app))
+        for _ in range(NUMBERS[step]):
+            await pilot.press("ctrl+n")
+        await until(pilot, lambda: app._main.current == step)
+        if step == "nodes":
+            await until(pilot, lambda: "noble-00000" in screen_text(app))
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        if "slash" in keys:
+            await until(pilot, lambda: "noble-00000" not in screen_text(app))
+        await pilot.pause()
+
+    return run
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("step", STEPS)
+def test_step(snap_compare: Snapshot, step: str, size: tuple[int, int]) -> None:
+    app = on_facts()
+    assert snap_compare(app, terminal_size=size, run_before=walk_to(app, step))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("step", "keys"),
+    [
+        pytest.param("prerequisites", ["enter"], id="story"),
+        pytest.param("prerequisites", ["f1"], id="help"),
+        pytest.param("prerequisites", ["ctrl+q"], id="quit"),
+        pytest.param("security-modules", ["c"], id="commands"),
+        pytest.param("manifest", ["y"], id="yaml"),
+        pytest.param("manifest", ["g"], id="changes"),
+        pytest.param("manifest", ["v"], id="value"),
+        pytest.param("nodes", ["g"], id="groups"),
+        pytest.param("nodes", ["slash", *"jammy"], id="filter"),
+        pytest.param("summary", ["e"], id="answers"),
+    ],
+)
+def test_page(snap_compare: Snapshot, step: str, keys: list[str], size: tuple[int, int]) -> None:
+    app = on_facts()
+    assert snap_compare(app, terminal_size=size, run_before=walk_to(app, step, *keys))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (40, 10), (39, 9)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_small(snap_compare: Snapshot, size: tuple[int, int]) -> None:
+    app = on_facts()
+    assert snap_compare(app, terminal_size=size, run_before=walk_to(app, "manifest"))
+
+
+def test_light(snap_compare: Snapshot) -> None:
+    app = on_facts(light=True)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=walk_to(app, "security-modules"))
+
+
+def test_without_colour(snap_compare: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = on_facts()
+    assert snap_compare(app, terminal_size=(80, 24), run_before=walk_to(app, "security-modules"))

@@ -1,0 +1,80 @@
+"""A run that was cut off is offered again, with its choices, where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from screens.app import AppOptions, WizardApp, make_app
+from tests.screens.conftest import running, screen_text, until
+from wizard.answers import Answers, SecurityModulesChoice
+from wizard.engine import Engine
+from wizard.sandbox import Sandbox
+from wizard.session import Judgement
+from wizard.target import Target
+
+
+@pytest.fixture
+async def target(tmp_path: Path) -> AsyncIterator[Target]:
+    sandbox = await Sandbox.start("mixed", speed=100.0)
+    sandbox.write_kubeconfig(tmp_path / "kubeconfig")
+    yield Target(kubeconfig=str(tmp_path / "kubeconfig"))
+    await sandbox.stop()
+
+
+async def cut_off_after_an_apply(target: Target) -> None:
+    engine = Engine(target)
+    await engine.open()
+    answers = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
+    engine.note_answers(answers)
+    judgement = Judgement(await engine.read_facts(), answers)
+    await engine.apply(judgement.rendering.objects, lambda event: None)
+    await engine.close(interrupted=True)
+
+
+def on(target: Target, *, fresh: bool = False) -> WizardApp:
+    return make_app(AppOptions(target=target, answers=Answers(), fresh=fresh))
+
+
+async def test_going_on(target: Target) -> None:
+    await cut_off_after_an_apply(target)
+    app = on(target)
+    async with running(app) as pilot:
+        await until(pilot, lambda: "Go on where it stood?" in screen_text(app))
+        assert "DaemonSet smarter-device-manager: done" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app._main.current == "manifest")
+        assert app.walk_through.session.answers.security_modules.acknowledged
+        await until(pilot, lambda: "unchanged" in screen_text(app))
+
+
+async def test_starting_afresh_asks_once(target: Target) -> None:
+    await cut_off_after_an_apply(target)
+    app = on(target)
+    async with running(app) as pilot:
+        await until(pilot, lambda: "Go on where it stood?" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.walk_through.interrupted is None)
+        assert not app.walk_through.session.answers.security_modules.acknowledged
+    again = on(target)
+    async with running(again):
+        assert again.walk_through.interrupted is None
+
+
+async def test_fresh_does_not_ask(target: Target) -> None:
+    await cut_off_after_an_apply(target)
+    app = on(target, fresh=True)
+    async with running(app):
+        assert "Go on where it stood?" not in screen_text(app)
+
+
+async def test_another_cluster_by_key(target: Target) -> None:
+    app = on(target)
+    async with running(app) as pilot:
+        await pilot.press("k")
+        await until(pilot, lambda: "Which cluster?" in screen_text(app) and "Another kubeconfig" in screen_text(app))
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: app.walk_through.target.context is not None and app.walk_through.facts is not None)
+        await until(pilot, lambda: "API server answers" in screen_text(app))

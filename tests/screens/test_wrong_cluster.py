@@ -1,0 +1,39 @@
+"""The guard against the wrong cluster: one that was never changed from here wants its context typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from screens.app import AppOptions, make_app
+from tests.screens.conftest import running, screen_text, until
+from wizard.answers import Answers, SecurityModulesChoice
+from wizard.sandbox import Sandbox
+from wizard.target import Target
+
+
+async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: Path) -> None:
+    async with await Sandbox.start("mixed", speed=100) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "config")
+        answers = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
+        app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=answers))
+        async with running(app) as pilot:
+            session = app.walk_through.session
+            await pilot.press("ctrl+n", "ctrl+n")
+            await until(pilot, lambda: bool(session.checks))
+            await pilot.press("a")
+            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            assert sandbox.identity in screen_text(app).replace("\n", "").replace(" ", "").replace("│", "")
+            await pilot.press(*"sandbox-mixe", "tab", "tab", "enter")
+            assert app.walk_through.operation is None
+
+        app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=answers))
+        async with running(app) as pilot:
+            session = app.walk_through.session
+            await pilot.press("ctrl+n", "ctrl+n")
+            await until(pilot, lambda: bool(session.checks))
+            await pilot.press("a")
+            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await pilot.press(*"sandbox-mixed", "tab", "tab", "enter")
+            await until(pilot, lambda: session.applied is not None)
+            await until(pilot, lambda: not app.walk_through.busy and not app.walk_through.reading)
+            assert app.walk_through.type_first() == ""

@@ -1,0 +1,75 @@
+import pytest
+
+from wizard.answers import Answers, ManifestChoice, NodesChoice, PolicyChoice
+from wizard.answers_file import parse_answers, write_answers
+from wizard.errors import InputError
+
+WHOLE = b"""\
+cluster: {kubeconfig: ~/.kube/config, context: prod}
+security-modules: {acknowledged: true, probe: false}
+manifest:
+  preset: recommended
+  set: {image: registry.example.org/sdm:v1.20.12, devices-per-node: 110}
+  without: [tolerations]
+ownership: take
+nodes: {names: [a, b]}
+rollout: {timeout: 60}
+policy: {file: policy.yaml, output: policy.merged.yaml, on-conflict: replace}
+coder: {url: https://coder.example.org, enable-templates: true, upload: false}
+verify: {run: true, image: quay.io/podman/stable:v5.3, namespace: default}
+"""
+
+
+def test_every_key_of_the_file_is_read() -> None:
+    answers = parse_answers(WHOLE, "answers.yaml")
+    assert answers.cluster.context == "prod"
+    assert answers.security_modules.acknowledged
+    assert answers.manifest.set == {"image": "registry.example.org/sdm:v1.20.12", "devices-per-node": 110}
+    assert answers.manifest.without == ("tolerations",)
+    assert answers.ownership == "take"
+    assert answers.nodes == NodesChoice(all=False, names=("a", "b"))
+    assert answers.rollout.timeout == 60
+    assert answers.policy == PolicyChoice(file="policy.yaml", output="policy.merged.yaml", on_conflict="replace")
+    assert answers.coder.enable_templates
+    assert answers.verify.run
+
+
+@pytest.mark.parametrize("text", [b"", b"# nothing yet\n", b"{}\n"])
+def test_an_empty_file_means_the_defaults(text: bytes) -> None:
+    assert parse_answers(text, "answers.yaml") == Answers()
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "word"),
+    [
+        (b"nodes:\n  al: true\n", "a.yaml:2:3", "nodes.al is not a key"),
+        (b"polcy: {}\n", "a.yaml:1:1", "polcy is not a key"),
+        (b"ownership: force\n", "a.yaml:1:12", "ownership must be one of fail, take, leave"),
+        (b"rollout: {timeout: soon}\n", "a.yaml:1:20", "rollout.timeout must be a whole number"),
+        (b"nodes: {names: a}\n", "a.yaml:1:16", "nodes.names must be a list"),
+        (b"nodes: [a]\n", "a.yaml:1:8", "nodes must be a mapping"),
+        (b"nodes: {all: true, all: false}\n", "a.yaml:1:20", "nodes.all is there twice"),
+        (b"nodes: {\n", "a.yaml:2:1", "not YAML"),
+        (b"- a\n", "a.yaml:1:1", "must be a mapping"),
+        (b"\xff\xfe", "a.yaml", "not UTF-8"),
+        (b"nodes: {names: [a], selector: b}\n", "a.yaml", "exclude each other"),
+        (b"a: 1\n---\nb: 2\n", "a.yaml:2:1", "not YAML"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_place(text: bytes, place: str, word: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_answers(text, "a.yaml")
+    assert refused.value.place == place
+    assert word in refused.value.what
+    assert refused.value.exit_code == 4
+
+
+def test_the_file_that_is_offered_repeats_the_choices() -> None:
+    answers = parse_answers(WHOLE, "answers.yaml")
+    assert parse_answers(write_answers(answers).encode(), "again.yaml") == answers
+    assert parse_answers(write_answers(Answers()).encode(), "again.yaml") == Answers()
+
+
+def test_only_what_departs_from_the_defaults_is_written() -> None:
+    answers = Answers(manifest=ManifestChoice(set={"memory": "64Mi"}))
+    assert write_answers(answers) == "manifest:\n  set:\n    memory: 64Mi\n"

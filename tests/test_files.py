@@ -1,0 +1,98 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from wizard.errors import ConflictError, InputError
+from wizard.files import read_snapshot, write_file
+
+
+def test_a_file_is_replaced_with_a_backup_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    path.chmod(0o640)
+    backup = write_file(path, b"new\n", read=read_snapshot(path))
+    assert path.read_bytes() == b"new\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert backup is not None
+    assert backup.read_bytes() == b"old\n"
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o640
+    assert {item.name for item in tmp_path.iterdir()} == {"policy.yaml", backup.name}
+
+
+def test_a_file_that_changed_since_it_was_read_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    snapshot = read_snapshot(path)
+    path.write_bytes(b"somebody else's\n")
+    with pytest.raises(ConflictError, match="changed since it was read"):
+        write_file(path, b"new\n", read=snapshot)
+    assert path.read_bytes() == b"somebody else's\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_appeared_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    snapshot = read_snapshot(path, missing_ok=True)
+    path.write_bytes(b"somebody else's\n")
+    with pytest.raises(ConflictError):
+        write_file(path, b"new\n", read=snapshot)
+    assert path.read_bytes() == b"somebody else's\n"
+
+
+def test_writing_the_same_again_makes_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"same\n")
+    before = path.stat().st_ino
+    assert write_file(path, b"same\n") is None
+    assert path.stat().st_ino == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.yaml", tmp_path / "link.yaml"
+    target.write_bytes(b"old\n")
+    link.symlink_to(target)
+    write_file(link, b"new\n")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new\n"
+
+
+def test_two_backups_within_a_second_are_both_kept(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"1")
+    saved = [write_file(path, b"2"), write_file(path, b"3")]
+    assert [item.read_bytes() for item in saved if item] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "folder"])
+def test_what_cannot_be_read_is_an_error_for_people(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError) as refused:
+        read_snapshot(tmp_path / name)
+    assert name in refused.value.what
+    assert refused.value.todo
+
+
+def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"x" * 11)
+    assert read_snapshot(path, limit=11).content == b"x" * 11
+    with pytest.raises(InputError, match="larger than 10 bytes"):
+        read_snapshot(path, limit=10)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    path.chmod(0o444)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_file(path, b"new\n")
+    assert path.read_bytes() == b"old\n"
+
+
+def test_a_folder_that_is_not_there_is_an_error_for_people(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        write_file(tmp_path / "no" / "policy.yaml", b"new\n")

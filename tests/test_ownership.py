@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from wizard.ownership import without_fields
+
+DAEMON_SET: dict[str, Any] = {
+    "metadata": {"annotations": {"example.org/a.b": "1", "c": "2"}, "finalizers": ["x", "y"]},
+    "spec": {
+        "template": {
+            "spec": {
+                "containers": [
+                    {"name": "one", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}]},
+                    {"name": "two", "image": "j"},
+                ],
+                "tolerations": [{"key": "a"}, {"key": "b"}],
+            }
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [
+        ('.spec.template.spec.containers[name="one"].image', lambda d: "image" not in _containers(d)[0]),
+        ('.spec.template.spec.containers[name="two"]', lambda d: len(_containers(d)) == 1),
+        (
+            '.spec.template.spec.containers[name="one"].ports[containerPort=80,protocol="TCP"]',
+            lambda d: _containers(d)[0]["ports"] == [],
+        ),
+        (".metadata.annotations.example.org/a.b", lambda d: d["metadata"]["annotations"] == {"c": "2"}),
+        (".spec.template.spec.tolerations", lambda d: "tolerations" not in d["spec"]["template"]["spec"]),
+        (
+            ".spec.template.spec.tolerations[0]",
+            lambda d: d["spec"]["template"]["spec"]["tolerations"] == [{"key": "b"}],
+        ),
+        ('.metadata.finalizers[="x"]', lambda d: d["metadata"]["finalizers"] == ["y"]),
+    ],
+)
+def test_a_field_is_left_out_by_the_servers_name_for_it(path: str, read: Any) -> None:
+    assert not read(DAEMON_SET)
+    assert read(without_fields(DAEMON_SET, [path]))
+
+
+@pytest.mark.parametrize(
+    "path", [".spec.nothing", '.spec.template.spec.containers[name="three"].image', ".metadata.x.y"]
+)
+def test_a_field_that_is_not_there_changes_nothing(path: str) -> None:
+    assert without_fields(DAEMON_SET, [path]) == DAEMON_SET
+
+
+def _containers(daemon_set: dict[str, Any]) -> list[dict[str, Any]]:
+    containers: list[dict[str, Any]] = daemon_set["spec"]["template"]["spec"]["containers"]
+    return containers

@@ -1,0 +1,103 @@
+"""The plain mode, by piped answers and in a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.clusters import ROOT, cluster_of, command
+from wizard.journal import runs
+from wizard.state import ClusterLock
+
+WALK = """next
+yes
+next
+diff
+apply
+yes
+next
+next
+label
+yes
+wait
+next
+next
+guide
+as it is
+policy.yaml
+yes
+next
+no
+next
+yes
+no
+"""
+
+
+async def test_a_walk_by_piped_answers_does_the_whole_job(tmp_path: Path) -> None:
+    ended = await command("--plain", "--sandbox", folder=tmp_path, typed=WALK, PODMAN_WIZARD_SANDBOX_SPEED="50")
+    assert ended.code == 0, ended.error
+    done = next(line for line in ended.out.splitlines() if line.startswith("Done: "))
+    assert done == "Done: 4 objects applied; 8 nodes labelled; 8 of 8 nodes offer FUSE; policy.yaml written"
+    assert "upload policy.yaml" in ended.out
+    assert "smarter-devices/fuse" in (tmp_path / "policy.yaml").read_text()
+    answers = yaml.safe_load((tmp_path / "podman-wizard.answers.yaml").read_text())
+    assert answers["security-modules"] == {"acknowledged": True}
+    assert "\x1b" not in ended.out
+
+
+async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        typed = "next\nyes\nnext\napply\nyes\n{}\nnext\nquit\n"
+        wrong = await cluster.command("--plain", typed=typed.format("prod"))
+        assert wrong.code == 0, wrong.error
+        assert "Nothing was changed." in wrong.out
+        assert await cluster.get("/api/v1/namespaces/smarter-device-manager") is None
+        right = await cluster.command("--plain", typed=typed.format("sandbox-restricted"))
+        assert "4 of 4 objects applied" in right.out, right.error
+
+
+async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_only_looks(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        # The input ends in the middle: what was begun stays open.
+        cut = await cluster.command("--plain", typed="next\nyes\nnext\napply\nyes\nsandbox-restricted\n")
+        assert cut.code == 130
+        folder = await cluster.journals()
+        assert [run.interrupted for run in runs(folder)] == [True]
+        with ClusterLock(folder) as lock:
+            assert lock.take()
+            second = await cluster.command("--plain", typed="next\nyes\nnext\napply\nnext\nquit\n")
+        assert second.code == 0, second.error
+        assert second.out.count("Nothing can be changed from here: Another podman-wizard") == 2
+        passed = await cluster.command("--plain", "--fresh", typed="quit\n")
+        assert "stopped in the middle" not in passed.out
+        taken = await cluster.command("--plain", typed="yes\nnext\nquit\n")
+        assert "stopped in the middle of its work, after: DaemonSet smarter-device-manager." in taken.out
+        assert "I have read this" not in taken.out  # it was acknowledged by then
+        settled = await cluster.command("--plain", typed="quit\n")
+        assert "stopped in the middle" not in settled.out
+
+
+@pytest.mark.terminal
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_wait_for_an_answer(number: signal.Signals, code: int) -> None:
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "wizard", "--plain", "--sandbox=empty"])
+    shown = b""
+    while b"next/again" not in shown:
+        shown += os.read(terminal, 4096)
+    if number == signal.SIGINT:
+        os.write(terminal, b"\x03")
+    else:
+        os.kill(process, number)
+    _, status = os.waitpid(process, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == code
