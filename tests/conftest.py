@@ -8,6 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+from tests import alone
+
+# How long an example takes is the machine's business; what must be quick is measured in tests/benchmarks.
+settings.register_profile("podman-wizard", deadline=None)
+settings.load_profile("podman-wizard")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    alone.install(config)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a program that they started."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ def test_where_nodes_may_not_be_listed_the_named_ones_are_forecast() -> None:
 
 
 @given(clusters())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_with_the_recommended_manifest_every_chosen_node_and_no_unfit_one_gets_a_pod(facts: ClusterFacts) -> None:
     found = rows(facts)
     assert sorted(name for row in found for name in row.nodes) == sorted(n.name for n in facts.nodes or ())

@@ -74,7 +74,7 @@ def test_every_rule_is_heard_once_and_fits_the_screen() -> None:
 
 
 @given(clusters())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_cluster_can_be_judged_and_what_is_wrong_says_why(facts: ClusterFacts) -> None:
     for one in judge_prerequisites(facts, Answers()):
         if one.outcome in (Outcome.WARNING, Outcome.BLOCKER):

@@ -71,7 +71,7 @@ def test_a_finding_a_group_the_largest_first_without_what_cannot_serve() -> None
 
 
 @given(clusters())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_node_that_can_serve_is_in_one_finding_with_a_title_that_fits(facts: ClusterFacts) -> None:
     found = judge_security_modules(facts)
     assert sum(one.nodes for one in found) == sum(judge(n).possible for n in facts.nodes or ())

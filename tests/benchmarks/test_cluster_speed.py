@@ -28,7 +28,7 @@ from wizard.labels import IN_FLIGHT, set_labels
 ROOT = Path(__file__).parents[2]
 NODES = 5000
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.measured, pytest.mark.timeout(600)]
 
 # A process that a small one starts: the peak that the system reports begins with that of the parent.
 MEASURE = """

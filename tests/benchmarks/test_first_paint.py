@@ -11,7 +11,11 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import pytest
+
 from tests.benchmarks.rounds import quietest
+
+pytestmark = pytest.mark.measured
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 7

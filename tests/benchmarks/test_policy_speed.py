@@ -18,6 +18,8 @@ from ruamel.yaml import YAML
 from tests.benchmarks.rounds import quietest
 from wizard.policy import PolicyDocument, merge_podman
 
+pytestmark = pytest.mark.measured
+
 REPOSITORY = Path(__file__).parents[2]
 
 

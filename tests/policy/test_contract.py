@@ -27,7 +27,7 @@ from wizard.policy import (
 
 KUBERNETES = ("workspace", "specs", "kubernetes")
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
-some = settings(max_examples=120, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=120, phases=PHASES, suppress_health_check=list(HealthCheck))
 few = settings(some, max_examples=30)
 
 

@@ -51,7 +51,7 @@ def test_lookalikes_read_as_the_parsers_read_them(text: str) -> None:
         assert agrees(reading.value, reading.kind, theirs), (reading, theirs)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.text(alphabet="0123456789abox_.:+-eEnyNOtrufalsi~", min_size=1, max_size=6))
 def test_what_we_write_plain_is_the_same_text_to_both(text: str) -> None:
     if is_plain(text):

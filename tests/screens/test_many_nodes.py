@@ -7,8 +7,12 @@ from dataclasses import replace
 from statistics import median
 from time import perf_counter
 
+import pytest
+
 from tests.facts_for_tests import UBUNTU_24, cluster, nodes
 from tests.screens.conftest import IDENTITY, on_facts, running, screen_text, until
+
+pytestmark = pytest.mark.measured
 
 NODES = 5000
 

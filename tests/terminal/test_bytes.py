@@ -12,7 +12,7 @@ import pytest
 from tests.terminal.conftest import Host
 from tests.terminal.far_end import LABELLING, FarTerminal, StandaloneCluster
 
-pytestmark = pytest.mark.terminal
+pytestmark = [pytest.mark.terminal, pytest.mark.measured]
 
 POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"
 SMALL = 1100
