@@ -95,7 +95,7 @@ class TopLine(Line):
         facts = self._walk.facts
         if self._walk.offline:
             flags.append("SAVED FACTS")
-        elif facts is not None and (self._walk.session.read_only or facts.missing_rights()):
+        elif facts is not None and self._walk.session.cannot_change:
             flags.append("READ ONLY")
         return flags
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,7 +17,7 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from screens.dialogs import AskText, Choice, Confirm
+from screens.dialogs import AskText, Choice
 from screens.operation import Operation
 from screens.pages import Scroll, StoryPage, free_path
 from screens.prerequisites import explanation
@@ -31,6 +32,7 @@ from wizard.manifest import Switch, check_choice
 from wizard.plan import MANIFEST_FILE, apply_objects, object_title
 
 if TYPE_CHECKING:
+    from screens.walk import Work
     from wizard.cluster import ObjectCheck
     from wizard.engine import Engine, Ownership
     from wizard.session import Judgement
@@ -381,8 +383,7 @@ what you see, after asking. s saves the YAML for someone else to apply."""
             )
             return
         count = len(judgement.rendering.objects)
-        lines: list[str | Text] = [f"On {self.walk.cluster_words()}:", ""]
-        lines += [f"  {title}: {check.change}" for title, check in checks.items()]
+        lines: list[str | Text] = [f"  {title}: {check.change}" for title, check in checks.items()]
         lines += ["", *self._who_gets_pods(judgement)]
         conflicts = self._conflicts()
         choices = [Choice("fail", f"Apply {count} objects", danger=True)]
@@ -393,17 +394,9 @@ what you see, after asking. s saves the YAML for someone else to apply."""
                 Choice("leave", f"Apply, leave {len(conflicts)} fields to them", danger=True),
                 Choice("take", f"Apply, take {len(conflicts)} fields over", danger=True),
             ]
-
-        def decided(answer: str | None) -> None:
-            match answer:
-                case "fail" | "take" | "leave":
-                    self._apply(judgement, answer)
-                case _:
-                    pass
-
-        _ = self.app.push_screen(
-            Confirm(f"Apply {count} objects?", lines, choices, type_first=self.walk.type_first()), decided
-        )
+        rows = tuple(map(object_title, judgement.rendering.objects))
+        work = partial(self._apply, judgement)
+        self.ask_to(f"Apply {count} objects", lines, choices, work, rows=rows, stops_softly=False)
 
     def _who_gets_pods(self, judgement: Judgement) -> list[str]:
         labelled = sum(verdict.node.labelled for verdict in judgement.verdicts)
@@ -411,7 +404,8 @@ what you see, after asking. s saves the YAML for someone else to apply."""
             return [f"{labelled} nodes carry the label now; the others get a pod when they are labelled (Nodes)."]
         return [f"{len(judgement.expected)} nodes will get a pod at once."]
 
-    def _apply(self, judgement: Judgement, ownership: Ownership) -> None:
+    def _apply(self, judgement: Judgement, answer: str) -> Work:
+        ownership = cast("Ownership", answer)
         if ownership != "fail":
             self.change(lambda session: session.choose(replace(session.answers, ownership=ownership)))
         objects = judgement.rendering.objects
@@ -423,5 +417,4 @@ what you see, after asking. s saves the YAML for someone else to apply."""
             if not outcome.failed:
                 walk.applied_objects = objects
 
-        operation = walk.begin("manifest", f"Apply {len(objects)} objects", tuple(map(object_title, objects)), work)
-        operation.stops_softly = False
+        return work

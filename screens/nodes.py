@@ -17,7 +17,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from screens.dialogs import AskText, Choice, Confirm
+from screens.dialogs import AskText, Choice
 from screens.operation import Operation
 from screens.step import ListStep
 from screens.words import clean, detail_text
@@ -28,6 +28,7 @@ from wizard.nodes import NodeGroup, NodeVerdict, groups, judge, matches, parse_s
 from wizard.plan import label_commands, selects_every_node
 
 if TYPE_CHECKING:
+    from screens.walk import Work
     from wizard.engine import Engine
     from wizard.manifest import Switch
     from wizard.session import Judgement
@@ -459,8 +460,7 @@ e does without labels: the device manager then runs on every Linux node without 
         if not names:
             self.say("All chosen nodes carry the label.")
             return
-        lines: list[str | Text] = [f"On {self.walk.cluster_words()}:", ""]
-        lines += self._names(names)
+        lines: list[str | Text] = [*self._names(names)]
         late = [row for row in judgement.forecast if not row.gets_pod and set(row.nodes) & set(names)]
         lines += [f"No pod: {row.title}, {row.count} nodes: {row.why}" for row in late]
         if not self._device_manager_is_there():
@@ -469,14 +469,8 @@ e does without labels: the device manager then runs on every Linux node without 
         if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):
             lines += ["", "This is an SSH session: in tmux, the work would go on if the line drops."]
 
-        def decided(answer: str | None) -> None:
-            if answer == "label":
-                self._label(names)
-
         choices = [Choice("label", f"Label {len(names)} nodes", danger=True)]
-        _ = self.app.push_screen(
-            Confirm(f"Label {len(names)} nodes?", lines, choices, type_first=self.walk.type_first()), decided
-        )
+        self.ask_to(f"Label {len(names)} nodes", lines, choices, lambda _: self._label(names))
 
     @staticmethod
     def _names(names: Sequence[str]) -> list[str]:
@@ -487,7 +481,7 @@ e does without labels: the device manager then runs on every Linux node without 
         facts = self.session.facts
         return bool(self.walk.applied_objects) or (facts is not None and "DaemonSet" in facts.objects)
 
-    def _label(self, names: Sequence[str]) -> None:
+    def _label(self, names: Sequence[str]) -> Work:
         walk = self.walk
         wait = self._device_manager_is_there()
         expected = self.session.judgement.expected if self.session.judgement else ()
@@ -499,7 +493,7 @@ e does without labels: the device manager then runs on every Linux node without 
             if wait and expected and not result.failed and not result.cancelled:
                 walk.session.rollout = await engine.wait(expected, operation.take, timeout=timeout, stop=operation.stop)
 
-        walk.begin("nodes", f"Label {len(names)} nodes", (), work)
+        return work
 
     def action_unlabel(self) -> None:
         """Asks, and takes the label off the marked nodes that carry it."""
@@ -508,26 +502,17 @@ e does without labels: the device manager then runs on every Linux node without 
         if why_not or not names:
             self.say(why_not or "No marked node carries the label.", bad=bool(why_not))
             return
-        walk = self.walk
 
         async def work(engine: Engine, operation: Operation) -> None:
             await engine.label(names, operation.take, remove=True, stop=operation.stop)
 
-        def decided(answer: str | None) -> None:
-            if answer == "unlabel":
-                walk.begin("nodes", f"Unlabel {len(names)} nodes", (), work)
-
         lines = [
-            f"On {walk.cluster_words()}:",
-            "",
             *self._names(names),
             "",
             "Their device manager ends. Workspaces that run keep their device; new ones find none there.",
         ]
         choices = [Choice("unlabel", f"Unlabel {len(names)} nodes", danger=True)]
-        _ = self.app.push_screen(
-            Confirm(f"Unlabel {len(names)} nodes?", lines, choices, type_first=walk.type_first()), decided
-        )
+        self.ask_to(f"Unlabel {len(names)} nodes", lines, choices, lambda _: work)
 
     def action_wait(self) -> None:
         """Waits for the rollout."""

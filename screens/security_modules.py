@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from screens.dialogs import Choice, Confirm
+from screens.dialogs import Choice
 from screens.prerequisites import FindingsStep
 from screens.words import clean
 from wizard.findings import Finding, Outcome
+from wizard.names import PROBE_NAMESPACE
 from wizard.security_modules import PROBE_IMAGE, security_groups
 
 if TYPE_CHECKING:
@@ -118,30 +119,23 @@ None of this stops you from going on. Applying and labelling want one thing: tha
 
     def action_probe(self) -> None:
         """Asks, and sends a short pod to one node of each kind."""
-        walk, judgement = self.walk, self.session.judgement
-        if judgement is None or walk.offline or walk.busy:
-            self.say(walk.why_not_act() or "The nodes have not been read.", bad=True)
-            return
-        kinds, facts = security_groups(judgement.facts), judgement.facts
+        session, facts = self.session, self.session.facts
+        kinds = security_groups(facts) if facts is not None else ()
 
         async def work(engine: Engine, operation: Operation) -> None:
             from wizard.prove import probe_nodes
 
-            operation.stops_softly = False
-            walk.session.take_probes(await probe_nodes(engine, facts, operation.take))
-
-        def decided(answer: str | None) -> None:
-            if answer == "probe":
-                walk.begin("security-modules", f"Probe {len(kinds)} kinds of nodes", (), work)
+            assert facts is not None
+            session.take_probes(await probe_nodes(engine, facts, operation.take))
 
         lines = [
-            f"On {walk.cluster_words()}:",
-            "",
-            f"{len(kinds)} short pods in the namespace default, one on a node of each kind, image {PROBE_IMAGE}.",
+            f"{len(kinds)} short pods in the namespace {PROBE_NAMESPACE}, one on a node of each kind, "
+            f"image {PROBE_IMAGE}.",
             "They have no rights, read a few files of /proc and /sys, and are removed at once.",
         ]
         choices = [Choice("probe", f"Send {len(kinds)} pods", danger=True)]
-        _ = self.app.push_screen(Confirm(f"Probe {len(kinds)} kinds of nodes?", lines, choices), decided)
+        what = f"Probe {len(kinds)} kinds of nodes"
+        self.ask_to(what, lines, choices, lambda _: work, stops_softly=False, pods_in=PROBE_NAMESPACE)
 
     def action_export(self) -> None:
         """All remedies as one text."""

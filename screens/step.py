@@ -22,8 +22,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
+from screens.dialogs import Choice, Confirm
 from screens.rows import Detail, RowList
-from screens.walk import Walk
+from screens.walk import Walk, Work
 from screens.words import clean
 from wizard.errors import WizardError
 from wizard.steps import StepId
@@ -131,6 +132,36 @@ class Step(Vertical):
                 self.show()
 
         self.in_background(apply())
+
+    def ask_to(
+        self,
+        what: str,
+        lines: Sequence[str | Text],
+        choices: Sequence[Choice],
+        work: Callable[[str], Work],
+        *,
+        rows: tuple[str, ...] = (),
+        stops_softly: bool = True,
+        pods_in: str = "",
+    ) -> None:
+        """The one way to work on the cluster: whether one may, the question, the work.
+
+        ``what`` says what is done ("Label 12 nodes"), ``choices`` are the ways to do it, and ``work`` gives the work
+        of the one that was chosen. Short pods in the namespace ``pods_in`` need less than the plan does.
+        """
+        why_not = self.walk.why_not_act(pods_in=pods_in)
+        if why_not:
+            self.say(why_not, bad=True)
+            return
+
+        def decided(answer: str | None) -> None:
+            if answer is None or answer not in {choice.value for choice in choices}:
+                return
+            self.walk.was_named()
+            self.walk.begin(self.STEP, what, rows, work(answer)).stops_softly = stops_softly
+
+        question = [f"On {self.walk.cluster_words()}:", "", *lines]
+        _ = self.app.push_screen(Confirm(f"{what}?", question, choices, type_first=self.walk.type_first()), decided)
 
     def in_background(self, work: Coroutine[Any, Any, Any], *, group: str = "default", exclusive: bool = False) -> None:
         """Runs a coroutine beside the screen; errors for a person are said."""

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from screens.dialogs import Choice, Confirm
+from screens.dialogs import Choice
 from screens.step import ListStep
 from screens.words import clean, detail_text, remedy_lines, state_word
 from wizard.prove import Proof, subjects, verify_nodes
@@ -112,28 +112,20 @@ all."""
 
     def action_verify(self) -> None:
         """Asks, and runs Podman in a pod on one node of each kind that offers FUSE."""
-        walk, facts = self.walk, self.session.facts
-        if facts is None or walk.offline or walk.busy:
-            self.say(walk.why_not_act() or "The nodes have not been read.", bad=True)
-            return
-        kinds, choice = subjects(facts), self.session.answers.verify
-        if not kinds:
+        session, facts, choice = self.session, self.session.facts, self.session.answers.verify
+        kinds = subjects(facts) if facts is not None else ()
+        if not kinds and not self.walk.why_not_act(pods_in=choice.namespace):
             self.say("No node offers FUSE yet: apply, label and wait first.", bad=True)
             return
 
         async def work(engine: Engine, operation: Operation) -> None:
-            operation.stops_softly = False
-            walk.session.proofs = await verify_nodes(engine, facts, choice, operation.take)
-
-        def decided(answer: str | None) -> None:
-            if answer == "verify":
-                walk.begin("verify", f"Run Podman on {len(kinds)} kinds of nodes", (), work)
+            assert facts is not None
+            session.proofs = await verify_nodes(engine, facts, choice, operation.take)
 
         lines = [
-            f"On {walk.cluster_words()}:",
-            "",
             f"{len(kinds)} short pods in the namespace {choice.namespace}, image {choice.image}, uid 1000, one FUSE",
             "device each. They run a container in themselves and are removed.",
         ]
         choices = [Choice("verify", f"Run {len(kinds)} pods", danger=True)]
-        _ = self.app.push_screen(Confirm(f"Run Podman on {len(kinds)} kinds of nodes?", lines, choices), decided)
+        what = f"Run Podman on {len(kinds)} kinds of nodes"
+        self.ask_to(what, lines, choices, lambda _: work, stops_softly=False, pods_in=choice.namespace)

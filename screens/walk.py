@@ -75,6 +75,7 @@ class Walk:
         """The files that were written on the way."""
         self._saved_facts = facts
         self._looked_back = False
+        self._named = False
         self._on_change = on_change
         self._on_operation = on_operation
         self._one_change = asyncio.Lock()
@@ -137,16 +138,20 @@ class Walk:
         return f"{identity.context or 'in-cluster'}, {identity.server}, {identity.version}{uid}"
 
     def type_first(self) -> str:
-        """What has to be typed before anything is changed: the context, where it is the first change."""
+        """What has to be typed before anything is sent there: the context, where it is the first time."""
         return self.identity.context if self.is_new_here and self.identity is not None else ""
 
-    def why_not_act(self) -> str:
-        """Why nothing may be changed now; "" where it may."""
+    def was_named(self) -> None:
+        """Notes that the person has agreed to work on this cluster, with its context typed if that was wanted."""
+        self._named, self.is_new_here = True, False
+
+    def why_not_act(self, *, pods_in: str = "") -> str:
+        """Why nothing may be changed now, or no short pods sent to the namespace ``pods_in``; "" where it may."""
         if self.offline:
             return "These are saved facts: there is no cluster behind them."
         if self.busy and self.operation is not None:
             return f"{self.operation.title} is still at work."
-        return self.session.may_act()
+        return self.session.may_send_pods(pods_in) if pods_in else self.session.may_act()
 
     def tell(self) -> None:
         """Has everything drawn again."""
@@ -195,7 +200,8 @@ class Walk:
             if self.identity is None:
                 self.identity = await self.engine.open()
             self._tell_reading("Reading")
-            facts = await self.engine.read_facts(on_nodes=self._take_slice)
+            verify_in = self.session.answers.verify.namespace
+            facts = await self.engine.read_facts(self._take_slice, verify_in=verify_in)
             self.identity = facts.identity
             if not self.session.read_only:
                 holder = self.engine.other_wizard()
@@ -204,7 +210,7 @@ class Walk:
                 elif not self.fresh and not self._looked_back:
                     self.interrupted = self.engine.interrupted_run()
                 self._looked_back = True
-            self.is_new_here = self.engine.is_new_here()
+            self.is_new_here = not self._named and self.engine.is_new_here()
         self.session.take_facts(facts)
         self.trouble = None
         assert self.session.judgement is not None
@@ -225,6 +231,7 @@ class Walk:
         await self.run(engine.close())
         self.target, self._answers, self._awake = target, session.answers, None
         self.identity, self.trouble, self.operation, self._saved_facts = None, None, None, None
+        self._named = False
         await self.read()
 
     async def change(self, change: Callable[[Session], None]) -> None:

@@ -36,9 +36,26 @@ async def test_it_needs_no_right_at_all(tmp_path: Path) -> None:
         "missing-rights.yaml",
     }
     rules = next(yaml.safe_load_all((folder / "missing-rights.yaml").read_text()))["rules"]
-    assert {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "patch"]} in rules
+    assert {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "patch", "watch"]} in rules
     assert "kubectl label nodes -l" in (folder / "commands.sh").read_text()
     assert "smarter-device-manager=enabled" in (folder / "commands.sh").read_text()
+
+
+async def test_the_role_has_the_verbs_of_the_pods_where_the_plan_sends_some(tmp_path: Path) -> None:
+    (tmp_path / "answers.yaml").write_text("verify: {run: true, namespace: kube-system}\n")
+    roles = {}
+    async with await Sandbox.start("restricted", speed=50) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "kubeconfig", "viewer")
+        kubeconfig = ("--kubeconfig", str(tmp_path / "kubeconfig"))
+        for name, options in (("without", ()), ("with", ("--answers", str(tmp_path / "answers.yaml")))):
+            ended = await command("plan", "--to", str(tmp_path / name), *kubeconfig, *options)
+            assert ended.code == 0, ended.error
+            rules = next(yaml.safe_load_all((tmp_path / name / "missing-rights.yaml").read_text()))["rules"]
+            roles[name] = {rule["resources"][0]: rule["verbs"] for rule in rules}
+    assert roles["without"]["pods"] == ["list", "watch"]
+    assert "pods/log" not in roles["without"]
+    assert roles["with"]["pods"] == ["create", "delete", "get", "list", "watch"]
+    assert roles["with"]["pods/log"] == ["get"]
 
 
 async def test_its_commands_run_from_anywhere_and_on_their_own_cluster_only(tmp_path: Path) -> None:

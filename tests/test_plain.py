@@ -63,6 +63,15 @@ async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: P
         assert "4 of 4 objects applied" in right.out, right.error
 
 
+async def test_pods_are_sent_only_to_a_cluster_that_was_named(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        typed = "next\nprobe\nyes\n{}\nyes\nquit\n"
+        wrong = await cluster.command("--plain", typed=typed.format("prod"))
+        assert "Nothing was changed." in wrong.out and "Probe 2 kinds" not in wrong.error, wrong.error
+        right = await cluster.command("--plain", typed=typed.format("sandbox-restricted"))
+        assert "2 of 2 kinds of nodes probed" in right.out, right.error
+
+
 async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_only_looks(tmp_path: Path) -> None:
     async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
         # The input ends in the middle: what was begun stays open.

@@ -18,7 +18,7 @@ from tests.facts_for_tests import (
     node,
     nodes,
 )
-from wizard.answers import Answers, ManifestChoice, NodesChoice
+from wizard.answers import Answers, ManifestChoice, NodesChoice, SecurityModulesChoice, VerifyChoice
 from wizard.facts import ClusterFacts, DevicePlugin, Right, Unread
 from wizard.findings import Finding, Outcome
 from wizard.manifest import guide_objects
@@ -161,8 +161,21 @@ def test_a_right_that_this_plan_does_not_need_does_not_stop_it() -> None:
     assert finding(facts, "rbac.plan", everywhere).outcome is Outcome.WARNING
     there = cluster(node(), rights=denied("create namespaces"), objects={"Namespace": namespace()})
     assert finding(there, "rbac.plan").outcome is Outcome.WARNING
-    observing = (*PLAN_RIGHTS, Right("list", "events", namespace="smarter-device-manager", allowed=False))
-    assert finding(cluster(node(), rights=observing), "rbac.plan").outcome is Outcome.WARNING
+    events = Right("list", "events", namespace="smarter-device-manager", allowed=False, purpose="observe")
+    assert finding(cluster(node(), rights=(*PLAN_RIGHTS, events)), "rbac.plan").outcome is Outcome.WARNING
+
+
+def test_the_rights_of_short_pods_count_only_where_the_plan_sends_some() -> None:
+    pods = tuple(
+        Right("create", "pods", namespace=place, allowed=place != "dev", purpose="pods") for place in ("default", "dev")
+    )
+    facts = cluster(node(), rights=(*PLAN_RIGHTS, *pods))
+    probing = Answers(security_modules=SecurityModulesChoice(probe=True))
+    proving = Answers(verify=VerifyChoice(run=True, namespace="dev"))
+    assert finding(facts, "rbac.plan").title == "You hold 7 of the 7 rights that the plan needs"
+    assert finding(facts, "rbac.plan", probing).title == "You hold 8 of the 8 rights that the plan needs"
+    assert finding(facts, "rbac.plan", proving).outcome is Outcome.BLOCKER
+    assert "create pods in dev" in finding(facts, "rbac.plan", proving).detail
 
 
 def test_a_review_that_failed_is_unknown() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wizard.names import PROBE_NAMESPACE
+
 
 @dataclass(frozen=True)
 class ClusterChoice:
@@ -90,3 +92,8 @@ class Answers:
     policy: PolicyChoice = PolicyChoice()
     coder: CoderChoice = CoderChoice()
     verify: VerifyChoice = VerifyChoice()
+
+    def pods_in(self) -> tuple[str, ...]:
+        """The namespaces where the plan runs short pods: those of the probe, and of the verification."""
+        probe = (PROBE_NAMESPACE,) if self.security_modules.probe else ()
+        return (*probe, *((self.verify.namespace,) if self.verify.run else ()))

@@ -18,7 +18,7 @@ from wizard.errors import InputError
 from wizard.facts import ClusterFacts, DevicePlugin, KubernetesObject, NodeFacts, Right, Unread
 from wizard.files import read_snapshot, write_file
 from wizard.manifest import guide_objects
-from wizard.names import NAMESPACE
+from wizard.names import NAMESPACE, PROBE_NAMESPACE
 
 T = TypeVar("T")
 
@@ -40,21 +40,40 @@ def rights_for_plan() -> tuple[Right, ...]:
     apply = ("get", "create", "patch")
     return (
         *(Right(verb, "nodes") for verb in ("list", "get", "patch")),
+        Right("watch", "nodes", purpose="observe"),
         *(Right(verb, "namespaces") for verb in apply),
         *(Right(verb, "resourcequotas", namespace=NAMESPACE) for verb in apply),
         *(Right(verb, "configmaps", namespace=NAMESPACE) for verb in apply),
         *(Right(verb, "daemonsets", "apps", NAMESPACE) for verb in apply),
-        Right("list", "pods", namespace=NAMESPACE),
-        Right("get", "pods", namespace=NAMESPACE, subresource="log"),
-        Right("list", "events", namespace=NAMESPACE),
+        *(Right(verb, "daemonsets", "apps", NAMESPACE, purpose="observe") for verb in ("list", "watch")),
+        *(
+            Right(verb, what, namespace=NAMESPACE, purpose="observe")
+            for what in ("pods", "events")
+            for verb in ("list", "watch")
+        ),
     )
 
 
-async def collect(gateway: Gateway, *, on_nodes: OnNodes | None = None, selector: str = "") -> ClusterFacts:
+def rights_for_pods(namespace: str) -> tuple[Right, ...]:
+    """The rights that short pods take in a namespace: those that look for themselves, and those that run Podman."""
+    return (
+        *(Right(verb, "pods", namespace=namespace, purpose="pods") for verb in ("create", "get", "list", "delete")),
+        Right("get", "pods", namespace=namespace, subresource="log", purpose="pods"),
+    )
+
+
+async def collect(
+    gateway: Gateway,
+    *,
+    on_nodes: OnNodes | None = None,
+    selector: str = "",
+    pods_in: Iterable[str] = (PROBE_NAMESPACE,),
+) -> ClusterFacts:
     """Reads all facts. ``on_nodes`` is told of each slice of nodes, and of how many there are where that is known.
 
     No node is told twice, even where the list had to begin anew; the result has what holds. ``selector`` limits
-    the nodes by label. Raises ClusterError where the server cannot be reached or does not take the credentials.
+    the nodes by label, ``pods_in`` names the namespaces where short pods may be wanted. Raises ClusterError where the
+    server cannot be reached or does not take the credentials.
     """
     unread: list[Unread] = []
 
@@ -69,7 +88,7 @@ async def collect(gateway: Gateway, *, on_nodes: OnNodes | None = None, selector
 
     work: list[Coroutine[Any, Any, Any]] = [
         gateway.identity(),
-        gateway.review_rights(rights_for_plan()),
+        gateway.review_rights((*rights_for_plan(), *(one for place in pods_in for one in rights_for_pods(place)))),
         read("nodes", "list", "nodes", _read_nodes(gateway, on_nodes, selector)),
         read("pods of the device manager", "list", "pods", gateway.list("Pod", NAMESPACE)),
         read("daemon sets of all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),

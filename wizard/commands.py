@@ -569,7 +569,7 @@ def print_proofs(proofs: Iterable[Proof]) -> None:
         if proof.ok:
             continue
         out(f"{proof.word:8} {proof.title}, on {proof.node}: {proof.text}")
-        for line in dict.fromkeys(proof.excerpt):
+        for line in proof.excerpt:
             out(f"         {line}")
         for remedy in proof.remedies:
             out(f"         Do  {remedy.text}")
@@ -648,7 +648,7 @@ async def _plan(arguments: argparse.Namespace) -> int:
 
     answers = read_answers(Path(arguments.answers)) if arguments.answers else Answers()
     async with connected(target_of(arguments, answers)) as engine:
-        facts = await engine.read_facts()
+        facts = await engine.read_facts(verify_in=answers.verify.namespace)
     with choices_of(arguments.answers):
         written = write_handover(facts, answers, Path(arguments.to))
     if arguments.output == "json":

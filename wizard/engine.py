@@ -23,6 +23,7 @@ from wizard.errors import ClusterError, ConflictError, InputError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
 from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.files import read_snapshot, write_file
+from wizard.names import PROBE_NAMESPACE
 from wizard.ownership import without_fields
 from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy, object_title
 from wizard.state import ClusterLock, cluster_folder, private_folder, state_folder
@@ -132,12 +133,18 @@ class Engine:
         return self._sandbox.url if self._sandbox else ""
 
     async def read_facts(
-        self, on_nodes: Callable[[tuple[NodeFacts, ...], int | None], None] | None = None
+        self,
+        on_nodes: Callable[[tuple[NodeFacts, ...], int | None], None] | None = None,
+        *,
+        verify_in: str = PROBE_NAMESPACE,
     ) -> ClusterFacts:
-        """Reads the cluster; ``on_nodes`` is told of slices of nodes, and of how many there are if known."""
+        """Reads the cluster; ``on_nodes`` is told of slices of nodes, and of how many there are if known.
+
+        ``verify_in`` is the namespace of the verification, whose rights are reviewed too.
+        """
         from wizard.collect import collect
 
-        return await collect(self.gateway, on_nodes=on_nodes)
+        return await collect(self.gateway, on_nodes=on_nodes, pods_in=dict.fromkeys((PROBE_NAMESPACE, verify_in)))
 
     def other_wizard(self) -> str:
         """Which other process holds this cluster's lock; "" where it is ours now."""

@@ -6,9 +6,9 @@ report or a demonstration replays without the cluster. They hold no credentials.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from wizard.names import FUSE_RESOURCE, NODE_LABEL, NODE_LABEL_VALUE
 
@@ -63,6 +63,10 @@ class NodeFacts:
         return self.allocatable.get(FUSE_RESOURCE, 0)
 
 
+Purpose = Literal["plan", "observe", "pods"]
+"""What a right is for: the plan itself, seeing how its rollout goes, or the short pods of probe and verification."""
+
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """One access review: may the person do this? ``allowed`` is None where the review itself failed."""
@@ -74,6 +78,7 @@ class Right:
     subresource: str = ""
     allowed: bool | None = None
     reason: str = ""
+    purpose: Purpose = "plan"
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
@@ -136,9 +141,13 @@ class ClusterFacts:
     pod_refusal: str = ""
     """The server's words where a dry run of the device manager's pod is refused: by Pod Security, say."""
 
-    def missing_rights(self) -> tuple[Right, ...]:
-        """The rights that the server denies."""
-        return tuple(right for right in self.rights if right.allowed is False)
+    def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
+        """The rights that count where short pods run in these namespaces; by default where none runs at all."""
+        return tuple(right for right in self.rights if right.purpose != "pods" or right.namespace in pods_in)
+
+    def missing_rights(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
+        """Those of ``rights_for`` that the server denies."""
+        return tuple(right for right in self.rights_for(pods_in) if right.allowed is False)
 
     def to_json(self) -> dict[str, Any]:
         """A document for ``from_json``: JSON types only."""

@@ -41,7 +41,7 @@ def write_handover(facts: ClusterFacts, answers: Answers, folder: Path) -> tuple
     chosen = choose(facts, answers.nodes) if facts.nodes is not None else ()
     rendering = render(facts, chosen, answers.manifest)
     policy = plan_policy(answers.policy)
-    missing = facts.missing_rights()
+    missing = facts.missing_rights(answers.pods_in())
     contents = {
         "README.md": _readme(facts, answers, chosen, rendering, policy, missing),
         MANIFEST_FILE: rendering.yaml(),

@@ -12,6 +12,9 @@ NODE_LABEL: Final = "smarter-device-manager"
 NODE_LABEL_VALUE: Final = "enabled"
 """The guide's node label; the daemon set's node selector asks for it."""
 
+PROBE_NAMESPACE: Final = "default"
+"""Where the probe's pods run: every cluster has it, and nothing of them stays."""
+
 FUSE_RESOURCE: Final = "smarter-devices/fuse"
 """The extended resource that a workspace requests; nodes advertise it once the device manager runs."""
 

@@ -24,8 +24,10 @@ from wizard.escaping import printable
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import summary
+from wizard.names import PROBE_NAMESPACE
 from wizard.plan import steps_left
-from wizard.prove import probe_nodes, verify_nodes
+from wizard.prove import probe_nodes, subjects, verify_nodes
+from wizard.security_modules import PROBE_IMAGE
 from wizard.session import STEPS, Session, StepId
 from wizard.target import Target
 from wizard.unattended import plan_policy
@@ -41,7 +43,7 @@ async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fre
     try:
         identity = await engine.open()
         out(f"Cluster: {identity.context}, {identity.server}, {identity.version}, {identity.distribution}")
-        session.take_facts(await engine.read_facts())
+        session.take_facts(await engine.read_facts(verify_in=session.answers.verify.namespace))
         try:
             engine.claim()
             if not fresh:
@@ -131,6 +133,8 @@ class _Walk:
         self._engine = engine
         self._session = session
         self._done: list[str] = []
+        self._is_known = False
+        """Whether this cluster was changed from here before, or its context has been typed."""
 
     async def through(self) -> None:
         """All steps in order; ``back`` and ``next`` walk, whatever was done or not."""
@@ -180,7 +184,11 @@ class _Walk:
             if answer != "probe":
                 self._session.acknowledge(answer == "yes")
                 return
-            self._session.take_probes(await probe_nodes(self._engine, judgement.facts, tell))
+            reason = self._session.may_send_pods(PROBE_NAMESPACE)
+            if reason:
+                out(reason)
+            elif await self._agreed_here(f"Send a short pod to each kind of node ({PROBE_IMAGE}, {PROBE_NAMESPACE})"):
+                self._session.take_probes(await probe_nodes(self._engine, judgement.facts, tell))
 
     async def _manifest(self) -> None:
         while True:
@@ -245,7 +253,9 @@ class _Walk:
         if not await _agreed(question):
             return False
         context = self._engine.identity.context
-        if not self._engine.is_new_here() or await ask(f"The first change on this cluster. Type {context}") == context:
+        self._is_known = self._is_known or not self._engine.is_new_here()
+        if self._is_known or await ask(f"The first change on this cluster. Type {context}") == context:
+            self._is_known = True
             return True
         out("Nothing was changed.")
         return False
@@ -322,8 +332,17 @@ class _Walk:
             if step.command:
                 out(f"    {step.command}")
         choice = self._session.answers.verify
-        if await _agreed(f"Run Podman in a pod on each kind of node ({choice.image}, in {choice.namespace})"):
-            print_proofs(await verify_nodes(self._engine, judgement.facts, choice, tell))
+        if not subjects(judgement.facts):
+            out("No node offers FUSE yet: apply, label and wait first.")
+            return
+        reason = self._session.may_send_pods(choice.namespace)
+        if reason:
+            out(reason)
+        elif await self._agreed_here(
+            f"Run Podman in a pod on each kind of node ({choice.image}, in {choice.namespace})"
+        ):
+            self._session.proofs = await verify_nodes(self._engine, judgement.facts, choice, tell)
+            print_proofs(self._session.proofs)
 
     async def _summary(self) -> None:
         out("Done: " + ("; ".join(self._done) or "nothing was changed"))

@@ -50,9 +50,6 @@ PODMAN_DOCUMENTS = (
 )
 """What the guide asks to read first."""
 
-_OBSERVING = frozenset({("list", "pods"), ("get", "pods"), ("list", "events"), ("get", "nodes")})
-"""Rights that only tell how the rollout goes."""
-
 
 @dataclass(frozen=True)
 class Situation:
@@ -261,19 +258,19 @@ _KINDS = {
 
 def _takes(right: Right, situation: Situation) -> bool:
     """Whether the plan, as it is chosen, cannot be carried out without this right."""
-    if (right.verb, right.resource) in _OBSERVING:
-        return False
+    if right.purpose != "plan":
+        return right.purpose == "pods"
     if right.verb == "create" and right.resource in _KINDS:
         return situation.object(_KINDS[right.resource]) is None
     if right.resource == "nodes":
-        if right.verb == "patch":
+        if right.verb in ("get", "patch"):
             return not situation.every_node
         return not (situation.answers.nodes.names or situation.every_node)
     return True
 
 
 def _rights(situation: Situation) -> Judged:
-    rights = situation.facts.rights
+    rights = situation.facts.rights_for(situation.answers.pods_in())
     if not rights:
         return Judged(Outcome.UNKNOWN, "Rights were not reviewed", "The server did not answer the access reviews.")
     denied = [right for right in rights if right.allowed is False]

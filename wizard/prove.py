@@ -57,8 +57,13 @@ def subjects(facts: ClusterFacts) -> tuple[NodeGroup, ...]:
 async def verify_nodes(
     engine: Engine, facts: ClusterFacts, choice: VerifyChoice, listener: Listener, *, dry_run: bool = False
 ) -> tuple[Proof, ...]:
-    """Runs Podman on one node of each kind at the same time, and tells each result as it comes."""
+    """Runs Podman on one node of each kind at the same time, and tells each result as it comes.
+
+    Raises ConflictError where another wizard is at work on the cluster.
+    """
     kinds = subjects(facts)
+    if kinds and not dry_run:
+        engine.claim()
     listener(ActionStarted("verify", f"Run Podman on {len(kinds)} kinds of nodes", len(kinds)))
     loop = asyncio.get_running_loop()
     began, done = loop.time(), 0
@@ -107,8 +112,10 @@ def pod_for(group: NodeGroup, choice: VerifyChoice) -> KubernetesObject:
 async def probe_nodes(engine: Engine, facts: ClusterFacts, listener: Listener) -> tuple[Probe, ...]:
     """Sends a short unprivileged pod to one node of each kind; gives what the pods saw.
 
-    A kind whose pod did not run has no probe in the result, and is told as a shortfall.
+    A kind whose pod did not run has no probe in the result, and is told as a shortfall. Raises ConflictError
+    where another wizard is at work on the cluster.
     """
+    engine.claim()
     kinds = security_groups(facts)
     listener(ActionStarted("probe", f"Probe {len(kinds)} kinds of nodes", len(kinds)))
     loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from typing import Any
 
 from wizard.facts import ClusterFacts, KubernetesObject
 from wizard.findings import Confidence, Finding, Outcome, Remedy
+from wizard.names import PROBE_NAMESPACE
 from wizard.nodes import NFD, NodeGroup, groups, judge, says_apparmor, says_selinux_enforces
 from wizard.systems import HostSettings, KnownSystem, system_of
 from wizard.verification import short_pod
@@ -74,7 +75,7 @@ printf '"max_user_namespaces":"%s","userns_clone":"%s","selinux_enforce":"%s","f
 """
 
 
-def probe_pod(group: NodeGroup, image: str = PROBE_IMAGE, namespace: str = "default") -> KubernetesObject:
+def probe_pod(group: NodeGroup, image: str = PROBE_IMAGE, namespace: str = PROBE_NAMESPACE) -> KubernetesObject:
     """A short unprivileged pod on one ready node of a group, that prints what it sees there as one JSON line."""
     node = next((verdict.node for verdict in group.verdicts if verdict.node.ready), group.verdicts[0].node)
     pod = short_pod("probe", group.key, node.name, image, namespace, _PROBE_SCRIPT, deadline=PROBE_DEADLINE)

@@ -179,6 +179,28 @@ class Session:
             return "Acknowledge the warnings in Security modules first."
         return ""
 
+    def may_send_pods(self, namespace: str) -> str:
+        """Why no short pods may be sent to this namespace now; "" where they may.
+
+        They look for themselves and go again: they want neither the acknowledgement nor the rights of the plan.
+        """
+        if self.judgement is None:
+            return "The cluster has not been read yet."
+        if self.read_only:
+            return self.read_only
+        pods = [one for one in self.judgement.facts.missing_rights((namespace,)) if one.purpose == "pods"]
+        if pods:
+            return f"You lack rights that the pods take: {', '.join(map(str, pods))}."
+        return ""
+
+    @property
+    def cannot_change(self) -> bool:
+        """Whether nothing of the plan may be changed from here: a right is missing, or another wizard is at work."""
+        return bool(self.read_only) or any(
+            finding.id == "rbac.plan" and finding.outcome is Outcome.BLOCKER
+            for finding in (self.judgement.prerequisites if self.judgement else ())
+        )
+
     def step_states(self) -> dict[StepId, StepState]:
         """The mark of each step in the side list: done, wants attention, blocked, or nothing yet."""
         states: dict[StepId, StepState] = {step: "" for step, _ in STEPS}

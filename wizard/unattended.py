@@ -120,7 +120,7 @@ async def look(engine: Engine, answers: Answers, listener: Listener = lambda eve
     """
     policy = plan_policy(answers.policy)
     require_writable(policy.path)
-    facts = await engine.read_facts()
+    facts = await engine.read_facts(verify_in=answers.verify.namespace)
     probes = await probe_nodes(engine, facts, listener) if answers.security_modules.probe else ()
     plan = make_plan(facts, answers, policy, probes)
     plan = replace(plan, actions=(*plan.actions, *coder_actions(answers, policy)))

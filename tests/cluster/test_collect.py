@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted
-from wizard.collect import collect, load_facts, rights_for_plan, save_facts
+from wizard.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
 from wizard.errors import InputError
 from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
 
@@ -30,7 +30,8 @@ async def test_an_admin_gets_everything(opened: Opened) -> None:
     assert totals == {len(told)}
     assert facts.unread == ()
     assert facts.missing_rights() == ()
-    assert [str(right) for right in facts.rights] == [str(right) for right in rights_for_plan()]
+    wanted = (*rights_for_plan(), *rights_for_pods("default"))
+    assert [str(right) for right in facts.rights] == [str(right) for right in wanted]
     assert set(facts.objects) == {"Namespace", "ResourceQuota", "ConfigMap", "DaemonSet"}
     assert facts.objects["DaemonSet"]["metadata"]["managedFields"]
     identity = facts.identity

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from screens.app import AppOptions, make_app
+import pytest
+
+from screens.app import AppOptions, WizardApp, make_app
 from tests.screens.conftest import running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
 from wizard.sandbox import Sandbox
+from wizard.security_modules import Probe
 from wizard.target import Target
 
 
@@ -37,3 +40,39 @@ async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: P
             await until(pilot, lambda: session.applied is not None)
             await until(pilot, lambda: not app.walk_through.busy and not app.walk_through.reading)
             assert app.walk_through.type_first() == ""
+
+
+async def test_pods_too_want_the_context_typed_once(tmp_path: Path) -> None:
+    async with await Sandbox.start("mixed", speed=100) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "config")
+        app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=Answers()))
+        async with running(app) as pilot:
+            await pilot.press("ctrl+n", "p")
+            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await pilot.press("tab", "tab", "enter")
+            assert app.walk_through.operation is None
+            await pilot.press("escape")
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+            await pilot.press("p")
+            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await pilot.press(*"sandbox-mixed", "tab", "tab", "enter")
+            await until(pilot, lambda: bool(session_probes(app)) and not app.walk_through.busy)
+            assert app.walk_through.type_first() == ""
+
+
+@pytest.mark.parametrize(("step", "key"), [(1, "p"), (5, "v")])
+async def test_who_may_only_read_sends_no_pods(tmp_path: Path, step: int, key: str) -> None:
+    async with await Sandbox.start("mixed", speed=100) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "config")
+        app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=Answers()))
+        async with running(app) as pilot:
+            app.walk_through.session.read_only = "Another podman-wizard (process 7) is at work on this cluster."
+            await pilot.press(*["ctrl+n"] * step, key)
+            await until(pilot, lambda: "Another podman-wizard" in screen_text(app))
+            assert app.walk_through.operation is None
+            assert len(app.screen_stack) == 1
+
+
+def session_probes(app: WizardApp) -> tuple[Probe, ...]:
+    judgement = app.walk_through.session.judgement
+    return judgement.probes if judgement else ()
