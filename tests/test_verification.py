@@ -92,6 +92,11 @@ def test_the_network_is_not_the_kernel(line: str) -> None:
     assert line in diagnosis.excerpt
 
 
+def test_a_line_that_is_said_twice_is_shown_once() -> None:
+    again = "Failed to pull image: ErrImagePull"
+    assert diagnose("", f"{again}\nImagePullBackOff\n{again}").excerpt == ("ImagePullBackOff", again)
+
+
 def test_silence_is_not_success() -> None:
     assert not diagnose("").ok
     assert not diagnose("uid: ok\nfuse: ok\n").ok

@@ -425,4 +425,6 @@ def _find(table: tuple[_Symptom, ...], lines: list[str]) -> Diagnosis | None:
 
 
 def _last(lines: list[str]) -> tuple[str, ...]:
-    return tuple(line for line in lines if line.strip())[-EXCERPT_LINES:]
+    # The kubelet and the scheduler say the same thing more than once: each line counts where it was said last.
+    said = dict.fromkeys(line for line in reversed(lines) if line.strip())
+    return tuple(reversed(tuple(said)[:EXCERPT_LINES]))
