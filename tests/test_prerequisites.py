@@ -81,6 +81,12 @@ def test_any_cluster_can_be_judged_and_what_is_wrong_says_why(facts: ClusterFact
             assert one.detail or one.evidence, one.id
 
 
+WARDEN = (
+    'admission webhook "warden-validating.common-webhooks.networking.gke.io" denied the request: GKE Warden rejected '
+    'the request because it violates one or more constraints. Violations details: {"[denied by '
+    'autogke-no-write-mode-hostpath]":["hostPath volume dev-dir uses path /dev which is not allowed in Autopilot."]}'
+)
+
 WRONG: list[tuple[ClusterFacts, dict[str, str]]] = [
     (cluster(*nodes(80)), {"quota.daemonset-pods": "warning"}),
     (cluster(), {"node.eligible": "blocker"}),
@@ -92,6 +98,12 @@ WRONG: list[tuple[ClusterFacts, dict[str, str]]] = [
     (cluster(node(), node("win", labelled=True, **WINDOWS)), {"node.os-arch": "warning"}),
     (cluster(node(), node("old", labelled=True, kernel="4.14.1")), {"node.kernel-min": "warning"}),
     (cluster(node(), distribution="Talos"), {"adm.psa-namespace": "warning"}),
+    (cluster(node("gk3-prod-pool-2-973644bc-np7s")), {"adm.autopilot": "warning"}),
+    (cluster(node("gk3-prod-pool-2-973644bc-np7s"), pod_refusal=WARDEN), {"adm.autopilot": "blocker"}),
+    (
+        cluster(node(), pod_refusal='admission webhook "validate.kyverno.svc-fail" denied the request: no host paths'),
+        {"adm.webhook": "warning"},
+    ),
     (cluster(node(), distribution="OpenShift"), {"adm.openshift-scc": "warning"}),
     (cluster(node(), objects={"Namespace": namespace("Terminating")}), {"namespace.terminating": "blocker"}),
     (

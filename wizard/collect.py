@@ -6,6 +6,7 @@ Also saves them to a file and loads them again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ from wizard.names import NAMESPACE, PROBE_NAMESPACE
 T = TypeVar("T")
 
 POD_SECURITY = "pod-security.kubernetes.io/"
+
+_ADMISSION = re.compile(r"PodSecurity|admission webhook .* denied|denied request", re.DOTALL)
+"""What a refusal by admission says; one for a missing right, or for want of quota, says nothing of the pod."""
 
 OnNodes = Callable[[tuple[NodeFacts, ...], int | None], None]
 
@@ -137,7 +141,7 @@ async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
     except ApiRefusal as refusal:
         if refusal.status == 401:
             raise
-        return refusal.message if "PodSecurity" in refusal.message else ""
+        return refusal.message if _ADMISSION.search(refusal.message) else ""
     return ""
 
 

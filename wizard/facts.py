@@ -139,7 +139,7 @@ class ClusterFacts:
     warnings: tuple[str, ...] = ()
     """Warnings that the server sent along, each once."""
     pod_refusal: str = ""
-    """The server's words where a dry run of the device manager's pod is refused: by Pod Security, say."""
+    """The server's words where admission refuses a dry run of the device manager's pod: Pod Security, or a webhook."""
 
     def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
         """The rights that count where short pods run in these namespaces; by default where none runs at all."""

@@ -354,6 +354,53 @@ def _pod_security(situation: Situation) -> Judged:
     )
 
 
+def _autopilot(situation: Situation) -> Judged:
+    refusal = situation.facts.pod_refusal
+    members = [node for node in situation.facts.nodes or () if node.name.startswith("gk3-")]
+    refused = "autogke-" in refusal or "GKE Warden" in refusal
+    if not (refused or members):
+        return Judged(Outcome.SKIPPED, "Not GKE Autopilot", "No node is called gk3-, and its webhook was not heard.")
+    remedies = (
+        Remedy("Use a cluster in GKE's Standard mode for workspaces with Podman.", touches="the cluster"),
+        Remedy("Ask Google for an allowlist of this workload (WorkloadAllowlist).", touches="the cluster's policy"),
+    )
+    seen = (f"{_count(len(members), 'node')} called gk3-, as only Autopilot calls them",) if members else ()
+    then = "Autopilot forbids host paths outside /var/log and host networks; the device manager lives on host paths."
+    if refused:
+        said = f"the server on a dry run of the pod: {refusal[:200]}"
+        return Judged(
+            Outcome.BLOCKER, "GKE Autopilot refuses the device manager", then, (said, *seen), remedies, len(members)
+        )
+    return Judged(
+        Outcome.WARNING,
+        "GKE Autopilot forbids what the device manager needs",
+        f"{then} No refusal was seen: nobody asked, or an allowlist lets it in.",
+        seen,
+        remedies,
+        len(members),
+        "medium",
+    )
+
+
+def _webhook(situation: Situation) -> Judged:
+    refusal = situation.facts.pod_refusal
+    theirs = "PodSecurity" in refusal or "autogke-" in refusal or "GKE Warden" in refusal
+    if not refusal or theirs:
+        return Judged(
+            Outcome.PASS,
+            "No admission webhook is known to refuse the pods",
+            evidence=("a dry run of the device manager's pod, where it may be asked for",),
+            confidence="medium",
+        )
+    return Judged(
+        Outcome.WARNING,
+        "A policy of the cluster refuses the device manager",
+        "The daemon set may be accepted and get no pod.",
+        (f"the server on a dry run of the pod: {refusal[:300]}",),
+        (Remedy(f"Exempt the namespace {NAMESPACE} from that policy.", touches="the cluster's policy"),),
+    )
+
+
 def _openshift(situation: Situation) -> Judged:
     distribution = situation.facts.identity.distribution
     if distribution not in ("OpenShift", "MicroShift"):
@@ -917,6 +964,8 @@ RULES: tuple[Rule, ...] = (
         _pod_security,
         (_NAMESPACES,),
     ),
+    Rule("adm.autopilot", "admission", "GKE Autopilot", "It forbids host paths.", _autopilot),
+    Rule("adm.webhook", "admission", "admission webhooks", "A policy can refuse the device manager.", _webhook),
     Rule("adm.openshift-scc", "admission", "constraints", "OpenShift refuses host paths without one.", _openshift),
     Rule(
         "quota.daemonset-pods",
