@@ -29,12 +29,13 @@ from wizard.errors import WizardError
 from wizard.files import read_snapshot, write_file
 from wizard.forecast import summary
 from wizard.manifest import Switch, check_choice
+from wizard.ownership import contests, undecided, value_words
 from wizard.plan import MANIFEST_FILE, apply_objects, object_title
 
 if TYPE_CHECKING:
     from screens.walk import Work
     from wizard.cluster import ObjectCheck
-    from wizard.engine import Engine, Ownership
+    from wizard.engine import Engine
     from wizard.session import Judgement
 
 View = Literal["objects", "changes", "diff", "yaml"]
@@ -208,6 +209,8 @@ what you see, after asking. s saves the YAML for someone else to apply."""
         if check.change == "conflict":
             managers = ", ".join(sorted({conflict.manager for conflict in check.conflicts}))
             return state_word("conflict"), kind, clean(f"{len(check.conflicts)} fields belong to {managers}")
+        if check.change == "skipped":
+            return state_word("skipped"), kind, "left as it is, as you decided"
         if check.change == "failed":
             return state_word("failed"), kind, clean(f"{check.message} {check.todo}")
         server, _, where = check.checked.partition(" ")
@@ -279,7 +282,7 @@ what you see, after asking. s saves the YAML for someone else to apply."""
         if action in ("switch", "value", "story"):
             return plain and self.rows.current is not None
         if action == "conflicts":
-            return bool(self._conflicts())
+            return any(check.conflicts for check in self.session.checks)
         if action == "view":
             return parameters[0] != getattr(self, "view", "objects")
         return True
@@ -346,28 +349,23 @@ what you see, after asking. s saves the YAML for someone else to apply."""
 
     # Applying ------------------------------------------------------------------------------------------------
 
-    def _conflicts(self) -> list[tuple[str, str, str]]:
-        return [
-            (check.title, conflict.field, conflict.manager)
-            for check in self.session.checks
-            for conflict in check.conflicts
-        ]
-
     def _up_to_date(self) -> bool:
         judgement = self.session.judgement
         return judgement is not None and self.walk.applied_objects == judgement.rendering.objects
 
     def action_conflicts(self) -> None:
-        """Field by field: whose it is, what is decided about it."""
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        for title, field, manager in self._conflicts():
-            grid.add_row(Text(clean(title)), Text(clean(field)), Text(clean(manager), style="bold"))
-        decision = {"fail": "not decided: a asks", "take": "they are taken over", "leave": "they are left as they are"}
-        words = Text(f"\nDecision: {decision[self.session.answers.ownership]}.\n\n")
-        words.append(
-            "A field that is taken over may be set back by whoever manages it, for instance a GitOps controller."
-        )
-        _ = self.app.push_screen(StoryPage("Fields of other managers", Group(grid, words)))
+        """Field by field: whose it is and since when, what they have and what we would set, what is decided."""
+        ownership = self.session.answers.ownership
+        decisions = {"fail": "not decided: a asks", "take": "taken over", "leave": "left to them"}
+        decisions["skip"] = "the object is not applied"
+        parts: list[RenderableType] = []
+        for one in contests(self.session.checks):
+            since = f" since {one.time}" if one.time else ""
+            seen = (one.field, f"{one.owner}{since}: {value_words(one.theirs)}")
+            decision = decisions[ownership.of(one.kind, one.field)]
+            parts += [detail_text(one.title, seen=seen, then=f"ours: {value_words(one.ours)}", do=decision), Text()]
+        parts.append(Text("What is taken over may be set back by whoever manages it, for instance a GitOps tool."))
+        _ = self.app.push_screen(StoryPage("Fields of other managers", Group(*parts)))
 
     def action_apply(self) -> None:
         """Asks, with everything that will happen, and where."""
@@ -382,19 +380,28 @@ what you see, after asking. s saves the YAML for someone else to apply."""
                 "The server is still checking the objects." if self._check_trouble is None else str(self._check_trouble)
             )
             return
-        count = len(judgement.rendering.objects)
+        ownership = self.session.answers.ownership
+        count = sum(not ownership.skips(item["kind"]) for item in judgement.rendering.objects)
+        if not count:
+            self.say("Every object is skipped: there is nothing to apply.")
+            return
         lines: list[str | Text] = [f"  {title}: {check.change}" for title, check in checks.items()]
         lines += ["", *self._who_gets_pods(judgement)]
-        conflicts = self._conflicts()
+        found = contests(self.session.checks)
+        not_decided = undecided(found, ownership)
         choices = [Choice("fail", f"Apply {count} objects", danger=True)]
-        if conflicts:
+        if found:
             lines += ["", "These fields belong to others:"]
-            lines += [f"  {title} {field}  {manager}" for title, field, manager in conflicts]
+            words = {"fail": "not decided"}
+            for one in found:
+                decision = ownership.of(one.kind, one.field)
+                lines.append(f"  {words.get(decision, decision)}: {one.title} {one.field}  {one.owner}")
+        if not_decided:
             choices = [
-                Choice("leave", f"Apply, leave {len(conflicts)} fields to them", danger=True),
-                Choice("take", f"Apply, take {len(conflicts)} fields over", danger=True),
+                Choice("leave", f"Apply, leave {len(not_decided)} fields to them", danger=True),
+                Choice("take", f"Apply, take {len(not_decided)} fields over", danger=True),
             ]
-        rows = tuple(map(object_title, judgement.rendering.objects))
+        rows = tuple(object_title(item) for item in judgement.rendering.objects if not ownership.skips(item["kind"]))
         work = partial(self._apply, judgement)
         self.ask_to(f"Apply {count} objects", lines, choices, work, rows=rows, stops_softly=False)
 
@@ -405,8 +412,9 @@ what you see, after asking. s saves the YAML for someone else to apply."""
         return [f"{len(judgement.expected)} nodes will get a pod at once."]
 
     def _apply(self, judgement: Judgement, answer: str) -> Work:
-        ownership = cast("Ownership", answer)
-        if ownership != "fail":
+        ownership = self.session.answers.ownership
+        if answer in ("take", "leave"):
+            ownership = replace(ownership, default=cast('Literal["take", "leave"]', answer))
             self.change(lambda session: session.choose(replace(session.answers, ownership=ownership)))
         objects = judgement.rendering.objects
         walk = self.walk

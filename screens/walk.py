@@ -256,7 +256,7 @@ class Walk:
         judgement = self.session.judgement
         if judgement is None or self.offline or self.identity is None:
             return
-        checks = await self.run(self.engine.dry_run(judgement.rendering.objects))
+        checks = await self.run(self.engine.dry_run(judgement.rendering.objects, judgement.answers.ownership))
         if self.session.judgement is judgement:
             self.session.checks = tuple(checks)
             self._on_change()

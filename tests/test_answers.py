@@ -1,6 +1,6 @@
 import pytest
 
-from wizard.answers import Answers, ManifestChoice, NodesChoice, PolicyChoice
+from wizard.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice, PolicyChoice
 from wizard.answers_file import parse_answers, write_answers
 from wizard.errors import InputError
 
@@ -26,7 +26,7 @@ def test_every_key_of_the_file_is_read() -> None:
     assert answers.security_modules.acknowledged
     assert answers.manifest.set == {"image": "registry.example.org/sdm:v1.20.12", "devices-per-node": 110}
     assert answers.manifest.without == ("tolerations",)
-    assert answers.ownership == "take"
+    assert answers.ownership == OwnershipChoice("take")
     assert answers.nodes == NodesChoice(all=False, names=("a", "b"))
     assert answers.rollout.timeout == 60
     assert answers.policy == PolicyChoice(file="policy.yaml", output="policy.merged.yaml", on_conflict="replace")
@@ -45,6 +45,10 @@ def test_an_empty_file_means_the_defaults(text: bytes) -> None:
         (b"nodes:\n  al: true\n", "a.yaml:2:3", "nodes.al is not a key"),
         (b"polcy: {}\n", "a.yaml:1:1", "polcy is not a key"),
         (b"ownership: force\n", "a.yaml:1:12", "ownership must be one of fail, take, leave"),
+        (b"ownership:\n  DeamonSet: skip\n", "a.yaml:2:3", "names no object of the manifest"),
+        (b"ownership: {DaemonSet .spec: skip}\n", "a.yaml:1:13", "Only a whole object can be skipped"),
+        (b"ownership: {DaemonSet: fail}\n", "a.yaml:1:24", "must be one of take, leave, skip"),
+        (b"ownership: {DaemonSet: take, DaemonSet: skip}\n", "a.yaml:1:30", "is there twice"),
         (b"rollout: {timeout: soon}\n", "a.yaml:1:20", "rollout.timeout must be a whole number"),
         (b"nodes: {names: a}\n", "a.yaml:1:16", "nodes.names must be a list"),
         (b"nodes: [a]\n", "a.yaml:1:8", "nodes must be a mapping"),
@@ -73,3 +77,17 @@ def test_the_file_that_is_offered_repeats_the_choices() -> None:
 def test_only_what_departs_from_the_defaults_is_written() -> None:
     answers = Answers(manifest=ManifestChoice(set={"memory": "64Mi"}))
     assert write_answers(answers) == "manifest:\n  set:\n    memory: 64Mi\n"
+
+
+def test_decisions_about_objects_and_fields_are_read_and_written() -> None:
+    text = """\
+ownership:
+  default: leave
+  DaemonSet .spec.template.spec.containers[name="smarter-device-manager"].image: take
+  ResourceQuota: skip
+"""
+    choice = parse_answers(text.encode(), "answers.yaml").ownership
+    assert choice.of("DaemonSet", '.spec.template.spec.containers[name="smarter-device-manager"].image') == "take"
+    assert choice.of("DaemonSet", ".spec.template.spec.nodeSelector") == "leave"
+    assert choice.of("ResourceQuota", ".spec.hard.pods") == "skip"
+    assert write_answers(Answers(ownership=choice)) == text

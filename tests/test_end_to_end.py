@@ -141,6 +141,46 @@ async def test_fields_of_another_manager_need_a_decision(start: Start, tmp_path:
         assert _image(await cluster.get(path)) != "mine:1"
 
 
+async def test_each_conflict_is_decided_by_itself(start: Start, tmp_path: Path) -> None:
+    async with start("mixed") as cluster:
+        first = await cluster.command("manifest", "apply")
+        assert first.code == 0, first.error
+        container = {"name": "smarter-device-manager", "image": "mine:1", "imagePullPolicy": "Always"}
+        daemon_set = {"apiVersion": "apps/v1", "kind": "DaemonSet"}
+        daemon_set["spec"] = {"template": {"spec": {"containers": [container]}}}  # type: ignore[assignment]
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "7"}}}
+        for body in (daemon_set, quota):
+            path = f"{OBJECTS[str(body['kind'])]}?fieldManager=argocd&force=true"
+            assert await cluster.send("PATCH", path, body, "application/apply-patch+yaml") == 200
+        before = {kind: (await cluster.get(path)).get("spec") for kind, path in OBJECTS.items()}
+
+        field = 'DaemonSet .spec.template.spec.containers[name="smarter-device-manager"]'
+        undecided = await cluster.command("manifest", "apply", "--leave", f"{field}.image", "--skip", "ResourceQuota")
+        assert undecided.code == 5
+        assert f"--leave '{field}.imagePullPolicy'" in undecided.error
+        assert f"--leave '{field}.image'" not in undecided.error
+        assert {kind: (await cluster.get(path)).get("spec") for kind, path in OBJECTS.items()} == before
+
+        decided = {f"{field}.image": "leave", f"{field}.imagePullPolicy": "take", "ResourceQuota": "skip"}
+        answers = _answers(tmp_path, ownership={f"{field}.image": "leave", "ResourceQuota": "skip"})
+        refused = await cluster.command("run", "--answers", answers, "--yes")
+        assert refused.code == 5
+        assert f"    {field}.imagePullPolicy: leave" in refused.error
+        options = [part for what, decision in decided.items() for part in (f"--{decision}", what)]
+        for change in ("configure", "unchanged"):
+            ended = await cluster.command("manifest", "apply", *options, "-o", "json")
+            assert ended.code == 0, ended.error
+            results = {item["object"].split()[0]: item["change"] for item in ended.document["objects"]}
+            assert (results["DaemonSet"], results["ResourceQuota"]) == (change, "skipped")
+            made = (await cluster.get(OBJECTS["DaemonSet"]))["spec"]["template"]["spec"]["containers"][0]
+            assert (made["image"], made["imagePullPolicy"]) == ("mine:1", "IfNotPresent")
+            assert (await cluster.get(OBJECTS["ResourceQuota"]))["spec"]["hard"] == {"pods": "7"}
+
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error + undone.out
+        assert {kind: (await cluster.get(path)).get("spec") for kind, path in OBJECTS.items()} == before
+
+
 def _image(daemon_set: dict[str, object]) -> str:
     containers: list[dict[str, str]] = daemon_set["spec"]["template"]["spec"]["containers"]  # type: ignore[index]
     return containers[0]["image"]

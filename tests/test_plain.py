@@ -72,6 +72,15 @@ async def test_pods_are_sent_only_to_a_cluster_that_was_named(tmp_path: Path) ->
         assert "2 of 2 kinds of nodes probed" in right.out, right.error
 
 
+async def test_each_field_of_another_manager_is_asked_about(tmp_path: Path) -> None:
+    typed = "next\nyes\nnext\napply\nleave\ntake\nyes\nnext\nquit\n"
+    ended = await command("--plain", "--sandbox=owned", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    assert "theirs: registry.example.org/mirror/smarter-device-manager:v1.20.11" in ended.out
+    assert "argocd has set it at 20" in ended.out
+    assert ".image left to argocd; .spec.template.spec.nodeSelector taken from argocd" in ended.out
+
+
 async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_only_looks(tmp_path: Path) -> None:
     async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
         # The input ends in the middle: what was begun stays open.

@@ -34,6 +34,37 @@ class ManifestChoice:
     without: tuple[str, ...] = ()
 
 
+Decision = Literal["take", "leave", "skip"]
+"""About what others own: it becomes ours, it stays theirs, or the whole object is not applied."""
+
+
+@dataclass(frozen=True)
+class OwnershipChoice:
+    """What becomes of fields that other field managers own.
+
+    ``decided`` is by what it is about: an object by its kind (``DaemonSet``), or one field of it
+    (``DaemonSet .spec.template.spec.nodeSelector``, the path as the server's conflicts have it). A field's decision
+    goes before its object's, an object's before ``default``. An object that is skipped is not applied at all.
+    """
+
+    default: Literal["fail", "take", "leave"] = "fail"
+    decided: Mapping[str, Decision] = field(default_factory=dict)
+
+    def of(self, kind: str, path: str) -> Literal["fail", "take", "leave", "skip"]:
+        """What is decided about a field; "fail" where nothing is."""
+        if self.skips(kind):
+            return "skip"
+        return self.decided.get(f"{kind} {path}") or self.decided.get(kind) or self.default
+
+    def skips(self, kind: str) -> bool:
+        """Whether the object of this kind is not to be applied."""
+        return self.decided.get(kind) == "skip"
+
+
+UNDECIDED = OwnershipChoice()
+"""Nothing of what others own is decided."""
+
+
 @dataclass(frozen=True)
 class NodesChoice:
     """Which nodes: every one that qualifies, or some by name, or by label selector."""
@@ -86,7 +117,7 @@ class Answers:
     cluster: ClusterChoice = ClusterChoice()
     security_modules: SecurityModulesChoice = SecurityModulesChoice()
     manifest: ManifestChoice = ManifestChoice()
-    ownership: Literal["fail", "take", "leave"] = "fail"
+    ownership: OwnershipChoice = UNDECIDED
     nodes: NodesChoice = NodesChoice()
     rollout: RolloutChoice = RolloutChoice()
     policy: PolicyChoice = PolicyChoice()

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import yaml
 
-from wizard.answers import Answers, NodesChoice
-from wizard.errors import InputError
+from wizard.answers import Answers, Decision, NodesChoice, OwnershipChoice
+from wizard.errors import InputError, UsageError
 from wizard.files import read_snapshot
+from wizard.ownership import check_decision
 
 LIMIT = 1_000_000
 """The largest answers file that is read, in bytes."""
@@ -69,6 +70,8 @@ class _Reader:
         raise InputError(what, todo, file=self._name, line=mark.line + 1, column=mark.column + 1)
 
     def read(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        if kind is OwnershipChoice:
+            return self._read_ownership(node, path)
         if is_dataclass(kind) and isinstance(kind, type):
             return self._read_choice(kind, node, path)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -103,6 +106,31 @@ class _Reader:
         if kind is NodesChoice and ("names" in values or "selector" in values):
             values.setdefault("all", False)
         return kind(**values)
+
+    def _read_ownership(self, node: yaml.Node, path: str) -> OwnershipChoice:
+        """One word for all, or a mapping: ``default``, and what is decided about objects and fields."""
+        words = typing.get_type_hints(OwnershipChoice)["default"]
+        if not isinstance(node, yaml.MappingNode):
+            return OwnershipChoice(default=self._read_scalar(words, node, path))
+        default: Any = "fail"
+        decided: dict[str, Decision] = {}
+        seen: set[str] = set()
+        for key, value in node.value:
+            what = key.value if isinstance(key, yaml.ScalarNode) else ""
+            where = f"{path}.{what}"
+            if what in seen:
+                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+            seen.add(what)
+            if what == "default":
+                default = self._read_scalar(words, value, where)
+                continue
+            decision = self._read_scalar(Decision, value, where)
+            try:
+                check_decision(what, decision)
+            except UsageError as error:
+                self._refuse(key, f"{path}: {error.what}", error.todo)
+            decided[what] = decision
+        return OwnershipChoice(default, decided)
 
     def _read_scalar(self, kind: Any, node: yaml.Node, path: str) -> Any:
         options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
@@ -142,7 +170,9 @@ def _departures(choice: Any) -> dict[str, Any]:
         default = item.default if item.default is not MISSING else typing.cast(Any, item.default_factory)()
         if value == default:
             continue
-        if is_dataclass(value):
+        if isinstance(value, OwnershipChoice):
+            value = _ownership(value)
+        elif is_dataclass(value):
             value = _departures(value)
         elif isinstance(value, tuple):
             value = list(value)
@@ -150,3 +180,10 @@ def _departures(choice: Any) -> dict[str, Any]:
             value = dict(value)
         result[item.name.replace("_", "-")] = value
     return result
+
+
+def _ownership(choice: OwnershipChoice) -> str | dict[str, str]:
+    if not choice.decided:
+        return choice.default
+    default = {} if choice.default == "fail" else {"default": str(choice.default)}
+    return {**default, **choice.decided}

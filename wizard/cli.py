@@ -162,8 +162,12 @@ def _add_manifest(commands: Any, command: Callable[..., argparse.ArgumentParser]
         "--ownership",
         choices=("fail", "take", "leave"),
         default="fail",
-        help="fields that other managers own (default: fail)",
+        help="fields that other managers own and that are not named below (default: fail)",
     )
+    field = "OBJECT or 'OBJECT .FIELD'"
+    for word, text in (("take", "take it over from its manager"), ("leave", "leave it to its manager")):
+        apply.add_argument(f"--{word}", metavar="WHAT", action="append", default=[], help=f"{text}: {field}")
+    apply.add_argument("--skip", metavar="OBJECT", action="append", default=[], help="do not apply this object")
 
 
 def _add_nodes(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:

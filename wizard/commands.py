@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers, ManifestChoice, NodesChoice, VerifyChoice
+from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice, VerifyChoice
 from wizard.answers_file import read_answers
 from wizard.engine import Engine
 from wizard.errors import ClusterError, ExitCode, InputError, Interrupted, UsageError
@@ -23,6 +23,7 @@ from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStart
 from wizard.facts import ClusterFacts
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
+from wizard.ownership import Contest, check_decision, contests, decision_words, require_decided, require_known_fields
 from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
@@ -380,42 +381,79 @@ def manifest_apply(arguments: argparse.Namespace) -> int:
     return run_async(_manifest_apply(arguments))
 
 
+def ownership_choice(arguments: argparse.Namespace) -> OwnershipChoice:
+    """The decisions of ``--ownership``, ``--take``, ``--leave`` and ``--skip``."""
+    decided: dict[str, Decision] = {}
+    given: dict[Decision, list[str]] = {"take": arguments.take, "leave": arguments.leave, "skip": arguments.skip}
+    for decision, names in given.items():
+        for what in names:
+            check_decision(what, decision)
+            if decided.setdefault(what, decision) != decision:
+                raise UsageError(f"--{decided[what]} and --{decision} of {what} exclude each other.", "Keep one.")
+    return OwnershipChoice(arguments.ownership, decided)
+
+
 async def _manifest_apply(arguments: argparse.Namespace) -> int:
+    ownership = ownership_choice(arguments)
     async with connected(target_of(arguments)) as engine:
         facts = await engine.read_facts()
         rendering, _ = _rendering(facts, arguments)
         events: list[Event] = []
+        found: tuple[Contest, ...] = ()
         code = ExitCode.DONE
         if arguments.dry_run:
-            checks = await engine.dry_run(rendering.objects)
-            events.extend(_result_of(check) for check in checks)
-            if any(check.conflicts for check in checks) and arguments.ownership == "fail":
-                code = ExitCode.CONFLICT
+            require_known_fields(rendering.objects, ownership)
+            checks = await engine.dry_run(rendering.objects, ownership)
+            events.extend(_result_of(check, ownership) for check in checks)
+            found = contests(checks)
             if any(check.change == "failed" for check in checks):
                 code = ExitCode.CLUSTER
         else:
-            engine.note_answers(Answers(manifest=manifest_choice(arguments), ownership=arguments.ownership))
+            engine.note_answers(Answers(manifest=manifest_choice(arguments), ownership=ownership))
             listener = events.append if arguments.output == "json" else tell
-            outcome = await engine.apply(rendering.objects, listener, ownership=arguments.ownership)
+            outcome = await engine.apply(rendering.objects, listener, ownership=ownership)
             if outcome.failed:
                 code = ExitCode.CLUSTER
     objects = [event for event in events if isinstance(event, ObjectResult)]
     if arguments.output == "json":
-        document({"objects": [event.to_json() for event in objects], "dry_run": arguments.dry_run})
+        content = {"objects": [event.to_json() for event in objects], "dry_run": arguments.dry_run}
+        document(content | ({"conflicts": _conflicts_json(found, ownership)} if arguments.dry_run else {}))
     elif arguments.dry_run:
         _print_dry_run(objects)
+    if code is ExitCode.DONE:
+        require_decided(found, ownership, answers=False)
     return code
 
 
-def _result_of(check: ObjectCheck) -> ObjectResult:
-    message = check.message or "; ".join(f"{c.field} belongs to {c.manager}" for c in check.conflicts)
+def _conflicts_json(found: Iterable[Contest], ownership: OwnershipChoice) -> list[dict[str, Any]]:
+    return [
+        {
+            "object": contest.title,
+            "field": contest.field,
+            "managers": list(contest.managers),
+            "time": contest.time,
+            "theirs": contest.theirs,
+            "ours": contest.ours,
+            "decision": ownership.of(contest.kind, contest.field),
+        }
+        for contest in found
+    ]
+
+
+def _result_of(check: ObjectCheck, ownership: OwnershipChoice) -> ObjectResult:
+    message = check.message or decision_words(contests([check]), ownership)
     return ObjectResult(
         "apply", check.title, check.change, checked=check.checked, message=message, warnings=check.warnings
     )
 
 
 def _print_dry_run(objects: Iterable[ObjectResult]) -> None:
-    words = {"failed": "would be refused", "conflict": "in conflict", "unchanged": "stays as it is"}
+    words = {
+        "failed": "would be refused",
+        "conflict": "in conflict",
+        "unchanged": "stays as it is",
+        "skipped": "is skipped",
+    }
     for event in objects:
         what = words.get(event.change, f"would {event.change}")
         out(f"{event.object}: {what}, checked: {event.checked}" + (f": {event.message}" if event.message else ""))
@@ -596,7 +634,7 @@ async def _run(arguments: argparse.Namespace) -> int:
             if arguments.dry_run:
                 # A dry run creates nothing, probe pods included.
                 unprobed = replace(answers, security_modules=replace(answers.security_modules, probe=False))
-                _show_plan(await look(engine, unprobed), arguments)
+                _show_plan(await look(engine, unprobed), arguments, answers)
                 return ExitCode.DONE
             summary = await run_all(engine, answers, tell_json if arguments.output == "json" else tell)
     if arguments.output == "text":
@@ -617,10 +655,10 @@ def choices_of(file: str | None) -> Iterator[None]:
         raise InputError(error.what, error.todo, file=file) from None
 
 
-def _show_plan(plan: Plan, arguments: argparse.Namespace) -> None:
+def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers) -> None:
     from wizard.plan import ApplyObjects, WritePolicy
 
-    objects = [_result_of(check) for check in plan.checks]
+    objects = [_result_of(check, answers.ownership) for check in plan.checks]
     if arguments.output == "json":
         actions = [action.to_json() for action in plan.actions]
         results = [event.to_json() for event in objects]

@@ -11,26 +11,26 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wizard import journal as journals
-from wizard.answers import Answers
+from wizard.answers import UNDECIDED, Answers, OwnershipChoice
 from wizard.answers_file import write_answers
 from wizard.errors import ClusterError, ConflictError, InputError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
 from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.files import read_snapshot, write_file
 from wizard.names import PROBE_NAMESPACE
-from wizard.ownership import without_fields
-from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy, object_title
+from wizard.ownership import contests, decision_words, require_decided, require_known_fields
+from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy
 from wizard.state import ClusterLock, cluster_folder, private_folder, state_folder
 from wizard.target import Target
 
 if TYPE_CHECKING:
-    from wizard.cluster import FieldConflict, Gateway, ObjectCheck
+    from wizard.cluster import ApplyResult, Gateway, ObjectCheck
     from wizard.coder.actions import CoderAction
     from wizard.coder.client import CoderClient
     from wizard.coder.credentials import CoderCredentials
@@ -40,16 +40,22 @@ if TYPE_CHECKING:
     from wizard.sandbox import Sandbox
     from wizard.sandbox.coder import SandboxCoder
 
-Ownership = Literal["fail", "take", "leave"]
+APPLY_TRIES = 5
+"""How often an apply that takes fields of others is looked at anew, where the object changed in between."""
 
 
 @dataclass(frozen=True)
 class ApplyOutcome:
-    """What an apply did: the objects by title, and those that failed with the reason."""
+    """What an apply did: the objects by title, those that failed with the reason, and those that were skipped.
+
+    ``decided`` says, object by object, what became of the fields that others own.
+    """
 
     applied: tuple[str, ...] = ()
     failed: tuple[Shortfall, ...] = ()
     warnings: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
 
 
 @dataclass
@@ -155,9 +161,14 @@ class Engine:
             self._lock = lock
         return ""
 
-    async def dry_run(self, objects: Sequence[KubernetesObject]) -> tuple[ObjectCheck, ...]:
-        """Has the server check every object, object by object, whether or not the namespace is there yet."""
-        return await self.gateway.dry_run_all(list(objects))
+    async def dry_run(
+        self, objects: Sequence[KubernetesObject], ownership: OwnershipChoice = UNDECIDED
+    ) -> tuple[ObjectCheck, ...]:
+        """Has the server check every object, object by object, whether or not the namespace is there yet.
+
+        Each is checked as it would be applied with these decisions about fields of others.
+        """
+        return await self.gateway.dry_run_all(list(objects), ownership)
 
     def note_answers(self, answers: Answers) -> None:
         """The choices that the journal of this run keeps; they count from its first change on."""
@@ -210,7 +221,7 @@ class Engine:
             raise
         journal.end(number, change.result, change.after)
 
-    async def execute(self, action: Action, listener: Listener, *, ownership: Ownership = "fail") -> Any:
+    async def execute(self, action: Action, listener: Listener, *, ownership: OwnershipChoice = UNDECIDED) -> Any:
         """Executes one action of a plan; gives what the method for its kind gives."""
         match action:
             case ApplyObjects():
@@ -225,80 +236,104 @@ class Engine:
                 raise TypeError(f"no way to execute {type(action).__name__}")
 
     async def apply(
-        self, objects: Sequence[KubernetesObject], listener: Listener, *, ownership: Ownership = "fail"
+        self, objects: Sequence[KubernetesObject], listener: Listener, *, ownership: OwnershipChoice = UNDECIDED
     ) -> ApplyOutcome:
         """Applies the objects in order, after a dry run of all of them.
 
-        ``ownership`` decides on fields that other managers own: ``fail`` raises ConflictError before anything
-        is changed, ``take`` forces, ``leave`` applies the object without those fields. An object that the
-        server refuses ends the apply: what comes after it depends on it.
+        ``ownership`` decides on fields that other managers own, one by one; where nothing is decided about one,
+        ConflictError is raised before anything is changed. An object that the server refuses ends the apply:
+        what comes after it depends on it.
         """
-        listener(ActionStarted("apply", f"Apply {len(objects)} objects", len(objects)))
+        total = sum(not ownership.skips(item["kind"]) for item in objects)
+        listener(ActionStarted("apply", f"Apply {total} objects", total))
         try:
-            prepared = await self._settle_ownership(objects, ownership)
+            checks = await self._settle_ownership(objects, ownership)
             self._writing()  # where no journal can be kept, or another wizard is at work, nothing is tried
         except WizardError as error:
             listener(ActionEnded("apply", "failed", error.what))
             raise
         from wizard.rollout import nudge
 
-        applied: list[str] = []
+        outcome = ApplyOutcome()
         changed: dict[str, str] = {}
-        warnings: list[str] = []
-        for item in prepared:
-            title = object_title(item)
+        for check in checks:
+            title = check.title
+            if check.change == "skipped":
+                outcome = replace(outcome, skipped=(*outcome.skipped, title))
+                listener(ObjectResult("apply", title, "skipped", message="left as it is, as you decided"))
+                continue
             try:
-                result = await self._apply_one(item, force=ownership == "take")
+                result = await self._apply_one(check, ownership)
             except WizardError as error:
                 listener(ObjectResult("apply", title, "failed", message=error.what))
                 failed = (Shortfall(title, error.what),)
-                detail = f"{len(applied)} of {len(prepared)} objects applied; {title}: {error.what}"
+                detail = f"{len(outcome.applied)} of {total} objects applied; {title}: {error.what}"
                 listener(ActionEnded("apply", "failed", detail, failed))
-                return ApplyOutcome(tuple(applied), failed, tuple(warnings))
+                return replace(outcome, failed=failed)
             except asyncio.CancelledError:
-                listener(ActionEnded("apply", "interrupted", f"{len(applied)} of {len(prepared)} objects applied"))
+                listener(ActionEnded("apply", "interrupted", f"{len(outcome.applied)} of {total} objects applied"))
                 raise
-            applied.append(title)
-            changed[item["kind"]] = result.change
-            warnings.extend(result.warnings)
-            listener(ObjectResult("apply", title, result.change, warnings=result.warnings))
+            decided = decision_words(contests([check]), ownership)
+            changed[title.partition(" ")[0]] = result.change
+            outcome = replace(
+                outcome,
+                applied=(*outcome.applied, title),
+                warnings=(*outcome.warnings, *result.warnings),
+                decided=(*outcome.decided, *([f"{title}: {decided}"] if decided else [])),
+            )
+            listener(ObjectResult("apply", title, result.change, message=decided, warnings=result.warnings))
         mended = "configure" in (changed.get("Namespace"), changed.get("ResourceQuota"))
         if mended and changed.get("DaemonSet") == "unchanged":
             # A raised quota or a mended Pod Security level does not wake the daemon set's controller.
             await nudge(self.gateway)
-        listener(ActionEnded("apply", "done", f"{len(applied)} of {len(prepared)} objects applied"))
-        return ApplyOutcome(tuple(applied), (), tuple(warnings))
+        detail = f"{len(outcome.applied)} of {total} objects applied"
+        if outcome.skipped:
+            detail += f", {len(outcome.skipped)} skipped"
+        listener(ActionEnded("apply", "done", detail))
+        return outcome
 
-    async def _apply_one(self, item: KubernetesObject, *, force: bool) -> Any:
-        metadata = item["metadata"]
-        before = await self.gateway.get(item["kind"], metadata["name"], metadata.get("namespace", ""))
-        async with self._change("apply", object_title(item), {"object": journals.without_noise(before)}) as change:
-            result = await self.gateway.apply(item, force=force)
+    async def _apply_one(self, check: ObjectCheck, ownership: OwnershipChoice) -> ApplyResult:
+        assert check.wanted is not None
+        metadata = check.wanted["metadata"]
+        before = await self.gateway.get(check.wanted["kind"], metadata["name"], metadata.get("namespace", ""))
+        async with self._change("apply", check.title, {"object": journals.without_noise(before)}) as change:
+            result = await self._send(check, ownership)
             change.after = {"object": journals.without_noise(result.object), "uid": result.object["metadata"]["uid"]}
         return result
 
+    async def _send(self, check: ObjectCheck, ownership: OwnershipChoice) -> ApplyResult:
+        """The apply that was checked. Force takes only what was seen: the object must not have changed since."""
+        from wizard.cluster import ApiRefusal
+
+        assert check.wanted is not None
+        for _ in range(APPLY_TRIES):
+            assert check.sent is not None
+            if not check.forced or check.before is None:
+                return await self.gateway.apply(check.sent)
+            version = check.before["metadata"]["resourceVersion"]
+            sent = {**check.sent, "metadata": {**check.sent["metadata"], "resourceVersion": version}}
+            try:
+                return await self.gateway.apply(sent, force=True)
+            except ApiRefusal as refusal:
+                if refusal.status != 409:
+                    raise
+            # Somebody wrote to it, if only its status; a conflict that is new is not decided yet.
+            (check,) = await self._settle_ownership([check.wanted], ownership)
+        raise ConflictError(f"{check.title} changes all the time.", "Try again when it has come to rest.")
+
     async def _settle_ownership(
-        self, objects: Sequence[KubernetesObject], ownership: Ownership
-    ) -> tuple[KubernetesObject, ...]:
-        checks = await self.dry_run(objects)
+        self, objects: Sequence[KubernetesObject], ownership: OwnershipChoice
+    ) -> tuple[ObjectCheck, ...]:
+        require_known_fields(objects, ownership)
+        checks = await self.dry_run(objects, ownership)
         refused = [check for check in checks if check.change == "failed"]
         if refused:
             raise ClusterError(
                 f"{refused[0].title} would be refused: {refused[0].message}",
                 "Nothing was changed. Mend it and repeat; podman-wizard plan --to DIR is for someone with more rights.",
             )
-        conflicts = {check.title: check.conflicts for check in checks if check.conflicts}
-        if conflicts and ownership == "fail":
-            raise ConflictError(
-                "Fields that must be set belong to other managers: " + conflict_sentence(conflicts),
-                "Decide: --ownership take, --ownership leave (ownership: in an answers file), or change their source.",
-            )
-        if ownership == "leave":
-            return tuple(
-                without_fields(item, [conflict.field for conflict in conflicts.get(object_title(item), ())])
-                for item in objects
-            )
-        return tuple(objects)
+        require_decided(contests(checks), ownership, answers=False)
+        return checks
 
     async def label(
         self,
@@ -417,10 +452,3 @@ def _folder_for(sandbox: Sandbox) -> Path:
         return private_folder(state_folder() / "sandbox" / sandbox.identity)
     except InputError:
         return Path(tempfile.mkdtemp(prefix="podman-wizard-sandbox-"))
-
-
-def conflict_sentence(conflicts: Mapping[str, Sequence[FieldConflict]]) -> str:
-    """Conflicts in one line: object, field and manager."""
-    return "; ".join(
-        f"{title} {conflict.field} ({conflict.manager})" for title, items in conflicts.items() for conflict in items
-    )

@@ -1,4 +1,4 @@
-"""Fields of an object that other field managers own: how they are named, and leaving them out of an apply.
+"""Fields of an object that other field managers own: who, what is decided about each, and what an apply then sends.
 
 Paths are in the form of the API server's conflicts:
 ``.spec.template.spec.containers[name="smarter-device-manager"].image``.
@@ -9,21 +9,168 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from wizard.answers import Decision, OwnershipChoice
+from wizard.errors import ConflictError, UsageError
 from wizard.facts import KubernetesObject
+
+if TYPE_CHECKING:
+    from wizard.cluster import ObjectCheck
+
+KINDS = ("Namespace", "ResourceQuota", "ConfigMap", "DaemonSet")
+"""The objects of the manifest; each is the only one of its kind."""
 
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<item>(?:\"(?:[^\"\\]|\\.)*\"|[^\]\"])*)\]")
 _PAIR = re.compile(r"([^=,]*)=(\"(?:[^\"\\]|\\.)*\"|[^,]*)")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One field that the manifest sets and others own: whose it is since when, what they have, what we would set."""
+
+    title: str
+    field: str
+    managers: tuple[str, ...]
+    time: str
+    theirs: Any
+    ours: Any
+
+    @property
+    def kind(self) -> str:
+        """The kind of its object, by which decisions name it."""
+        return self.title.partition(" ")[0]
+
+    @property
+    def key(self) -> str:
+        """What a decision about this field alone is called, in the answers file and on the command line."""
+        return f"{self.kind} {self.field}"
+
+    @property
+    def owner(self) -> str:
+        """The managers in words."""
+        return ", ".join(self.managers)
+
+
+def contests(checks: Iterable[ObjectCheck]) -> tuple[Contest, ...]:
+    """The conflicts that a dry run met, field by field; a field of several managers is one."""
+    found: list[Contest] = []
+    for check in checks:
+        for path in dict.fromkeys(conflict.field for conflict in check.conflicts):
+            same = [conflict for conflict in check.conflicts if conflict.field == path]
+            found.append(
+                Contest(
+                    check.title,
+                    path,
+                    tuple(dict.fromkeys(conflict.manager for conflict in same)),
+                    max(conflict.time for conflict in same),
+                    field_value(check.before, path),
+                    field_value(check.wanted, path),
+                )
+            )
+    return tuple(found)
+
+
+def undecided(found: Iterable[Contest], choice: OwnershipChoice) -> tuple[Contest, ...]:
+    """Those that nothing is decided about."""
+    return tuple(contest for contest in found if choice.of(contest.kind, contest.field) == "fail")
+
+
+def value_words(value: Any) -> str:
+    """A value on one line; what is not there is said in words."""
+    if value is None:
+        return "not set"
+    plain = isinstance(value, str) and "\n" not in value
+    return str(value) if plain else json.dumps(value, ensure_ascii=False)
+
+
+def decision_words(found: Iterable[Contest], choice: OwnershipChoice) -> str:
+    """What becomes of the fields of one object, as a clause: ``.a taken from x; .b left to y``."""
+    words = {"take": "taken from", "leave": "left to", "skip": "stays with", "fail": "belongs to"}
+    return "; ".join(f"{one.field} {words[choice.of(one.kind, one.field)]} {one.owner}" for one in found)
+
+
+def check_decision(what: str, decision: Decision) -> None:
+    """Raises UsageError where a decision is about nothing that the manifest could have."""
+    kind, _, path = what.partition(" ")
+    if kind not in KINDS:
+        raise UsageError(f"{what!r} names no object of the manifest.", f"Start with one of: {', '.join(KINDS)}.")
+    if path and not path.startswith("."):
+        raise UsageError(f"{path!r} is no field of the {kind}.", f"For example: {kind} .metadata.labels.name")
+    if path and decision == "skip":
+        raise UsageError("Only a whole object can be skipped.", f"Say skip of {kind}, or leave of {what}.")
+
+
+def require_known_fields(objects: Iterable[KubernetesObject], choice: OwnershipChoice) -> None:
+    """Raises UsageError for a field that the manifest does not set, where the rest is decided by a default.
+
+    Without a default a slip of the pen leaves its field undecided, and is found by that.
+    """
+    if choice.default == "fail":
+        return
+    wanted = {item["kind"]: item for item in objects}
+    for what in choice.decided:
+        kind, _, path = what.partition(" ")
+        if path and kind in wanted and _find(wanted[kind], list(_steps(path))) is None:
+            raise UsageError(
+                f"ownership: the manifest does not set {what}, so nothing can be decided about it.",
+                f"Mend or remove it: all that is not named is decided by the default, {choice.default}.",
+            )
+
+
+def require_decided(found: Sequence[Contest], choice: OwnershipChoice, *, answers: bool) -> None:
+    """Raises ConflictError with the lines that decide what is not decided yet: of the answers file, or options."""
+    open_ones = undecided(found, choice)
+    if not open_ones:
+        return
+    from wizard.prerequisites import gitops_tool
+
+    kinds = list(dict.fromkeys(contest.kind for contest in open_ones))
+    if answers:
+        lines = ["Nothing was changed. Decide each in the answers file: leave it as it is, or take it over."]
+        lines += ["  ownership:"]
+        lines += [f"    {_yaml_key(key)}: {decision}" for key, decision in choice.decided.items()]
+        lines += [f"    {_yaml_key(contest.key)}: leave" for contest in open_ones]
+        lines.append(f"{kinds[0]}: skip does not apply the object at all; ownership: take, or leave, decides all.")
+    else:
+        lines = ["Nothing was changed. Decide each: --leave it as it is, or --take it over."]
+        lines += [f"  --leave {shlex.quote(contest.key)}" for contest in open_ones]
+        lines.append(f"--skip {kinds[0]} does not apply the object at all; --ownership take, or leave, decides all.")
+    tools = [tool for contest in open_ones for manager in contest.managers if (tool := gitops_tool(manager))]
+    if tools:
+        lines.append(f"{tools[0]} puts back what is taken; podman-wizard plan --to DIR writes it for its repository.")
+    said = "; ".join(
+        f"{contest.title} {contest.field} ({contest.owner}{', ' + contest.time if contest.time else ''}): "
+        f"{value_words(contest.theirs)}, not {value_words(contest.ours)}"
+        for contest in open_ones
+    )
+    raise ConflictError(f"Fields that must be set belong to other managers: {said}", "\n".join(lines))
+
+
+def _yaml_key(key: str) -> str:
+    return yaml.safe_dump({key: 0}, width=1000, allow_unicode=True).rpartition(":")[0].removeprefix("? ").strip()
 
 
 def without_fields(item: KubernetesObject, paths: Iterable[str]) -> KubernetesObject:
     """A copy of the object without these fields, so that an apply leaves them to who owns them."""
     result = copy.deepcopy(item)
     for path in paths:
-        _remove(result, list(_steps(path)))
+        found = _find(result, list(_steps(path)))
+        if found is not None:
+            container, key = found
+            del container[key]
     return result
+
+
+def field_value(item: KubernetesObject | None, path: str) -> Any:
+    """What an object has in a field; None where it has no such field."""
+    found = _find(item, list(_steps(path)))
+    return None if found is None else found[0][found[1]]
 
 
 def _steps(path: str) -> Iterable[str | dict[str, Any] | int]:
@@ -36,35 +183,26 @@ def _steps(path: str) -> Iterable[str | dict[str, Any] | int]:
             yield {key: json.loads(value) for key, value in _PAIR.findall(match["item"])}
 
 
-def _remove(value: Any, steps: list[str | dict[str, Any] | int]) -> None:
-    for number, step in enumerate(steps):
-        last = number == len(steps) - 1
-        if isinstance(step, str) and isinstance(value, dict):
-            # A key may hold dots of its own (annotations), so the longest key that fits is taken.
-            rest = [step]
-            while ".".join(rest) not in value and number + len(rest) < len(steps):
-                following = steps[number + len(rest)]
-                if not isinstance(following, str):
-                    return
-                rest.append(following)
-            key = ".".join(rest)
-            if key not in value:
-                return
-            if number + len(rest) == len(steps):
-                del value[key]
-            else:
-                _remove(value[key], steps[number + len(rest) :])
-            return
-        if isinstance(value, list):
-            index = step if isinstance(step, int) else _index(value, step)
-            if index is None or index >= len(value):
-                return
-            if last:
-                del value[index]
-                return
-            value = value[index]
-        else:
-            return
+def _find(value: Any, steps: list[str | dict[str, Any] | int]) -> tuple[Any, Any] | None:
+    """The mapping or list that holds a field, and its key or index there; None where the field is not there."""
+    if not steps:
+        return None
+    step, rest = steps[0], steps[1:]
+    key: str | int | None
+    if isinstance(step, str) and isinstance(value, dict):
+        key = step
+        while key not in value:
+            # A key may hold dots of its own (annotations).
+            if not rest or not isinstance(rest[0], str):
+                return None
+            key, rest = f"{key}.{rest[0]}", rest[1:]
+    elif isinstance(value, list) and not isinstance(step, str):
+        key = step if isinstance(step, int) else _index(value, step)
+        if key is None or key >= len(value):
+            return None
+    else:
+        return None
+    return _find(value[key], rest) if rest else (value, key)
 
 
 def _index(items: list[Any], key: Any) -> int | None:

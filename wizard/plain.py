@@ -14,17 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from wizard.answers import NodesChoice
+from wizard.answers import Decision, NodesChoice
 from wizard.answers_file import parse_answers, write_answers
 from wizard.commands import out, print_proofs, say, tell
 from wizard.differences import against_cluster, against_guide
-from wizard.engine import Engine, Ownership, conflict_sentence
+from wizard.engine import Engine
 from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, WizardError
 from wizard.escaping import printable
+from wizard.facts import KubernetesObject
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import summary
 from wizard.names import PROBE_NAMESPACE
+from wizard.ownership import contests, value_words
 from wizard.plan import steps_left
 from wizard.prove import probe_nodes, subjects, verify_nodes
 from wizard.security_modules import PROBE_IMAGE
@@ -34,6 +36,7 @@ from wizard.unattended import plan_policy
 from wizard.verification import guide_test
 
 WORDS: Mapping[str, Literal["write", "read", "append"]] = {"write": "write", "read": "read", "append": "append"}
+DECISIONS: Mapping[str, Decision] = {"take": "take", "leave": "leave", "skip": "skip"}
 ANSWERS_FILE = "podman-wizard.answers.yaml"
 
 
@@ -217,7 +220,7 @@ class _Walk:
         assert judgement is not None
         out("Against the guide:")
         out(against_guide(judgement.rendering.objects), lines=True)
-        for check in await self._engine.dry_run(judgement.rendering.objects):
+        for check in await self._engine.dry_run(judgement.rendering.objects, self._session.answers.ownership):
             out(f"{check.title}: {check.change}, checked: {check.checked} {check.message}".rstrip())
             out(
                 against_cluster([check.before] if check.before else [], [check.after] if check.after else []),
@@ -232,21 +235,42 @@ class _Walk:
             out(reason)
             return
         objects = judgement.rendering.objects
-        checks = await self._engine.dry_run(objects)
-        conflicts = {check.title: check.conflicts for check in checks if check.conflicts}
-        ownership: Ownership = "fail"
-        if conflicts:
-            out(f"These fields belong to other managers: {conflict_sentence(conflicts)}")
-            answer = await ask("Take them, leave them, or stop", ("take", "leave", "stop"), default="stop")
-            if answer == "stop":
-                return
-            ownership = "take" if answer == "take" else "leave"
+        if not await self._decide_ownership(objects):
+            return
+        ownership = self._session.answers.ownership
+        count = sum(not ownership.skips(item["kind"]) for item in objects)
+        if not count:
+            out("Every object is skipped: there is nothing to apply.")
+            return
         identity = judgement.facts.identity
         where = f"{identity.context} ({identity.server}, {identity.version})"
-        if await self._agreed_here(f"Apply {len(objects)} objects to {where}"):
+        if await self._agreed_here(f"Apply {count} objects to {where}"):
             self._engine.note_answers(self._session.answers)
             self._session.applied = await self._engine.apply(objects, tell, ownership=ownership)
             self._done.append(f"{len(self._session.applied.applied)} objects applied")
+
+    async def _decide_ownership(self, objects: Sequence[KubernetesObject]) -> bool:
+        """Asks about every field of others that nothing is decided about; False where the person stops."""
+        found = contests(await self._engine.dry_run(objects))
+        if found:
+            out(f"{len(found)} fields of the manifest belong to other managers.")
+        for contest in found:
+            choice = self._session.answers.ownership
+            out(f"{contest.title} {contest.field}")
+            out(f"  {contest.owner} has set it{f' at {contest.time}' * bool(contest.time)}")
+            out(f"  theirs: {value_words(contest.theirs)}")
+            out(f"  ours: {value_words(contest.ours)}")
+            if choice.of(contest.kind, contest.field) != "fail":
+                out(f"  decided: {choice.of(contest.kind, contest.field)}")
+                continue
+            answer = await ask(
+                "Take it, leave it, skip the whole object, or stop", (*DECISIONS, "stop"), default="stop"
+            )
+            if answer == "stop":
+                return False
+            what = contest.kind if answer == "skip" else contest.key
+            self._session.decide(what, DECISIONS[answer])
+        return True
 
     async def _agreed_here(self, question: str) -> bool:
         """The same, and the first time on a cluster its context by name: a guard against the wrong one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wizard.answers import Answers, VerifyChoice
+from wizard.answers import UNDECIDED, Answers, OwnershipChoice, VerifyChoice
 from wizard.facts import ClusterFacts, KubernetesObject
 from wizard.files import Snapshot
 from wizard.findings import Finding
@@ -131,7 +131,9 @@ def make_plan(facts: ClusterFacts, answers: Answers, policy: WritePolicy | None,
     chosen = choose(facts, answers.nodes)
     rendering = render(facts, chosen, answers.manifest)
     rows = forecast(facts, chosen, rendering)
-    actions: list[Action] = [apply_objects(rendering)]
+    actions: list[Action] = [apply_objects(rendering, answers.ownership)]
+    if all(answers.ownership.skips(item["kind"]) for item in rendering.objects):
+        actions = []
     labelling = label_nodes(chosen)
     if labelling is not None and not selects_every_node(rendering):
         actions.append(labelling)
@@ -153,14 +155,27 @@ def make_plan(facts: ClusterFacts, answers: Answers, policy: WritePolicy | None,
     )
 
 
-def apply_objects(rendering: Rendering) -> ApplyObjects:
-    """The action that applies what was rendered."""
+def apply_objects(rendering: Rendering, ownership: OwnershipChoice = UNDECIDED) -> ApplyObjects:
+    """The action that applies what was rendered, but for what is decided to stay as others have it."""
+    count = sum(not ownership.skips(item["kind"]) for item in rendering.objects)
     return ApplyObjects(
-        title=f"Apply {len(rendering.objects)} objects",
+        title=f"Apply {count} objects",
         why="They run the device manager, which lets a workspace request /dev/fuse.",
-        by_hand=(f"kubectl apply --server-side --field-manager={FIELD_MANAGER} -f {MANIFEST_FILE}",),
+        by_hand=apply_commands(ownership),
         undo="Objects that were not there are deleted; others get back what they held before.",
         objects=rendering.objects,
+    )
+
+
+def apply_commands(ownership: OwnershipChoice) -> tuple[str, ...]:
+    """The lines that apply the manifest's file by hand as it was decided."""
+    left = [what for what, decision in ownership.decided.items() if decision != "take"]
+    left += ["every other field that kubectl names as in conflict"] * (ownership.default == "leave")
+    takes = ownership.default == "take" or "take" in ownership.decided.values()
+    force = " --force-conflicts" if takes else ""
+    return (
+        *([f"# take these out of {MANIFEST_FILE} first: {', '.join(left)}"] if left else []),
+        f"kubectl apply --server-side{force} --field-manager={FIELD_MANAGER} -f {MANIFEST_FILE}",
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wizard.answers import Answers, ManifestChoice, NodesChoice, SecurityModulesChoice
+from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice, SecurityModulesChoice
 from wizard.engine import ApplyOutcome
 from wizard.facts import ClusterFacts
 from wizard.findings import Finding, Outcome, blockers
@@ -151,6 +151,17 @@ class Session:
             without = (*without, adjustment)
         manifest = ManifestChoice(preset=choice.preset, set=settings, without=without)
         self.choose(replace(self.answers, manifest=manifest))
+
+    def decide(self, what: str, decision: Decision) -> None:
+        """Decides about a field of others, or a whole object (then what was decided about its fields is void)."""
+        choice = self.answers.ownership
+        kind, _, path = what.partition(" ")
+        if path:
+            # An object that was to be skipped is to be applied after all.
+            kept = {key: value for key, value in choice.decided.items() if (key, value) != (kind, "skip")}
+        else:
+            kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
+        self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, {**kept, what: decision})))
 
     def acknowledge(self, acknowledged: bool) -> None:
         """Keeps whether the person has read the warnings about security modules and decides for the cluster."""

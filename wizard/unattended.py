@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Literal
 from wizard.answers import Answers, PolicyChoice
 from wizard.coder.actions import CoderAction, UploadPolicy, coder_actions
 from wizard.coder.credentials import NoCredentials
-from wizard.engine import ApplyOutcome, Engine, conflict_sentence
-from wizard.errors import ConflictError, InputError, ProblemsFound, WizardError
+from wizard.engine import ApplyOutcome, Engine
+from wizard.errors import InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
 from wizard.files import read_snapshot
 from wizard.findings import Finding, Outcome, blockers
+from wizard.ownership import contests, require_decided, require_known_fields
 from wizard.plan import Action, ApplyObjects, LabelNodes, Plan, VerifyPodman, WaitForRollout, WritePolicy, make_plan
 from wizard.policy import PolicyDocument, merge_podman, new_policy
 from wizard.prove import Proof, all_well, probe_nodes, verify_nodes
@@ -31,6 +32,7 @@ class Summary(Event):
     kind: ClassVar[str] = "summary"
     result: Literal["done", "failed", "interrupted"]
     applied: tuple[str, ...]
+    skipped: tuple[str, ...]
     labelled: int
     desired: int
     ready: int
@@ -45,6 +47,7 @@ class Summary(Event):
             "event": self.kind,
             "result": self.result,
             "applied": list(self.applied),
+            "skipped": list(self.skipped),
             "labelled": self.labelled,
             "rollout": {
                 "desired": self.desired,
@@ -116,7 +119,7 @@ async def look(engine: Engine, answers: Answers, listener: Listener = lambda eve
     """Facts, then the plan; nothing is changed, and whatever the run could not finish with is raised.
 
     Raises ProblemsFound for blockers and for a missing acknowledgement, ConflictError for fields of others
-    where ``ownership`` is ``fail``, ClusterError for what the server would refuse.
+    that nothing is decided about, ClusterError for what the server would refuse.
     """
     policy = plan_policy(answers.policy)
     require_writable(policy.path)
@@ -126,13 +129,9 @@ async def look(engine: Engine, answers: Answers, listener: Listener = lambda eve
     plan = replace(plan, actions=(*plan.actions, *coder_actions(answers, policy)))
     require_no_blockers(plan.prerequisites)
     require_acknowledgement(plan.security_modules, answers)
-    checks = await engine.dry_run(plan.rendering.objects)
-    conflicts = {check.title: check.conflicts for check in checks if check.conflicts}
-    if conflicts and answers.ownership == "fail":
-        raise ConflictError(
-            "Fields that must be set belong to other managers: " + conflict_sentence(conflicts),
-            "Nothing was changed. Say ownership: take, or leave, in the answers; or change their source.",
-        )
+    require_known_fields(plan.rendering.objects, answers.ownership)
+    checks = await engine.dry_run(plan.rendering.objects, answers.ownership)
+    require_decided(contests(checks), answers.ownership, answers=True)
     refused = [check for check in checks if check.change == "failed"]
     if refused:
         raise ProblemsFound(
@@ -187,6 +186,7 @@ async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
 @dataclass(frozen=True)
 class _Progress:
     applied: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     labelled: int = 0
     desired: int = 0
     ready: int = 0
@@ -202,6 +202,7 @@ class _Progress:
         return Summary(
             result=result,
             applied=self.applied,
+            skipped=self.skipped,
             labelled=self.labelled,
             desired=self.desired,
             ready=self.ready,
@@ -220,7 +221,12 @@ async def _execute(
             outcome: ApplyOutcome = await engine.apply(action.objects, listener, ownership=answers.ownership)
             failed = bool(outcome.failed)
             return replace(
-                progress, applied=outcome.applied, failing=outcome.failed, complete=not failed, stopped=failed
+                progress,
+                applied=outcome.applied,
+                skipped=outcome.skipped,
+                failing=outcome.failed,
+                complete=not failed,
+                stopped=failed,
             )
         case LabelNodes():
             result = await engine.label(action.nodes, listener)

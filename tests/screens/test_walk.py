@@ -112,7 +112,7 @@ async def test_a_conflict_is_shown_field_by_field_and_decided() -> None:
         assert "take" in screen_text(app)
         await pilot.press("tab", "enter")
         await until(pilot, lambda: ended(app))
-        assert session.answers.ownership == "leave"
+        assert session.answers.ownership.default == "leave"
         assert session.applied is not None
         assert not session.applied.failed
 

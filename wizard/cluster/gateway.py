@@ -15,16 +15,18 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from wizard.answers import UNDECIDED, OwnershipChoice
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts
 from wizard.cluster.kubeconfig import read_access
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, FieldConflict, Target, read_conflicts
 from wizard.cluster.transport import APPLY_PATCH, JSON, MERGE_PATCH, Answer, Retry, Transport
 from wizard.credentials import Interactive
-from wizard.errors import ClusterError
+from wizard.errors import ClusterError, ConflictError
 from wizard.escaping import printable
 from wizard.facts import ClusterIdentity, KubernetesObject, NodeFacts, Right
 from wizard.names import FIELD_MANAGER
+from wizard.ownership import without_fields
 
 T = TypeVar("T")
 
@@ -102,11 +104,13 @@ class ObjectCheck:
 
     ``checked`` says who checked it: "server", "server (in default)" where its namespace does not exist yet, or
     why nobody did. ``after`` is the object as it would be (None where it was refused), ``before`` as it is.
-    With conflicts, ``after`` is what taking the fields over would give.
+    ``wanted`` is the object as the plan has it, ``sent`` what an apply sends of it: without the fields that were left
+    to others, and with ``forced`` where fields of others are taken. With conflicts that are not decided, ``change``
+    says so, and ``after`` is what taking those fields over would give.
     """
 
     title: str
-    change: Literal["create", "configure", "unchanged", "conflict", "failed"]
+    change: Literal["create", "configure", "unchanged", "conflict", "failed", "skipped"]
     checked: str
     message: str = ""
     todo: str = ""
@@ -114,6 +118,9 @@ class ObjectCheck:
     conflicts: tuple[FieldConflict, ...] = ()
     before: KubernetesObject | None = None
     after: KubernetesObject | None = None
+    wanted: KubernetesObject | None = None
+    sent: KubernetesObject | None = None
+    forced: bool = False
 
 
 def path_of(kind: str, name: str = "", namespace: str = "") -> str:
@@ -488,12 +495,15 @@ class Gateway:
             change = "unchanged"
         return ApplyResult(answer.body, before, change, answer.warnings)
 
-    async def dry_run_all(self, objects: Sequence[KubernetesObject]) -> tuple[ObjectCheck, ...]:
+    async def dry_run_all(
+        self, objects: Sequence[KubernetesObject], ownership: OwnershipChoice = UNDECIDED
+    ) -> tuple[ObjectCheck, ...]:
         """Has the server check every object, whether or not its namespace exists yet; changes nothing.
 
         An object whose namespace does not exist is checked in the namespace ``default`` in its place, and what
         is shown has its own names again. A refusal is an answer here: it is told in the check of its object.
-        Raises ClusterError only where the server cannot be reached or does not take the credentials.
+        What ``ownership`` decides about fields of others is heeded, as an apply heeds it. Raises ClusterError
+        only where the server cannot be reached or does not take the credentials.
         """
         # A namespace that will say itself what it enforces is not to be judged by another one's Pod Security.
         labelled = {
@@ -501,12 +511,20 @@ class Gateway:
             for item in objects
             if item["kind"] == "Namespace" and ENFORCE_LABEL in (item["metadata"].get("labels") or {})
         }
-        return await together(self._check(item, labelled) for item in objects)
+        return await together(self._check_as_decided(item, labelled, ownership) for item in objects)
 
-    async def _check(self, item: KubernetesObject, labelled: set[str]) -> ObjectCheck:
-        check = ObjectCheck(f"{item['kind']} {item['metadata']['name']}", "failed", "server")
+    async def _check_as_decided(
+        self, item: KubernetesObject, labelled: set[str], ownership: OwnershipChoice
+    ) -> ObjectCheck:
+        check = await self._check(item, labelled, ownership)
+        if not ownership.skips(item["kind"]):
+            return check
+        return replace(check, change="skipped", message="", todo="", warnings=(), after=check.before)
+
+    async def _check(self, item: KubernetesObject, labelled: set[str], ownership: OwnershipChoice) -> ObjectCheck:
+        check = ObjectCheck(f"{item['kind']} {item['metadata']['name']}", "failed", "server", wanted=item, sent=item)
         try:
-            return await self._dry_run(check, item)
+            return await self._dry_run(check, item, ownership)
         except ApiRefusal as refusal:
             if not refusal.namespace_missing:
                 return _refused(check, refusal)
@@ -518,7 +536,7 @@ class Gateway:
             borrowed["metadata"]["name"] = f"{metadata['name']}-dry-run"
         check = replace(check, checked=f"server (in {BORROWED_NAMESPACE})")
         try:
-            check = await self._dry_run(check, borrowed)
+            check = replace(await self._dry_run(check, borrowed, ownership), sent=item)
         except ApiRefusal as refusal:
             return _refused(check, refusal)
         if check.after is not None:
@@ -530,20 +548,26 @@ class Gateway:
         )
         return replace(check, warnings=warnings)
 
-    async def _dry_run(self, check: ObjectCheck, item: KubernetesObject) -> ObjectCheck:
+    async def _dry_run(self, check: ObjectCheck, item: KubernetesObject, ownership: OwnershipChoice) -> ObjectCheck:
         conflicts: tuple[FieldConflict, ...] = ()
+        sent, forced = item, False
         try:
             result = await self.apply(item, dry_run=True)
         except ApplyConflict as conflict:
             conflicts = conflict.conflicts
-            result = await self.apply(item, dry_run=True, force=True)
+            left = {one.field for one in conflicts if ownership.of(item["kind"], one.field) == "leave"}
+            sent = without_fields(item, left)
+            result, forced = await self._dry_run_taking(sent, left)
+        decided = all(ownership.of(item["kind"], one.field) != "fail" for one in conflicts)
         check = replace(
             check,
-            change="conflict" if conflicts else result.change,
+            change=result.change if decided else "conflict",
             warnings=result.warnings,
             conflicts=conflicts,
             before=result.before,
             after=result.object,
+            sent=sent,
+            forced=forced,
         )
         if (result.object.get("status") or {}).get("phase") == "Terminating":
             return replace(
@@ -553,6 +577,20 @@ class Gateway:
                 todo="Wait until it is gone, then try again.",
             )
         return check
+
+    async def _dry_run_taking(self, item: KubernetesObject, left: set[str]) -> tuple[ApplyResult, bool]:
+        """A dry run that takes what is still in conflict, and whether anything is; none of ``left`` is."""
+        try:
+            return await self.apply(item, dry_run=True), False
+        except ApplyConflict as conflict:
+            kept = sorted({one.field for one in conflict.conflicts} & left)
+            if kept:
+                # Forcing would take it against the decision.
+                raise ConflictError(
+                    f"{conflict.object}: {kept[0]} cannot be left out of an apply.",
+                    "Take it, skip the object, or change its source.",
+                ) from None
+        return await self.apply(item, dry_run=True, force=True), True
 
     async def create(
         self, item: KubernetesObject, *, dry_run: bool = False, idempotent: bool = False
