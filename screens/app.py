@@ -79,6 +79,7 @@ class WizardApp(App[int]):
         Binding("escape", "back", "Back", show=False, id="app.back", tooltip="To the step before"),
         Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="What this step is for, and its keys"),
         Binding("c", "copy", "Copy commands", id="app.copy", tooltip="The commands that do it by hand"),
+        Binding("h", "hand_over", "Hand over", id="app.handover", tooltip="The plan as a folder, for someone who may"),
         Binding("ctrl+q,ctrl+c", "ask_quit", "Quit", show=False, priority=True, id="app.quit", tooltip="Quit, asking"),
         Binding(
             "ctrl+p", "command_palette", "Commands", show=False, priority=True, id="app.palette", tooltip="All commands"
@@ -210,9 +211,11 @@ class WizardApp(App[int]):
     # Keys ----------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Next is not offered at the end."""
+        """Next is not offered at the end; the hand-over where something is refused here, and at the end."""
         if action == "next":
             return self._main.neighbour(1) is not None
+        if action == "hand_over":
+            return self.walk_through.hand_over_helps or self._main.neighbour(1) is None
         return True
 
     async def action_next(self) -> None:
@@ -255,6 +258,12 @@ class WizardApp(App[int]):
         else:
             self.notify("There are no commands here.", markup=False)
 
+    def action_hand_over(self) -> None:
+        """The whole plan as a folder, for someone who has the rights."""
+        from screens.handover import hand_over
+
+        hand_over(self._main.step)
+
     def action_ask_quit(self) -> None:
         """Asks; says what is in flight."""
         from screens.dialogs import Choice, Confirm
@@ -294,6 +303,7 @@ class WizardApp(App[int]):
                     )
         yield SystemCommand("Read the cluster again", "Facts and findings anew", self.read_cluster)
         yield SystemCommand("Help", "What this step is for, and its keys", self.action_help)
+        yield SystemCommand("Hand the plan over", "A folder for someone who may do it", self.action_hand_over)
         yield SystemCommand("Copy commands", "The commands that do it by hand", self.action_copy)
         yield SystemCommand("Colours for a dark background", "Theme", partial(setattr, self, "theme", "ansi-dark"))
         yield SystemCommand("Colours for a light background", "Theme", partial(setattr, self, "theme", "ansi-light"))

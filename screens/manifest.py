@@ -70,7 +70,8 @@ taken as it is. Where the namespace does not exist yet, the objects in it are ch
 "conflict" means that someone else, often a GitOps controller, has set a field; f shows which, and whose it is.
 
 o, g, d, y show the switches, the changes against the guide, the difference to the cluster, and the YAML. a applies \
-what you see, after asking. s saves the YAML for someone else to apply."""
+what you see, after asking. s saves the YAML. Where you may not apply, h writes the whole plan into a folder for \
+someone who may."""
     BINDING_GROUP_TITLE = "Manifest"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply", "Apply", id="manifest.apply", tooltip="Apply the objects, after asking"),
@@ -197,6 +198,8 @@ what you see, after asking. s saves the YAML for someone else to apply."""
         lines: list[RenderableType] = [grid, Text(), Text(clean(sentence))]
         if self._check_trouble is not None:
             lines.append(Text(clean(str(self._check_trouble)), style="bold"))
+        if any(check.change == "failed" for check in self.session.checks):
+            lines.append(Text("h hands the plan over, in a folder, to someone who may apply it.", style="bold"))
         if self.session.applied is not None and not self._up_to_date():
             lines.append(Text("What stands here differs from what was applied: apply it again.", style="bold"))
         return Group(*lines)

@@ -195,7 +195,8 @@ e does without labels: the device manager then runs on every Linux node without 
             empty = "No node passes this filter." if self._field.value else "This cluster has no nodes."
             if judgement.facts.nodes is None:
                 empty = (
-                    "You may not list the nodes. s chooses by label selector; someone with the right can label them."
+                    "You may not list the nodes. s chooses them by label selector; h hands the plan over to someone "
+                    "who may label them."
                 )
         self._empty = empty
         self._refill()

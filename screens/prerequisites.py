@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -15,6 +16,15 @@ from wizard.errors import WizardError
 from wizard.findings import Finding, Outcome, Remedy
 
 OTHER_FILE = "another file"
+
+
+def _with_key(finding: Finding) -> Finding:
+    """A finding about rights names the key that writes the hand-over; others stay as they are."""
+    if finding.id != "rbac.plan" or not finding.remedies:
+        return finding
+    first, *rest = finding.remedies
+    words = f"{first.text} h writes it into a folder; without the screens:"
+    return replace(finding, remedies=(replace(first, text=words), *rest))
 
 
 class FindingsStep(ListStep[Finding]):
@@ -74,7 +84,10 @@ whether someone has set up the same thing before. Each row is one finding:
   skipped  it does not apply here
 
 Seen says where the judgement comes from, Then what follows from it, Do what mends it. Read Podman's own documents \
-first if you have never run it rootless; the last rows name them."""
+first if you have never run it rootless; the last rows name them.
+
+Where a right is missing, here or in a later step, h writes the plan into a folder: the manifest, the commands, the \
+policy, a README, and a role with exactly the rights that are missing. Someone who has them carries it out."""
     BINDING_GROUP_TITLE = "Prerequisites"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "read_again", "Read again", id="prerequisites.read", tooltip="Read the cluster again"),
@@ -96,7 +109,7 @@ first if you have never run it rootless; the last rows name them."""
                 ),
             )
         if self.walk.judgement is not None:
-            yield from self.walk.judgement.prerequisites
+            yield from map(_with_key, self.walk.judgement.prerequisites)
 
     def show(self) -> None:
         """Says what is being read until there is something to show."""

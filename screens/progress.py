@@ -19,6 +19,7 @@ from screens.rows import RowList
 from screens.words import clean, detail_text, state_word
 
 if TYPE_CHECKING:
+    from screens.operation import Operation
     from screens.walk import Walk
 
 SECONDS_BETWEEN = 0.5
@@ -92,8 +93,6 @@ class OperationView(Vertical):
         if operation.ended:
             word = RESULT_WORDS[operation.result]
             line = Text.assemble(state_word(word), f"  {clean(operation.detail)}")
-            if operation.todo:
-                line.append(f" {clean(operation.todo)}")
         elif operation.stopping:
             line = Text(f"Stopping: {operation.count()}")
         else:
@@ -115,8 +114,17 @@ class OperationView(Vertical):
         self._show_detail()
 
     def _show_detail(self) -> None:
-        row = self._rows.current
-        self._detail.update("" if row is None or not row.text else detail_text(row.name, seen=row.text))
+        row, operation = self._rows.current, self._walk.operation
+        if row is not None and row.text:
+            self._detail.update(detail_text(row.name, seen=row.text))
+        elif operation is not None and operation.todo:
+            self._detail.update(detail_text(operation.title, seen=operation.detail, do=self._what_to_do(operation)))
+        else:
+            self._detail.update("")
+
+    def _what_to_do(self, operation: Operation) -> list[str]:
+        key = "h writes the hand-over folder for someone who may." if self._walk.hand_over_helps else ""
+        return [operation.todo, key]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Stop while it runs, back when it has ended."""

@@ -43,6 +43,9 @@ Whatever the wizard changed it wrote down before it did it. podman-wizard undo t
 were not there are deleted, others get back what they held, labels come off, files get back what they held. What \
 someone else changed in the meantime is left alone, and said.
 
+h writes the whole plan into a folder, for someone who has rights that you lack: the manifest, the commands, the \
+policy, a README, and a role with exactly the rights that were missing. It takes no right on the cluster.
+
 e shows the answers file: your choices, as podman-wizard run takes them. With it the same work can be repeated on \
 this cluster or on another one, without a screen."""
     BINDING_GROUP_TITLE = "Summary"
@@ -96,7 +99,7 @@ this cluster or on another one, without a screen."""
     def _done(self) -> Iterable[Line]:
         session = self.session
         if session.applied is None:
-            yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or hand it on: s saves the YAML")
+            yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or h hands the plan over")
         else:
             failed = session.applied.failed
             state, count = ("failed", len(failed)) if failed else ("done", len(session.applied.applied))
@@ -109,7 +112,7 @@ this cluster or on another one, without a screen."""
             )
         labelled = session.labelled
         if labelled is None:
-            yield Line("skipped", "Nodes: none labelled here", do="choose and label them in Nodes")
+            yield Line("skipped", "Nodes: none labelled here", do="choose and label them in Nodes, or h hands it over")
         else:
             bad = len(labelled.failed) + len(labelled.cancelled)
             yield Line(

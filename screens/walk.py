@@ -153,6 +153,20 @@ class Walk:
             return f"{self.operation.title} is still at work."
         return self.session.may_send_pods(pods_in) if pods_in else self.session.may_act()
 
+    @property
+    def hand_over_helps(self) -> bool:
+        """Whether something that is planned was refused, or will be: then someone else can do it."""
+        facts = self.facts
+        if facts is None:
+            return False
+        session = self.session
+        return bool(
+            facts.missing_rights(self.session.pods_offered())
+            or any(check.change == "failed" for check in session.checks)
+            or (session.applied and session.applied.failed)
+            or (session.labelled and session.labelled.failed)
+        )
+
     def tell(self) -> None:
         """Has everything drawn again."""
         self._on_change()

@@ -33,15 +33,18 @@ ROLE_FILE = "missing-rights.yaml"
 ROLE_NAME = "podman-wizard"
 
 
-def write_handover(facts: ClusterFacts, answers: Answers, folder: Path) -> tuple[Path, ...]:
+def write_handover(
+    facts: ClusterFacts, answers: Answers, folder: Path, *, pods_in: Iterable[str] = ()
+) -> tuple[Path, ...]:
     """Writes manifest, kustomization, commands, policy, README, and the role of the missing rights.
 
-    Gives the files in the order to read them. Raises InputError where the folder cannot be written.
+    ``pods_in`` are namespaces where short pods may be wanted, beside those of the answers. Gives the files in the
+    order to read them. Raises InputError where the folder cannot be written.
     """
     chosen = choose(facts, answers.nodes) if facts.nodes is not None else ()
     rendering = render(facts, chosen, answers.manifest)
     policy = plan_policy(answers.policy)
-    missing = facts.missing_rights(answers.pods_in())
+    missing = facts.missing_rights({*answers.pods_in(), *pods_in})
     contents = {
         "README.md": _readme(facts, answers, chosen, rendering, policy, missing),
         MANIFEST_FILE: rendering.yaml(),

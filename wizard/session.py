@@ -17,6 +17,7 @@ from wizard.facts import ClusterFacts
 from wizard.findings import Finding, Outcome, blockers
 from wizard.forecast import ForecastRow, forecast
 from wizard.manifest import Rendering, render
+from wizard.names import PROBE_NAMESPACE
 from wizard.nodes import NodeVerdict, choose, judge
 from wizard.plan import label_nodes, selects_every_node
 from wizard.prerequisites import judge_prerequisites
@@ -189,6 +190,10 @@ class Session:
         if self.needs_acknowledgement:
             return "Acknowledge the warnings in Security modules first."
         return ""
+
+    def pods_offered(self) -> tuple[str, ...]:
+        """The namespaces where a person may have short pods run, whether or not the choices say so."""
+        return (PROBE_NAMESPACE, self.answers.verify.namespace)
 
     def may_send_pods(self, namespace: str) -> str:
         """Why no short pods may be sent to this namespace now; "" where they may.
