@@ -1,5 +1,7 @@
 import os
+import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,32 @@ def test_a_file_that_may_not_be_written_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_error_for_people(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         write_file(tmp_path / "no" / "policy.yaml", b"new\n")
+
+
+def _make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(path))
+
+
+# No device: where this fails, and root runs it, the machine would lose that device.
+@pytest.mark.parametrize("make", [os.mkfifo, _make_socket], ids=["pipe", "socket"])
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    path = tmp_path / "policy.yaml"
+    make(path)
+    kind = path.stat().st_mode
+    # A snapshot first, as callers do: it must not wait for a pipe's other end either.
+    for attempt in (lambda: read_snapshot(path, missing_ok=True), lambda: write_file(path, b"new\n")):
+        with pytest.raises(InputError, match="a device, a pipe or a socket"):
+            attempt()
+    assert path.stat().st_mode == kind
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_shell_hands_over_as_a_pipe_is_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"version: 1\n")
+    os.close(writing)
+    try:
+        assert read_snapshot(Path(f"/dev/fd/{reading}")).content == b"version: 1\n"
+    finally:
+        os.close(reading)

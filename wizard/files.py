@@ -33,8 +33,13 @@ def _why(error: OSError) -> str:
 def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = None) -> Snapshot:
     """Reads a file whole. ``limit`` is the most bytes that are read before it is refused.
 
-    Raises InputError where it cannot be read, is not a regular file, or is larger than the limit.
+    With ``missing_ok`` it is a file that is to be written: a device, a pipe or a socket is refused, unopened. Without,
+    a pipe is read to its end, as shells hand them over (``<(…)``).
+
+    Raises InputError where it cannot be read, is a folder, or is larger than the limit.
     """
+    if missing_ok:
+        _refuse_special(path)
     try:
         with path.open("rb") as file:
             information = os.fstat(file.fileno())
@@ -52,6 +57,16 @@ def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = N
     if limit is not None and len(content) > limit:
         raise InputError(f"{path} is larger than {limit:,} bytes.", "Is it the file that you meant?", file=path)
     return Snapshot(path, content)
+
+
+def _refuse_special(path: Path) -> None:
+    """What is renamed over ``/dev/null`` takes its place for every program, and a pipe without a reader blocks."""
+    try:
+        kind = path.stat().st_mode
+    except OSError:  # reading it says why
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise InputError(f"{path} is a device, a pipe or a socket, not a file.", "Give the path of a file.", file=path)
 
 
 def write_file(
