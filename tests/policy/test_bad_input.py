@@ -24,6 +24,16 @@ BAD: dict[str, tuple[bytes, int, str]] = {
     "lists 1,000,000 deep": (b"a: " + b"[" * 1_000_000, 1, "levels deep"),
     "mappings 1,000 deep": ("".join(" " * n + "a:\n" for n in range(1000)).encode(), 101, "levels deep"),
     "dashes 1,000 deep": (b"a:\n  " + b"- " * 1000 + b"x", 2, "levels deep"),
+    "aliases 101 deep": (
+        b"a0: &a0 [x]\n" + b"".join(b"a%d: &a%d [*a%d]\n" % (n, n, n - 1) for n in range(1, 690)),
+        102,
+        "deep",
+    ),
+    "merge keys 101 deep": (
+        b"a0: &a0 {x: y}\n" + b"".join(b"a%d: &a%d {<<: *a%d}\n" % (n, n, n - 1) for n in range(1, 400)),
+        102,
+        "levels deep",
+    ),
     "too large": (b"# " + b"x" * LARGEST, 0, "4 MB"),
     "too many values": (b"a: [" + b"x," * 2_000_000 + b"]", 1, "250,000 values"),
     "too many lines": (b"# x\n" * 1_000_000, 250_001, "250,000 lines"),

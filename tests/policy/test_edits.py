@@ -274,3 +274,18 @@ def test_a_new_first_key_goes_below_the_head() -> None:
     assert version_line("# head\n\nworkspace: {}\n") == 2
     assert version_line("# head\n\n# about workspaces\nworkspace: {}\n") == 2
     assert version_line("# head\n---\nworkspace: {}\n") == 2
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("marked", ["&env", "!env", "&env !env"])
+@pytest.mark.parametrize("body", ['          A: "1"\n', "          - a\n"], ids=["mapping", "list"])
+def test_a_value_with_an_anchor_or_a_tag_of_its_own_is_replaced_whole(body: str, marked: str, newline: str) -> None:
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      env:\n        value:'
+    before = f"{head} {marked}\n{body}# end\n".replace("\n", newline).encode()
+    after = set_value(PolicyDocument.parse(before), (*CPU[:-1], "env"), "x")
+    assert after.content == f"{head} x\n# end\n".replace("\n", newline).encode()
+
+
+def test_the_only_key_of_a_policy_is_not_removed() -> None:
+    with pytest.raises(InputError, match="all that the policy holds"):
+        remove_field(PolicyDocument.parse(b"# head\nworkspace: {}\n"), ("workspace",))

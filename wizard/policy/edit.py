@@ -70,7 +70,7 @@ Path = tuple[str, ...]
 _COLON = re.compile(r"(?:\s|#[^\n]*)*:")
 _COMMA = re.compile(r"(?:\s|#[^\n]*)*,")
 _END_OF_DOCUMENT = re.compile(r"^\.\.\.(?=\s|\Z)", re.M)
-_UNSHARE = "Edit it by hand, or let the shared part be copied first (un-share)."
+_UNSHARE = "Edit it by hand, or have the shared part copied first: podman-wizard policy merge --unshare."
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,10 @@ class _Editor:
     def make(self, wish: _Wish) -> PolicyDocument:
         root = self.tree.root
         if isinstance(root, Mapping):
+            if self._empties(root, wish):
+                raise self.refusal(
+                    root, "That is all that the policy holds.", "Remove the file itself, or edit it by hand."
+                )
             expected: Node = self._mapping(root, wish, (), json=_quotes_keys(root))
         elif self.document.is_empty:
             expected = wish.as_node()
@@ -296,7 +300,9 @@ class _Editor:
                 if name in positions:
                     raise _twice(self.document, key, (*path, name))
                 if isinstance(key, Alias) or self.tree.users(key):
-                    raise self.refusal(key, f"{show_path((*path, name))} shares its key with another place.", _UNSHARE)
+                    raise self.refusal(
+                        key, f"{show_path((*path, name))} shares its key with another place.", "Edit it by hand."
+                    )
                 positions[name] = number
         pairs = [[key, value] for key, value in mapping.pairs]
         new = {name: child for name, child in wish.children.items() if name not in positions}

@@ -26,7 +26,7 @@ MOST_NODES = 250_000
 MOST_LINES = 250_000
 """Lines, comments and blank ones included."""
 DEEPEST = 100
-"""Levels of nesting; a policy has six, and what is nested far deeper was made to do harm."""
+"""Levels of nesting, aliases expanded; a policy has six, and what is nested far deeper was made to do harm."""
 _MOST_DIRECTIVES = 50  # libyaml compares each with all before it
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -190,7 +190,7 @@ def parse_tree(text: str, name: str = "") -> Tree:
     """Reads a text without a byte order mark; ``name`` is the file's, for messages.
 
     Raises InputError where the parser refuses the text, or it holds several documents, an alias without
-    an anchor, more than ``MOST_NODES`` values or more than ``DEEPEST`` levels.
+    an anchor, more than ``MOST_NODES`` values or more than ``DEEPEST`` levels, also once aliases are expanded.
     """
     tree = Tree(text)
     try:
@@ -349,7 +349,7 @@ def block_header(text: str, start: int) -> int:
 
 def after_properties(text: str, start: int) -> int:
     """Where the content starts, after an anchor and a tag."""
-    match = re.compile(r"(?:[&!]\S*(?:[ \t]+|(?=\n)|$))*").match(text, start)
+    match = re.compile(r"(?:[&!]\S*(?:[ \t]+|(?=\r?\n)|$))*").match(text, start)
     return match.end() if match is not None else start
 
 
@@ -362,36 +362,35 @@ def _block_end(text: str, children: list[Node]) -> int:
 
 
 def _refuse_bomb(tree: Tree, name: str) -> None:
-    sizes: dict[int, int] = {}
+    measures: dict[int, tuple[int, int]] = {}
 
-    def size(node: Node) -> int:
+    def measure(node: Node) -> tuple[int, int]:
+        """How many values a node holds, and how many levels, aliases expanded."""
         if isinstance(node, Alias):
-            return size(node.target)
+            return measure(node.target)
         if not isinstance(node, Collection):
-            return 1
-        known = sizes.get(id(node))
+            return 1, 0
+        known = measures.get(id(node))
         if known is None:
-            known = sizes[id(node)] = 1 + sum(map(size, node.children))
+            inner = [measure(child) for child in node.children]
+            size = 1 + sum(size for size, _ in inner)
+            known = measures[id(node)] = size, 1 + max((depth for _, depth in inner), default=0)
         return known
+
+    def refuse(node: Node, alias: Alias, expanded: str) -> None:
+        size, depth = measure(node)
+        what = ""
+        if size > MOST_NODES:
+            what = f"{expanded}, this holds more than {MOST_NODES:,} values."
+        elif depth > DEEPEST:
+            what = f"{expanded}, this is nested more than {DEEPEST} levels deep."
+        if what:
+            raise _refusal(tree, name, alias.start, what, "Is it the file that you meant?")
 
     # each anchor before its aliases, so that the recursion goes no deeper than the nesting of the text
     for alias in tree.aliases:
-        if size(alias) > MOST_NODES:
-            raise _refusal(
-                tree,
-                name,
-                alias.start,
-                f"With the alias *{alias.name} expanded, this holds more than {MOST_NODES:,} values.",
-                "Is it the file that you meant?",
-            )
-    if size(tree.root) > MOST_NODES:
-        raise _refusal(
-            tree,
-            name,
-            tree.aliases[-1].start,
-            f"With its aliases expanded, this holds more than {MOST_NODES:,} values.",
-            "Is it the file that you meant?",
-        )
+        refuse(alias, alias, f"With the alias *{alias.name} expanded")
+    refuse(tree.root, tree.aliases[-1], "With its aliases expanded")
 
 
 def _in_plain_words(error: yaml.MarkedYAMLError, text: str, position: int) -> tuple[str, str]:
