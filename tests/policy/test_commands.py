@@ -288,3 +288,27 @@ def test_the_pre_commit_hooks_run_commands_that_there_are(run: Runner) -> None:
         assert (program, command) == ("podman-wizard", "policy")
         assert run(*arguments, merged).code == 0
         assert run(*arguments, merged, unmerged).code == 1
+
+
+def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run: Runner) -> None:
+    bad, tab, good = run.file(b"a: [", "a.yaml"), run.file(b"\ta: 1\n", "b.yaml"), run.file(MERGED, "c.yaml")
+    done = run("check", bad, tab, good)
+    assert done.code == 4
+    assert f"{good}:".encode() in done.out
+    assert bad in done.err
+    assert tab in done.err
+    done = run("check", "-o", "json", bad)
+    assert (done.code, done.json) == (4, {"passed": False, "problems": []})
+
+
+def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner) -> None:
+    content = TWO.replace(b'"2"', b"true")
+    assert content != TWO
+    assert f"{FUSE} is true, not 1: kept." in run("merge", run.file(content)).err
+
+
+@pytest.mark.parametrize("name", ["23_anchor_on_the_way.yaml", "26_field_from_a_merge_key.yaml"])
+def test_a_refusal_that_names_an_option_is_mended_by_it(run: Runner, name: str) -> None:
+    file = run.file((DATA / "nasty" / name).read_bytes())
+    assert "policy merge --unshare" in run("merge", file).err
+    assert run("merge", "--unshare", file).code == 0

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from wizard.errors import ConflictError, ExitCode, UsageError
+from wizard.errors import ConflictError, ExitCode, InputError, UsageError
 from wizard.escaping import printable
 from wizard.policy.words import ON_CONFLICT, PRESETS, WORDS
 
@@ -117,7 +117,7 @@ def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.
     for conflict in result.conflicts:
         what = "kept" if conflict.kept and not failed else "not decided" if failed else "replaced"
         _say(
-            f"{_place(name, conflict.line)}: {show_path(conflict.path)} is {printable(str(conflict.found))}, "
+            f"{_place(name, conflict.line)}: {show_path(conflict.path)} is {_shown(conflict.found)}, "
             f"not {conflict.wanted}: {what}."
         )
     written = _target(result, arguments)
@@ -135,6 +135,10 @@ def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.
     else:
         _say(f"{printable(name)}: nothing to change.")
     return ExitCode.PROBLEMS if arguments.check and result.changed else ExitCode.DONE
+
+
+def _shown(found: object) -> str:
+    return printable(str(found).lower() if isinstance(found, bool) else str(found))  # true, as YAML writes it
 
 
 def _target(result: MergeResult, arguments: argparse.Namespace) -> Path | None:
@@ -214,12 +218,22 @@ def run_new(arguments: argparse.Namespace) -> int:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Runs ``policy check``; problems, and with ``--strict`` warnings, make its exit code 1."""
+    """Runs ``policy check``; problems, and with ``--strict`` warnings, make its exit code 1.
+
+    A file that cannot be read or is no policy is said, and the others are checked all the same.
+    """
     from wizard.policy.checks import check
 
     listed: list[dict[str, Any]] = []
+    refused: InputError | None = None
     for name in arguments.file:
-        document, _ = _read(name)
+        try:
+            document, _ = _read(name)
+        except InputError as error:
+            if refused is not None:
+                _say(printable(str(refused), lines=True))
+            refused = error
+            continue
         for problem in check(document):
             listed.append(_problem_as_json(document.name, problem))
             if arguments.output == "text":
@@ -227,11 +241,13 @@ def run_check(arguments: argparse.Namespace) -> int:
                 place = _place(document.name, problem.line, problem.column)
                 hint = f"    {problem.hint}\n" if problem.hint else ""
                 _put(f"{place}: {severity}: {problem.message} [{problem.id}]\n{hint}".encode())
-    bad = any(arguments.strict or problem["severity"] == "problem" for problem in listed)
+    bad = refused is not None or any(arguments.strict or problem["severity"] == "problem" for problem in listed)
     if arguments.output == "json":
         _put_json({"passed": not bad, "problems": listed})
     problems = sum(problem["severity"] == "problem" for problem in listed)
     _say(f"{len(arguments.file)} file(s): {problems} problem(s), {len(listed) - problems} warning(s).")
+    if refused is not None:
+        raise refused
     return ExitCode.PROBLEMS if bad else ExitCode.DONE
 
 
