@@ -289,3 +289,16 @@ def test_a_value_with_an_anchor_or_a_tag_of_its_own_is_replaced_whole(body: str,
 def test_the_only_key_of_a_policy_is_not_removed() -> None:
     with pytest.raises(InputError, match="all that the policy holds"):
         remove_field(PolicyDocument.parse(b"# head\nworkspace: {}\n"), ("workspace",))
+
+
+@pytest.mark.parametrize("comment", ["GB, per workspace", "was: {policy: read},", "a:b,c"])
+def test_what_a_comment_holds_is_no_comma_and_no_colon(comment: str) -> None:
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes: {'
+    before = f"{head}\n      memory: {{policy: write}}  # {comment}\n      # {comment}\n    }}\n"
+    after = add_field(PolicyDocument.parse(before.encode()), CPU, "read")
+    comma = before.replace("write}  #", "write},  #")
+    assert after.text == comma.replace("\n    }", "\n      cpu: {policy: read}\n    }")
+    assert remove_field(after, CPU).text == before
+    before = f"version: 0.2\nworkspace:\n  ? dev-urls\n  : ? policy  # {comment}\n    # {comment}\n    : write\n"
+    after = set_policy_word(PolicyDocument.parse(before.encode()), ("workspace", "dev-urls"), "read")
+    assert after.text == before.replace("write", "read")

@@ -67,8 +67,9 @@ from wizard.policy.writing import (
 
 Path = tuple[str, ...]
 
-_COLON = re.compile(r"(?:\s|#[^\n]*)*:")
-_COMMA = re.compile(r"(?:\s|#[^\n]*)*,")
+# possessive (*+): what a comment holds is never taken for the colon or the comma after it
+_COLON = re.compile(r"(?:\s|#[^\n]*+)*+:")
+_COMMA = re.compile(r"(?:\s|#[^\n]*+)*+,")
 _END_OF_DOCUMENT = re.compile(r"^\.\.\.(?=\s|\Z)", re.M)
 _UNSHARE = "Edit it by hand, or have the shared part copied first: podman-wizard policy merge --unshare."
 
