@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import pty
 import select
 import signal
-import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -17,6 +12,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+
+from tests.pseudo_terminal import PseudoTerminal
 
 pytestmark = pytest.mark.terminal
 
@@ -32,50 +29,14 @@ from tests.screens.conftest import sixty_nodes
 sys.exit(run_app(AppOptions(target=Target(), answers=Answers(), facts=sixty_nodes())))
 """
 IGNORE_HANGUP = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
-ROOT = Path(__file__).parents[2]
 
 
-class Terminal:
-    """A program in a pseudo terminal of which it is the leader, as after a login."""
+class Terminal(PseudoTerminal):
+    """A Python program in a terminal, and the bytes that it writes."""
 
     def __init__(self, program: str, size: tuple[int, int] = (80, 24), **environment: str) -> None:
-        self.master, slave = pty.openpty()
-        self.resize(*size)
-        inherited = {key: value for key, value in os.environ.items() if key not in ("COLORTERM", "TEXTUAL_THEME")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=ROOT,
-            env={**inherited, "TERM": "xterm-256color", "PYTHONUTF8": "1", **environment},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
-        )
-        os.close(slave)
-        self.written = b""
-
-    def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-
-    def send(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def read(self, seconds: float) -> bytes:
-        """What is written until nothing has been for that long."""
-        got = b""
-        while select.select([self.master], [], [], seconds)[0]:
-            try:
-                piece = os.read(self.master, 65536)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                break
-            if not piece:
-                break
-            got += piece
-        self.written += got
-        return got
+        unset = ("env", "--unset=COLORTERM", "--unset=TEXTUAL_THEME")
+        super().__init__([*unset, sys.executable, "-c", program], size, {"PYTHONUTF8": "1", **environment})
 
     def wait_for(self, text: bytes, seconds: float = 30.0) -> None:
         self.wait_until(lambda: text in self.written, seconds)
@@ -89,13 +50,6 @@ class Terminal:
     def hang_up(self) -> None:
         os.close(self.master)
         self.master = -1
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.master >= 0:
-            os.close(self.master)
 
 
 @pytest.fixture

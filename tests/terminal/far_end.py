@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import pty
 import re
 import select
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import urllib.error
 import urllib.request
@@ -26,7 +21,8 @@ from typing import Any
 
 import pyte
 
-ROOT = Path(__file__).parents[2]
+from tests.pseudo_terminal import ROOT, PseudoTerminal
+
 LONG = 30.0
 """How long a state may take to come about on a busy machine; what must be quick says so itself."""
 
@@ -48,7 +44,7 @@ def wait_until(state: Callable[[], object], what: str, seconds: float = LONG) ->
         select.select([], [], [], 0.02)
 
 
-class FarTerminal:
+class FarTerminal(PseudoTerminal):
     """A program in a pseudo terminal of its own, and what a person sees in it."""
 
     def __init__(
@@ -60,50 +56,23 @@ class FarTerminal:
     ) -> None:
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
-        self.written = b""
-        self.master, slave = pty.openpty()
-        self.resize(*size)
-        # setsid --ctty, because a preexec_fn is not safe where threads run.
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", *command],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            cwd=folder,
-            env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
-        )
-        os.close(slave)
+        super().__init__(command, size, environment, folder)
 
     def resize(self, width: int, height: int) -> None:
         """Another size of the window."""
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        super().resize(width, height)
         self.screen.resize(height, width)
 
     def read(self, seconds: float = 0.05) -> bytes:
         """What is written until nothing has been for that long."""
-        got = b""
-        while select.select([self.master], [], [], seconds)[0]:
-            try:
-                piece = os.read(self.master, 65536)
-            except OSError as error:
-                if error.errno != errno.EIO:
-                    raise
-                break
-            if not piece:
-                break
-            got += piece
-            self._stream.feed(piece)
-        self.written += got
+        got = super().read(seconds)
+        self._stream.feed(got)
         return got
 
     @property
     def text(self) -> str:
         """What stands on the screen."""
         return "\n".join(self.screen.display)
-
-    def send(self, keys: str | bytes) -> None:
-        """Types."""
-        os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
 
     def wait_for(self, pattern: str, seconds: float = LONG) -> re.Match[str]:
         """Waits until a text stands on the screen."""
@@ -154,14 +123,6 @@ class FarTerminal:
         """The line drops: the client is gone from one moment to the next."""
         self.process.kill()
         self.process.wait()
-
-    def close(self) -> None:
-        """Leaves nothing behind."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self.master)
 
 
 def processes_with(mark: str) -> dict[int, str]:
