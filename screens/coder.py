@@ -18,7 +18,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Button, Input, Static
 
-from screens.coder_desk import CoderDesk, CoderRow, coder_rows, impact_sentence
+from screens.coder_desk import CoderDesk, CoderRow, coder_rows
 from screens.dialogs import AskText, Choice, Confirm, Dialog
 from screens.pages import CommandsPage, StoryPage
 from screens.rows import Detail, RowList
@@ -26,7 +26,7 @@ from screens.words import clean, state_word
 from wizard.coder import UNTRIED
 from wizard.coder.credentials import CoderCredentials, base_url, config_folder, typed
 from wizard.coder.refusals import RefusedLine
-from wizard.coder.steps import NOT_READABLE, Prepared
+from wizard.coder.steps import NOT_READABLE, Prepared, impact_sentence
 from wizard.coder.v2 import PLUGINS, template_parts, template_text
 from wizard.errors import InputError, WizardError
 from wizard.escaping import printable

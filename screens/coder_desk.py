@@ -25,7 +25,17 @@ from wizard.coder import UNTRIED
 from wizard.coder.actions import CoderAction, EnableTemplates, UploadPolicy, execute, unjournaled
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
 from wizard.coder.refusals import CoderError, PolicyRefused, RefusedLine
-from wizard.coder.steps import NOT_READABLE, Enabled, ImpactRow, Prepared, Status, Uploaded, prepare, read_status
+from wizard.coder.steps import (
+    NOT_READABLE,
+    Enabled,
+    ImpactRow,
+    Prepared,
+    Status,
+    Uploaded,
+    impact_sentence,
+    prepare,
+    read_status,
+)
 from wizard.coder.v2 import CONTAINER, CONTRADICTIONS, DOCUMENTED, PLUGINS, plugin_of, template_parts
 from wizard.errors import WizardError
 from wizard.escaping import printable
@@ -481,19 +491,6 @@ def _enable_row(desk: CoderDesk, status: Status) -> CoderRow:
     return CoderRow(
         "enable", state, f"{title}: {'not known' if unknown else 'not enabled'}", detail, "" if why else "Enable"
     )
-
-
-def impact_sentence(rows: Sequence[ImpactRow]) -> str:
-    """How many workspaces are touched, and how badly."""
-    touched = {(row.workspace, row.owner) for row in rows}
-    if not touched:
-        return "no workspace is touched"
-    broken = {(row.workspace, row.owner) for row in rows if row.severity == "error" and row.when == "now"}
-    later = {(row.workspace, row.owner) for row in rows if row.severity == "error"} - broken
-    said = [f"{len(touched)} {'workspace is' if len(touched) == 1 else 'workspaces are'} touched"]
-    said += [f"{len(broken)} cannot be rebuilt"] * bool(broken)
-    said += [f"{len(later)} cannot be rebuilt once updated"] * bool(later)
-    return ", ".join(said)
 
 
 def impact_view(rows: Sequence[ImpactRow]) -> RenderableType:

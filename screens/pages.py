@@ -127,11 +127,11 @@ class CommandsPage(Page):
 
     def action_write(self) -> None:
         """Writes it where the program was started, never over another file."""
-        from wizard.files import read_snapshot, write_file
+        from wizard.files import read_target, write_file
 
         path = free_path(Path(self._file_name))
         try:
-            write_file(path, (self._text.rstrip("\n") + "\n").encode(), read=read_snapshot(path, missing_ok=True))
+            write_file(path, (self._text.rstrip("\n") + "\n").encode(), read=read_target(path))
         except WizardError as error:
             self._said.update(printable(str(error), lines=True))
         else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.answers import PolicyChoice
 from wizard.errors import InputError
-from wizard.files import Snapshot, read_snapshot, write_file
+from wizard.files import Snapshot, read_snapshot, read_target, write_file
 from wizard.plan import WritePolicy
 from wizard.policy import (
     LARGEST,
@@ -215,7 +215,7 @@ class PolicyDesk:
             undo="The file gets back what it held; a new one is removed.",
             path=path,
             content=self.document.content,
-            read=self.read if own else read_snapshot(path, missing_ok=True),
+            read=self.read if own else read_target(path),
         )
 
     def saved(self, action: WritePolicy, document: PolicyDocument, backup: Path | None = None) -> None:

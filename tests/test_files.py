@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import ConflictError, InputError
-from wizard.files import read_snapshot, write_file
+from wizard.files import read_snapshot, read_target, write_file
 
 
 def test_a_file_is_replaced_with_a_backup_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path, make: Callabl
     make(path)
     kind = path.stat().st_mode
     # A snapshot first, as callers do: it must not wait for a pipe's other end either.
-    for attempt in (lambda: read_snapshot(path, missing_ok=True), lambda: write_file(path, b"new\n")):
+    for attempt in (lambda: read_target(path), lambda: write_file(path, b"new\n")):
         with pytest.raises(InputError, match="a device, a pipe or a socket"):
             attempt()
     assert path.stat().st_mode == kind

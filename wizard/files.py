@@ -33,13 +33,10 @@ def _why(error: OSError) -> str:
 def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = None) -> Snapshot:
     """Reads a file whole. ``limit`` is the most bytes that are read before it is refused.
 
-    With ``missing_ok`` it is a file that is to be written: a device, a pipe or a socket is refused, unopened. Without,
-    a pipe is read to its end, as shells hand them over (``<(…)``).
+    A pipe is read to its end, as shells hand them over (``<(…)``).
 
     Raises InputError where it cannot be read, is a folder, or is larger than the limit.
     """
-    if missing_ok:
-        _refuse_special(path)
     try:
         with path.open("rb") as file:
             information = os.fstat(file.fileno())
@@ -59,14 +56,19 @@ def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = N
     return Snapshot(path, content)
 
 
-def _refuse_special(path: Path) -> None:
-    """What is renamed over ``/dev/null`` takes its place for every program, and a pipe without a reader blocks."""
-    try:
+def read_target(path: Path) -> Snapshot:
+    """What a file holds that is to be written, if it is there. A device, a pipe or a socket is not even opened.
+
+    What is renamed over ``/dev/null`` takes its place for every program, and a pipe without a writer blocks.
+    Raises InputError as ``read_snapshot`` does.
+    """
+    with contextlib.suppress(OSError):  # reading it says why
         kind = path.stat().st_mode
-    except OSError:  # reading it says why
-        return
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise InputError(f"{path} is a device, a pipe or a socket, not a file.", "Give the path of a file.", file=path)
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise InputError(
+                f"{path} is a device, a pipe or a socket, not a file.", "Give the path of a file.", file=path
+            )
+    return read_snapshot(path, missing_ok=True)
 
 
 def write_file(
@@ -81,7 +83,7 @@ def write_file(
     Raises ConflictError where the file changed since it was read, InputError where it cannot be written.
     """
     target = Path(os.path.realpath(path))
-    current = read_snapshot(target, missing_ok=True)
+    current = read_target(target)
     if read is not None and current.content != read.content:
         raise ConflictError(
             f"{path} has changed since it was read; it was not overwritten.",

@@ -15,11 +15,11 @@ from wizard.coder.credentials import NoCredentials
 from wizard.engine import ApplyOutcome, Engine
 from wizard.errors import InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
-from wizard.files import read_snapshot
+from wizard.files import read_snapshot, read_target
 from wizard.findings import Finding, Outcome, blockers
 from wizard.ownership import contests, require_decided, require_known_fields
 from wizard.plan import Action, ApplyObjects, LabelNodes, Plan, VerifyPodman, WaitForRollout, WritePolicy, make_plan
-from wizard.policy import PolicyDocument, merge_podman, new_policy
+from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy
 from wizard.prove import Proof, all_well, probe_nodes, verify_nodes
 
 DEFAULT_POLICY = "policy.yaml"
@@ -68,7 +68,7 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
     """
     source = Path(choice.file).expanduser() if choice.file else None
     output = Path(choice.output).expanduser() if choice.output else _merged_path(source)
-    snapshot = read_snapshot(source) if source else None
+    snapshot = read_snapshot(source, limit=LARGEST) if source else None
     content = (snapshot.content or b"") if snapshot else new_policy("podman")
     name = str(source) if source else "the guide's policy"
     merged = merge_podman(
@@ -83,7 +83,7 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
         path=output,
         content=merged.document.content,
         diff=merged.diff(width=80),
-        read=snapshot if in_place else read_snapshot(output, missing_ok=True),
+        read=snapshot if in_place else read_target(output),
     )
 
 

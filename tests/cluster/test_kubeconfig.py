@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,17 @@ def test_a_named_file_wins_over_the_environment(
     config(own_home / "mine", ["home"], current="home")
     monkeypatch.setenv("KUBECONFIG", str(config(tmp_path / "other", ["x"], current="x")))
     assert read_access("~/mine").server == "https://home.mine:6443"
+
+
+def test_what_a_shell_hands_over_as_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, config(tmp_path / "piped", ["x"], current="x").read_bytes())
+    os.close(writing)
+    try:
+        monkeypatch.setenv("KUBECONFIG", f"/dev/fd/{reading}")
+        assert read_access().server == "https://x.piped:6443"
+    finally:
+        os.close(reading)
 
 
 def test_a_named_file_that_is_missing_is_an_input_error(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ async def test_both_are_told_and_journaled(coder: Any, tmp_path: Path) -> None:
         await execute(action, client, events.append, journal)
     assert [event.detail for event in events if isinstance(event, ActionEnded)] == [
         "workspace templates: off before, on now",
-        f"{tmp_path / 'policy.yaml'} uploaded; 2 workspaces are touched",
+        f"{tmp_path / 'policy.yaml'} uploaded; 2 workspaces are touched, 1 cannot be rebuilt",
     ]
     told = [event.text for event in events if isinstance(event, Note)]
     assert "gpu-training (mia): error now: specs.kubernetes.resource-limits: not allowed by the policy" in told

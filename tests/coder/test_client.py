@@ -160,6 +160,10 @@ async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> 
     async with CoderClient(CoderCredentials("https://coder.invalid", "secret"), environ={}) as client:
         with pytest.raises(CoderError, match=r"The name coder.invalid cannot be resolved"):
             await client.deployment()
+    proxy = {"HTTPS_PROXY": "http://proxy.invalid:3128"}
+    async with CoderClient(CoderCredentials("https://coder.invalid", "secret"), environ=proxy) as client:
+        with pytest.raises(CoderError, match=r"The name of the proxy, proxy.invalid, cannot be resolved"):
+            await client.deployment()
 
 
 class Server:

@@ -23,7 +23,7 @@ def test_upload(command: Any, policy_file: Path) -> None:
         "workspace     owner           when          what Coder says",
         "gpu-training  mia    error    now           specs.kubernetes.resource-limits: not allowed by the policy",
         "notebooks     mia    warning  once updated  specs.kubernetes.labels: the value is replaced by the policy's",
-        "2 workspaces are touched; 1 cannot be rebuilt.",
+        "2 workspaces are touched, 1 cannot be rebuilt.",
         f"{policy_file} is the template policy of {server.url} now, as ada.",
     ]
     assert "never tried on a live deployment" in ended.err
@@ -91,9 +91,19 @@ def test_a_refused_policy_is_told_at_its_line(command: Any, tmp_path: Path) -> N
 def test_a_wrong_url(policy_file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODER_TOKEN", "t")
     assert main(["policy", "upload", str(policy_file), "--coder-url", "http://127.0.0.1:1"]) == ExitCode.CLUSTER
-    assert "Coder at 127.0.0.1:1 cannot be reached" in capsys.readouterr().err
+    assert "Coder at 127.0.0.1:1 cannot be reached: connection refused." in capsys.readouterr().err
     assert main(["policy", "upload", str(policy_file), "--coder-url", "coder"]) == ExitCode.USAGE
     assert "coder is not the URL of a Coder deployment" in capsys.readouterr().err
+
+
+def test_what_a_policy_lacks_is_told_without_a_line_that_there_is_not(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "my\u202epolicy.yaml"
+    path.write_text("workspace: {}\n")
+    ended = command("policy", "upload", str(path), "--dry-run")
+    shown = str(path).replace("\u202e", "\\u202e")
+    assert f"{shown}: The policy does not say its version." in ended.err
+    assert ":0:" not in ended.err
+    assert "\u202e" not in ended.err
 
 
 def test_without_credentials_the_clicks_are_named(policy_file: Path, capsys: Any) -> None:

@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
-from wizard.coder.answers import Effect, MergeConflict
+from wizard.coder.answers import Effect, MergeConflict, Workspace
 from wizard.coder.client import CoderClient
 from wizard.coder.credentials import CoderCredentials
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused
 from wizard.coder.schema import unknown_fields
-from wizard.coder.steps import columns, enable_templates, impact_table, prepare, read_status, rows_of, upload
+from wizard.coder.steps import (
+    columns,
+    enable_templates,
+    impact_sentence,
+    impact_table,
+    prepare,
+    read_status,
+    rows_of,
+    upload,
+)
 from wizard.policy import PolicyDocument
 
 
@@ -31,6 +40,14 @@ async def test_the_whole_way(coder: Any, policy: Any) -> None:
     uploaded = await upload(client, prepared)
     assert server.policy == policy.content
     assert (uploaded.impact, uploaded.note) == (prepared.impact, "")
+
+
+def test_workspaces_of_one_name_are_told_apart_by_their_owners() -> None:
+    broken = MergeConflict("w", Effect((), ("cannot",)), Effect(), True, "")
+    rows = [row for owner in ("ada", "ben") for row in rows_of(broken, Workspace("w", "api", owner))]
+    assert impact_sentence(rows) == "2 workspaces are touched, 2 cannot be rebuilt"
+    assert impact_sentence(rows[:1]) == "1 workspace is touched, 1 cannot be rebuilt"
+    assert impact_sentence([]) == "no workspace is touched"
 
 
 def test_the_table() -> None:
@@ -110,7 +127,7 @@ async def test_conflicts_that_are_new_since_the_dry_run_are_named(coder: Any, po
     _, client = await coder()
     prepared = await prepare(client, policy)
     earlier = type(prepared)(policy, prepared.template, prepared.user, prepared.impact[:1])
-    assert (await upload(client, earlier)).note == "Since the dry run these are touched as well: notebooks."
+    assert (await upload(client, earlier)).note == "Since the dry run these are touched as well: notebooks (mia)."
 
 
 async def test_disabled_templates_and_the_own_schema_are_noted(coder: Any, policy: Any) -> None:

@@ -206,7 +206,7 @@ class Gateway:
         content_type: str = JSON,
         idempotent: bool | None = None,
         on_retry: Callable[[Retry], None] | None = None,
-    ) -> Answer:
+    ) -> Answer[Any]:
         """One request, for what has no method here; see ``Transport.request``."""
         return await self._transport.request(
             method,
@@ -354,7 +354,7 @@ class Gateway:
                 continue
             items: list[T] = []
             metadata: Mapping[str, Any] = {}
-            text = raw.content.decode("utf-8", "replace")
+            text = raw.body.decode("utf-8", "replace")
             del raw
             began = time.perf_counter()
             try:

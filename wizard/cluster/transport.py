@@ -21,7 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from wizard.cluster.kubeconfig import Access
@@ -54,23 +54,19 @@ MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the server said. ``body`` is the JSON, or the text where it is not JSON; ``headers`` in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-    warnings: tuple[str, ...] = ()
+Body = TypeVar("Body")
 
 
 @dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """An answer whose body was not looked into yet."""
+class Answer(Generic[Body]):
+    """What the server said; ``headers`` are in lower case.
+
+    ``body`` is its bytes as they came, or what was read from them: the JSON, or the text where it is not JSON.
+    """
 
     status: int
     headers: Mapping[str, str]
-    content: bytes
+    body: Body
     warnings: tuple[str, ...] = ()
 
 
@@ -128,7 +124,7 @@ class Transport:
         attempts: int = ATTEMPTS,
         on_retry: Callable[[Retry], None] | None = None,
         accept: str = JSON,
-    ) -> Answer:
+    ) -> Answer[Any]:
         """One request, repeated where that is safe. ``query`` is unquoted; ``timeout`` is in seconds, for one try.
 
         ``idempotent`` says whether a request may be repeated that perhaps was carried out; by default all but
@@ -148,8 +144,8 @@ class Transport:
             on_retry=on_retry,
             accept=accept,
         )
-        content: Any = json.loads(raw.content) if accept == JSON else raw.content.decode("utf-8", "replace")
-        return Answer(raw.status, raw.headers, content, raw.warnings)
+        read: Any = json.loads(raw.body) if accept == JSON else raw.body.decode("utf-8", "replace")
+        return Answer(raw.status, raw.headers, read, raw.warnings)
 
     async def fetch(
         self,
@@ -164,7 +160,7 @@ class Transport:
         attempts: int = ATTEMPTS,
         on_retry: Callable[[Retry], None] | None = None,
         accept: str = JSON,
-    ) -> RawAnswer:
+    ) -> Answer[bytes]:
         """As ``request``, without looking into a body that is whole."""
         repeatable = method != "POST" if idempotent is None else idempotent
         target = Target.of(method, path)
@@ -219,7 +215,7 @@ class Transport:
         try:
             response = await self._open(credential, "GET", path, query, None, JSON, JSON, timeout)
             if response.status >= 300:
-                answer = RawAnswer(response.status, _headers(response), await response.read())
+                answer = Answer(response.status, _headers(response), await response.read())
                 if answer.status == 401:
                     await self._credentials.renew(credential)
                 raise self._read_refusal(Target("watch", Target.of("GET", path).resource), answer)
@@ -247,7 +243,7 @@ class Transport:
         accept: str,
         timeout: float,
         credential: Credential,
-    ) -> RawAnswer:
+    ) -> Answer[bytes]:
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
@@ -269,7 +265,7 @@ class Transport:
             raise self._not_an_api(
                 f"it sent the request on to {printable(str(response.url.origin()))}", transient=False
             )
-        return RawAnswer(response.status, headers, content, warnings)
+        return Answer(response.status, headers, content, warnings)
 
     async def _open(
         self,
@@ -309,26 +305,26 @@ class Transport:
                 self._certificate = credential.certificate
             return self._client
 
-    def _check_whole(self, answer: RawAnswer, accept: str) -> None:
+    def _check_whole(self, answer: Answer[bytes], accept: str) -> None:
         if accept != JSON:
             return
         if not answer.headers.get("content-type", "").startswith(JSON):
             raise self._not_an_api("it answered with something that is not JSON", transient=False)
         # Cheaper than parsing a page of 500 nodes twice, and enough to see that the end is missing.
-        if not answer.content[-64:].rstrip().endswith(b"}"):
+        if not answer.body[-64:].rstrip().endswith(b"}"):
             raise self._broken_off()
 
-    def _read_refusal(self, target: Target, answer: RawAnswer) -> ApiRefusal:
+    def _read_refusal(self, target: Target, answer: Answer[bytes]) -> ApiRefusal:
         kind = answer.headers.get("content-type", "")
         if kind.startswith(JSON):
             try:
-                return ApiRefusal(target, answer.status, json.loads(answer.content))
+                return ApiRefusal(target, answer.status, json.loads(answer.body))
             except ValueError:
                 raise self._broken_off() from None
         if "html" in kind:
             transient = answer.status in TRANSIENT
             raise self._not_an_api(f"it answered with a web page (status {answer.status})", transient=transient)
-        return ApiRefusal(target, answer.status, answer.content[:500].decode("utf-8", "replace"))
+        return ApiRefusal(target, answer.status, answer.body[:500].decode("utf-8", "replace"))
 
     def _read_date(self, date: str, began: float) -> None:
         now = time.time()
@@ -367,7 +363,7 @@ class Transport:
             return _Failure(problem, sent=False, transient=False)
         if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "SSL" in type(error).__name__:
             problem = ClusterError(
-                f"No secure connection to {host}: {_reason(error)}.",
+                f"No secure connection to {host}: {reason_of(error)}.",
                 f"Check that the server speaks TLS and that the client certificate in {source} is still valid.",
             )
             return _Failure(problem, sent=False, transient=False)
@@ -384,7 +380,7 @@ class Transport:
             return _Failure(problem, sent=False, transient=True, timeout=True)
         if isinstance(error, aiohttp.ClientConnectorError):
             problem = ClusterError(
-                f"{host} cannot be reached: {_reason(error)}.",
+                f"{host} cannot be reached: {reason_of(error)}.",
                 f"Check that the cluster is running, and the server in {source}.",
             )
             return _Failure(problem, sent=False, transient=True)
@@ -400,7 +396,7 @@ class Transport:
         todo = "Check the connection, and try again."
         if not self._reached and self.access.server.startswith("https:"):
             todo += " A server that insists on a client certificate hangs up like this too."
-        problem = ClusterError(f"The connection to {host} was lost: {_reason(error)}.", todo)
+        problem = ClusterError(f"The connection to {host} was lost: {reason_of(error)}.", todo)
         return _Failure(problem, sent=True, transient=True)
 
     def _explain_certificate(self, error: Exception) -> ClusterError:
@@ -462,7 +458,7 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
         except (ssl.SSLError, ValueError) as error:
             what = "client certificate" if certificate is not None else "certificate-authority"
             raise InputError(
-                f"The {what} of the context {printable(access.context)!r} cannot be used: {_reason(error)}.",
+                f"The {what} of the context {printable(access.context)!r} cannot be used: {reason_of(error)}.",
                 "Log in again, or mend the entry.",
                 file=access.source,
             ) from None
@@ -478,7 +474,7 @@ def _backoff(attempt: int) -> float:
     return delay * (0.5 + random.random() / 2)
 
 
-def _retry_after(answer: RawAnswer) -> float | None:
+def _retry_after(answer: Answer[bytes]) -> float | None:
     """The pause that the server asks for, in seconds; API servers give whole seconds, never a date."""
     try:
         return max(0.0, float(answer.headers["retry-after"]))
@@ -486,7 +482,8 @@ def _retry_after(answer: RawAnswer) -> float | None:
         return None
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why a connection failed, in the system's words."""
     cause = getattr(error, "os_error", error)
     text = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
     # asyncio writes "Connect call failed ('127.0.0.1', 1)" where the system says "Connection refused".

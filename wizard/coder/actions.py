@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD, UNTRIED
-from wizard.coder.steps import NOT_READABLE, Enabled, Prepared, Uploaded, enable_templates, prepare, upload
+from wizard.coder.steps import (
+    NOT_READABLE,
+    Enabled,
+    Prepared,
+    Uploaded,
+    enable_templates,
+    impact_sentence,
+    prepare,
+    upload,
+)
 from wizard.errors import WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, Note
 from wizard.journal import digest
@@ -123,8 +132,8 @@ async def execute(
                 return enabled
             case UploadPolicy():
                 uploaded = await _upload(action, client, listener, journal, prepared)
-                count = len({row.workspace for row in uploaded.impact})
-                listener(ActionEnded(action.kind, "done", f"{action.path} uploaded; {count} workspaces are touched"))
+                said = f"{action.path} uploaded; {impact_sentence(uploaded.impact)}"
+                listener(ActionEnded(action.kind, "done", said))
                 return uploaded
             case _:
                 raise TypeError(f"no way to execute {type(action).__name__}")

@@ -20,6 +20,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import aiohttp
 
 from wizard.cluster.kubeconfig import proxy_for
+from wizard.cluster.transport import reason_of
 from wizard.coder import CLICKS_UPLOAD, UNTRIED
 from wizard.coder.answers import (
     Deployment,
@@ -352,13 +353,20 @@ class CoderClient:
                 return CoderError(f"The proxy does not let us through to {host}.", "Check HTTPS_PROXY and NO_PROXY.")
             case aiohttp.ClientSSLError():
                 return CoderError(f"No secure connection to {host}: {one_line(error)}.", "Does it speak TLS there?")
+            case aiohttp.ClientConnectorDNSError() if error.host != urlsplit(self.url).hostname:
+                return CoderError(
+                    f"The name of the proxy, {one_line(error.host)}, cannot be resolved.",
+                    "Check HTTPS_PROXY and NO_PROXY.",
+                )
             case aiohttp.ClientConnectorDNSError():
                 return CoderError(
                     f"The name {host} cannot be resolved.", "Check the URL of Coder, the VPN and the network."
                 )
             case aiohttp.ClientConnectorError():
-                reason = one_line(error.os_error.strerror or error.os_error)
-                return CoderError(f"Coder at {host} cannot be reached: {reason}.", "Check its URL and the network.")
+                return CoderError(
+                    f"Coder at {host} cannot be reached: {one_line(reason_of(error))}.",
+                    "Check its URL and the network.",
+                )
             case aiohttp.ConnectionTimeoutError():
                 return CoderError(
                     f"Coder at {host} cannot be reached: no connection within {CONNECT_TIMEOUT:.0f} seconds.",

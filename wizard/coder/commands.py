@@ -56,17 +56,14 @@ def policy_upload(arguments: argparse.Namespace) -> int:
 
 def _read_policy(name: str) -> PolicyDocument:
     from wizard.policy.checks import check
-    from wizard.policy.document import LARGEST, PolicyDocument
+    from wizard.policy.commands import place_of, read_policy
 
-    if name == "-":
-        read = PolicyDocument.parse(sys.stdin.buffer.read(LARGEST + 1), "standard input")
-    else:
-        read, _ = PolicyDocument.read(Path(name))
+    read, _ = read_policy(name)
     if read.is_empty:
         raise InputError("This policy is empty.", "podman-wizard policy merge makes one of it.", file=read.name)
     for problem in check(read):
         if problem.severity == "problem":
-            say(f"{read.name}:{problem.line}: {problem.message} {problem.hint}")
+            say(f"{place_of(read.name, problem.line, problem.column)}: {problem.message} {problem.hint}")
     return read
 
 
@@ -102,19 +99,14 @@ def _on(enabled: bool) -> str:
 
 
 def _print_impact(prepared: Prepared) -> None:
-    from wizard.coder.steps import columns, impact_table
+    from wizard.coder.steps import columns, impact_sentence, impact_table
 
     if not prepared.impact:
         out("No workspace is touched, says Coder's dry run.")
         return
     for line in columns(impact_table(prepared.impact)):
         out(line)
-    broken = {row.workspace for row in prepared.impact if row.severity == "error" and row.when == "now"}
-    later = {row.workspace for row in prepared.impact if row.severity == "error"} - broken
-    said = [f"{prepared.workspaces} workspaces are touched"]
-    said += [f"{len(broken)} cannot be rebuilt"] * bool(broken)
-    said += [f"{len(later)} cannot be rebuilt once updated"] * bool(later)
-    out("; ".join(said) + ".")
+    out(f"{impact_sentence(prepared.impact)}.")
 
 
 def _print_upload(

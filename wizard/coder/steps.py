@@ -175,6 +175,11 @@ class ImpactRow:
         }
 
 
+def workspaces_of(rows: Iterable[ImpactRow]) -> set[tuple[str, str]]:
+    """The workspaces of a table, by owner and name: two people may each have one of that name."""
+    return {(row.owner, row.workspace) for row in rows}
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A policy that Coder has parsed, with its impact; nothing has changed yet. ``notes`` are doubts."""
@@ -188,7 +193,7 @@ class Prepared:
     @property
     def workspaces(self) -> int:
         """How many workspaces are touched."""
-        return len({(row.workspace, row.owner) for row in self.impact})
+        return len(workspaces_of(self.impact))
 
 
 async def prepare(client: CoderClient, document: PolicyDocument) -> Prepared:
@@ -253,10 +258,10 @@ async def upload(client: CoderClient, prepared: Prepared) -> Uploaded:
         raise PolicyRefused(prepared.document, error) from None
     except CoderError as error:
         raise _unfinished(error) from None
-    seen = {row.workspace for row in prepared.impact}
     impact = await _impact(client, conflicts)
-    new = sorted({row.workspace for row in impact} - seen)
-    note = f"Since the dry run these are touched as well: {', '.join(new)}." if new else ""
+    new = sorted(workspaces_of(impact) - workspaces_of(prepared.impact))
+    named = ", ".join(f"{name} ({owner})" for owner, name in new)
+    note = f"Since the dry run these are touched as well: {named}." if new else ""
     return Uploaded(prepared.template, impact, note)
 
 
@@ -287,6 +292,20 @@ async def _schema_notes(client: CoderClient, document: PolicyDocument) -> tuple[
         f"line {line}: {path} is not in the JSON Schema that this deployment serves."
         for path, line in unknown_fields(schema, document)
     )
+
+
+def impact_sentence(rows: Iterable[ImpactRow]) -> str:
+    """How many workspaces are touched, and how badly; without a full stop."""
+    rows = tuple(rows)
+    touched = workspaces_of(rows)
+    if not touched:
+        return "no workspace is touched"
+    broken = workspaces_of(row for row in rows if row.severity == "error" and row.when == "now")
+    later = workspaces_of(row for row in rows if row.severity == "error") - broken
+    said = [f"{len(touched)} {'workspace is' if len(touched) == 1 else 'workspaces are'} touched"]
+    said += [f"{len(broken)} cannot be rebuilt"] * bool(broken)
+    said += [f"{len(later)} cannot be rebuilt once updated"] * bool(later)
+    return ", ".join(said)
 
 
 def impact_table(rows: Iterable[ImpactRow]) -> tuple[tuple[str, ...], ...]:

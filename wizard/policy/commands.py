@@ -96,7 +96,7 @@ def run_merge(arguments: argparse.Namespace) -> int:
     from wizard.policy.merge import merge_podman
 
     # all are merged before the first is written, so that a file that is refused leaves the others as they are
-    merged = [(_read(name), name) for name in files]
+    merged = [(read_policy(name), name) for name in files]
     results = [
         (
             merge_podman(document, arguments.mode, arguments.devices, arguments.on_conflict, unshare=arguments.unshare),
@@ -112,12 +112,12 @@ def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.
 
     name = result.before.name
     for problem in result.warnings:
-        _say(f"{_place(name, problem.line, problem.column)}: warning: {problem.message} {problem.hint}")
+        _say(f"{place_of(name, problem.line, problem.column)}: warning: {problem.message} {problem.hint}")
     failed = arguments.on_conflict == "fail" and bool(result.conflicts)
     for conflict in result.conflicts:
         what = "kept" if conflict.kept and not failed else "not decided" if failed else "replaced"
         _say(
-            f"{_place(name, conflict.line)}: {show_path(conflict.path)} is {_shown(conflict.found)}, "
+            f"{place_of(name, conflict.line)}: {show_path(conflict.path)} is {_shown(conflict.found)}, "
             f"not {conflict.wanted}: {what}."
         )
     written = _target(result, arguments)
@@ -146,10 +146,10 @@ def _target(result: MergeResult, arguments: argparse.Namespace) -> Path | None:
 
 
 def _write(result: MergeResult, path: Path, snapshot: Snapshot | None, arguments: argparse.Namespace) -> None:
-    from wizard.files import Snapshot, read_snapshot, write_file
+    from wizard.files import Snapshot, read_target, write_file
 
     same = snapshot is not None and (arguments.in_place or _is_same_file(path, snapshot.path))
-    read = Snapshot(path, snapshot.content) if same and snapshot is not None else read_snapshot(path, missing_ok=True)
+    read = Snapshot(path, snapshot.content) if same and snapshot is not None else read_target(path)
     backup = write_file(path, result.document.content, read=read)
     if backup is not None:
         _say(f"{printable(str(path))}: written; the old file is {printable(str(backup))}.")
@@ -228,7 +228,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     refused: InputError | None = None
     for name in arguments.file:
         try:
-            document, _ = _read(name)
+            document, _ = read_policy(name)
         except InputError as error:
             if refused is not None:
                 _say(printable(str(refused), lines=True))
@@ -238,7 +238,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             listed.append(_problem_as_json(document.name, problem))
             if arguments.output == "text":
                 severity = "problem" if arguments.strict else problem.severity
-                place = _place(document.name, problem.line, problem.column)
+                place = place_of(document.name, problem.line, problem.column)
                 hint = f"    {problem.hint}\n" if problem.hint else ""
                 _put(f"{place}: {severity}: {problem.message} [{problem.id}]\n{hint}".encode())
     bad = refused is not None or any(arguments.strict or problem["severity"] == "problem" for problem in listed)
@@ -266,11 +266,13 @@ def _problem_as_json(name: str, problem: Problem) -> dict[str, Any]:
     }
 
 
-def _place(name: str, line: int, column: int = 0) -> str:
+def place_of(name: str, line: int, column: int = 0) -> str:
+    """``file:line:column`` for a message, as far as it is known."""
     return ":".join([printable(name), *(str(number) for number in (line, column) if number)])
 
 
-def _read(name: str) -> tuple[PolicyDocument, Snapshot | None]:
+def read_policy(name: str) -> tuple[PolicyDocument, Snapshot | None]:
+    """The policy of a file, and what that held; of stdin for ``-``. Raises InputError where it is none."""
     from wizard.policy.document import LARGEST, PolicyDocument
 
     if name != "-":
