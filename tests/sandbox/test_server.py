@@ -62,7 +62,7 @@ async def test_the_kubeconfig_is_its_owners_alone(tmp_path: Path) -> None:
         assert written == sandbox.kubeconfig()
         assert written["current-context"] == "sandbox-restricted"
         assert written["contexts"][0]["context"]["user"] == "developer"
-        assert sandbox.users == ("developer", "viewer", "admin")
+        assert sandbox.users == ("developer", "viewer", "watcher", "admin")
 
 
 async def test_a_path_may_name_the_user_for_clients_that_keep_tokens_to_themselves() -> None:
