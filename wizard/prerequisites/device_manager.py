@@ -1,0 +1,171 @@
+"""What is installed already, how it does, and what it can give out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from wizard.facts import KubernetesObject
+from wizard.findings import Outcome, Remedy
+from wizard.manifest import GUIDE_DEVICES, pods_per_node
+from wizard.names import FUSE_RESOURCE, NAMESPACE, OTHER_FUSE_RESOURCES
+from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest, written
+
+
+def installed(situation: Situation) -> Judged:
+    """What is installed, and by whom."""
+    daemon_set = situation.object("DaemonSet")
+    if daemon_set is None:
+        return Judged(
+            Outcome.INFO,
+            "smarter-device-manager is not installed yet",
+            "The plan installs it.",
+            (f"no daemon set {NAMESPACE} in namespace {NAMESPACE}",),
+        )
+    managers = list(dict.fromkeys(entry.get("manager", "?") for entry in written(daemon_set)))
+    by = ", ".join(managers) or "unknown"
+    status = daemon_set.get("status", {})
+    return Judged(
+        Outcome.INFO,
+        f"smarter-device-manager is installed, by {by}"[:55],
+        "The plan changes it in place; Manifest shows the difference.",
+        (
+            f"daemon set {NAMESPACE}: image {_container(daemon_set).get('image', '?')}",
+            f"pods ready: {status.get('numberReady', 0)} of {status.get('desiredNumberScheduled', 0)}",
+            f"fields written by: {by}",
+        ),
+        nodes=status.get("desiredNumberScheduled", 0),
+    )
+
+
+def _container(daemon_set: KubernetesObject) -> KubernetesObject:
+    containers = daemon_set.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or [{}]
+    container: KubernetesObject = next((one for one in containers if one.get("name") == NAMESPACE), containers[0])
+    return container
+
+
+def running(situation: Situation) -> Judged:
+    """Pods of the device manager that fail, or run without FUSE."""
+    pods = situation.facts.plugin_pods
+    if not pods:
+        return Judged(Outcome.SKIPPED, "No pod of the device manager to look at", "None runs yet.")
+    failing = [(pod, reason) for pod in pods if (reason := _trouble(pod))]
+    if failing:
+        reasons = Counter(reason for _, reason in failing)
+        return Judged(
+            Outcome.WARNING,
+            f"{len(failing)} of {counted(len(pods), 'pod')} of the device manager fail",
+            "Their nodes offer no FUSE.",
+            tuple(f"{count} x {reason}" for reason, count in reasons.most_common(5)),
+            (Remedy("Read the events of the pods.", f"kubectl -n {NAMESPACE} describe pods", touches="nothing"),),
+            len(failing),
+        )
+    without = _running_without_fuse(situation)
+    if without:
+        return Judged(
+            Outcome.WARNING,
+            f"{counted(len(without), 'node')} with a running pod, without FUSE",
+            "The device manager looks for /dev/fuse once, when it starts, and found none.",
+            (f"ready pod, no {FUSE_RESOURCE} in allocatable: {', '.join(without[:3])}",),
+            (
+                Remedy("Load the module on the node, for good.", _LOAD_FUSE, who="system admin", touches="the nodes"),
+                Remedy("Then restart the pods.", f"kubectl -n {NAMESPACE} rollout restart daemonset/{NAMESPACE}"),
+            ),
+            len(without),
+        )
+    return Judged(Outcome.PASS, f"{counted(len(pods), 'pod')} of the device manager run", nodes=len(pods))
+
+
+_LOAD_FUSE = "modprobe fuse && echo fuse > /etc/modules-load.d/fuse.conf"
+
+
+def _trouble(pod: KubernetesObject) -> str:
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses") or ():
+        state, last = container.get("state") or {}, container.get("lastState") or {}
+        ended = (last.get("terminated") or {}).get("reason", "")
+        waiting = (state.get("waiting") or {}).get("reason", "")
+        if waiting and waiting not in ("ContainerCreating", "PodInitializing"):
+            return f"{waiting} ({ended})" if ended else str(waiting)
+        if (state.get("terminated") or {}).get("reason"):
+            return str(state["terminated"]["reason"])
+    return str(status.get("reason") or "Failed") if status.get("phase") == "Failed" else ""
+
+
+def _running_without_fuse(situation: Situation) -> list[str]:
+    ready = {
+        pod.get("spec", {}).get("nodeName", "")
+        for pod in situation.facts.plugin_pods
+        if any(
+            c.get("type") == "Ready" and c.get("status") == "True"
+            for c in pod.get("status", {}).get("conditions") or ()
+        )
+    }
+    return [v.node.name for v in situation.verdicts if v.node.name in ready and not v.node.fuse_devices]
+
+
+def duplicates(situation: Situation) -> Judged:
+    """Other plugins that offer FUSE."""
+    plugins = situation.facts.device_plugins
+    same = [plugin for plugin in plugins if "smarter-device-manager" in plugin.image]
+    seen = tuple(f"daemon set {plugin.namespace}/{plugin.name}: {plugin.image}" for plugin in plugins)
+    if same:
+        return Judged(
+            Outcome.WARNING,
+            "Another device manager offers the same resource",
+            f"Of two that register {FUSE_RESOURCE} on a node, the later one takes over; when it ends, both are gone.",
+            seen,
+            (
+                Remedy(
+                    "Keep one of the two.",
+                    f"kubectl -n {same[0].namespace} get daemonset {same[0].name} -o yaml",
+                    touches="nothing",
+                ),
+            ),
+        )
+    if plugins:
+        return Judged(
+            Outcome.INFO,
+            "Another device plugin offers FUSE by another name",
+            f"Workspaces that request {' or '.join(OTHER_FUSE_RESOURCES)} use that one; both can run side by side.",
+            seen,
+        )
+    return Judged(Outcome.PASS, "No other device plugin offers FUSE", evidence=("daemon sets of all namespaces",))
+
+
+def capacity(situation: Situation) -> Judged:
+    """Devices against pods, per node."""
+    pods = pods_per_node(situation.chosen)
+    switch = situation.switch("devices-per-node")
+    devices = int(switch.value) if switch.on else GUIDE_DEVICES
+    if pods <= devices:
+        return Judged(Outcome.PASS, f"{devices} FUSE devices cover the {pods} pods of a node")
+    return Judged(
+        Outcome.INFO,
+        f"{devices} FUSE devices a node, which takes {pods} pods",
+        f"A node serves {devices} workspaces with FUSE at a time. The devices are virtual; more cost nothing.",
+        (f"nodes' allocatable pods: {pods}; the manifest's nummaxdevices: {devices}",),
+        (in_manifest(switch, f"Raise it to {pods}"),),
+        len(situation.chosen),
+    )
+
+
+def memory(situation: Situation) -> Judged:
+    """The installed memory limit."""
+    daemon_set = situation.object("DaemonSet")
+    if daemon_set is None:
+        return Judged(
+            Outcome.SKIPPED, "No memory limit to look at", "It is not installed yet; the manifest gives 30Mi."
+        )
+    limit = str(_container(daemon_set).get("resources", {}).get("limits", {}).get("memory", ""))
+    seen = (f"daemon set {NAMESPACE}: memory limit {limit or 'none'}",)
+    amount = re.fullmatch(r"(\d+)Mi", limit)
+    if amount and int(amount[1]) < 30:
+        return Judged(
+            Outcome.WARNING,
+            f"The installed memory limit of {limit} is too small",
+            "The device manager is killed (OOMKilled) and its node loses FUSE. Its makers give 30Mi.",
+            seen,
+            (in_manifest(situation.switch("memory"), "Give it 30Mi"),),
+        )
+    return Judged(Outcome.PASS, "The installed device manager has enough memory", evidence=seen)
