@@ -74,6 +74,58 @@ def test_without_any_kubeconfig_it_says_what_was_looked_for(own_home: Path) -> N
     assert contexts() == ()
 
 
+def test_a_context_without_any_kubeconfig_is_not_to_blame(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ClusterError, match="No kubeconfig was found, so there is no context 'prod'") as caught:
+        read_access(context="prod")
+    assert f"{own_home / '.kube/config'} (not there) (KUBECONFIG is not set)" in caught.value.what
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'none'}:{tmp_path / 'empty'}")
+    with pytest.raises(ClusterError, match="No kubeconfig was found") as caught:
+        read_access(context="prod")
+    assert f"{tmp_path / 'none'} (not there), {tmp_path / 'empty'} (empty) (named by KUBECONFIG)" in caught.value.what
+
+
+def test_in_a_pod_a_context_is_refused_and_its_service_account_offered(
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("t")
+    monkeypatch.setattr(module, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with pytest.raises(ClusterError, match="has no contexts") as caught:
+        read_access(context="prod")
+    assert caught.value.todo.startswith("Leave --context away")
+
+
+def test_a_file_that_cannot_be_read_is_told_although_others_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = config(tmp_path / "good", ["a"], current="a")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("KUBECONFIG", f"{good}:{tmp_path / 'folder'}")
+    with pytest.raises(InputError, match="folder cannot be read: is a directory"):
+        read_access()
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    monkeypatch.setenv("KUBECONFIG", f"{good}:{loop}")
+    with pytest.raises(InputError, match="loop cannot be read: too many levels"):
+        read_access()
+
+
+def test_a_current_context_that_is_gone_is_the_files_mistake(tmp_path: Path) -> None:
+    path = config(tmp_path / "c", ["a"], current="gone")
+    with pytest.raises(InputError, match="names as its current context one that it does not have: 'gone'") as caught:
+        read_access(str(path))
+    assert "It has: a." in caught.value.todo
+    only_clusters = tmp_path / "d"
+    only_clusters.write_text("clusters: [{name: c, cluster: {server: 'https://h'}}]\n")
+    with pytest.raises(InputError, match="has no context 'x'") as caught:
+        read_access(str(only_clusters), "x")
+    assert "It has none" in caught.value.todo
+
+
 def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> None:
     path = config(tmp_path / "c", ["a", "b"])
     with pytest.raises(InputError, match="'z'") as caught:
@@ -91,6 +143,7 @@ def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> No
         ("clusters: 5\n", 1, "clusters must be a list"),
         ("clusters:\n- {name: a}\n- {cluster: {}}\n", 3, "needs a name"),
         ("contexts:\n- name: a\n  context: {cluster: gone}\ncurrent-context: a\n", 2, "does not define"),
+        ("contexts:\n- name: a\n  context: {user: u}\ncurrent-context: a\n", 2, "'a' names no cluster"),
         (
             "clusters: [{name: c, cluster: {server: 'https://h:6443'}}]\ncontexts:\n"
             "- {name: a, context: {cluster: c, user: gone}}\ncurrent-context: a\n",

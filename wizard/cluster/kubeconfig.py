@@ -133,23 +133,17 @@ def read_access(
     """
     environ = os.environ if environ is None else environ
     config = _read_config(kubeconfig, environ)
-    if not config.contexts and not config.clusters and not context:
-        return _read_in_cluster(kubeconfig, config, environ)
+    if not config.contexts and not config.clusters:
+        return _read_in_cluster(kubeconfig, context, config, environ)
     where = ", ".join(str(file) for file in config.files)
     name = context or config.current
     known = "It has: " + ", ".join(printable(one) for one in config.contexts) + "."
+    todo = f"Choose one with --context. {known}" if config.contexts else "It has none: log in to a cluster first."
     if not name:
-        raise InputError(
-            "The kubeconfig names no current context.",
-            f"Choose one with --context. {known}" if config.contexts else "Log in to a cluster first.",
-            file=where,
-        )
+        raise InputError("The kubeconfig names no current context.", todo, file=where)
     if name not in config.contexts:
-        raise InputError(
-            f"The kubeconfig has no context {printable(name)!r}.",
-            f"Choose one with --context. {known}" if config.contexts else "Log in to a cluster first.",
-            file=where,
-        )
+        whose = "has no context" if context else "names as its current context one that it does not have:"
+        raise InputError(f"The kubeconfig {whose} {printable(name)!r}.", todo, file=where)
     return _make_access(name, config, environ)
 
 
@@ -252,6 +246,8 @@ def _plain(node: yaml.Node, seen: dict[int, Any]) -> Any:
 
 def _make_access(name: str, config: _Config, environ: Mapping[str, str]) -> Access:
     context = config.contexts[name]
+    if not context.text("cluster"):
+        raise context.refuse(f"The context {printable(name)!r} names no cluster.")
     cluster = config.clusters.get(context.text("cluster"))
     if cluster is None:
         raise context.refuse(
@@ -381,18 +377,28 @@ def _read_impersonation(user: _Entry) -> tuple[tuple[str, str], ...]:
     return tuple(headers)
 
 
-def _read_in_cluster(kubeconfig: str | None, config: _Config, environ: Mapping[str, str]) -> Access:
+def _read_in_cluster(
+    kubeconfig: str | None, context: str | None, config: _Config, environ: Mapping[str, str]
+) -> Access:
     if config.files and kubeconfig:
         raise InputError(
             "The kubeconfig has neither clusters nor contexts.", "Is it the right file?", file=config.files[0]
         )
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     token_file = SERVICE_ACCOUNT / "token"
-    if not host or not port or not token_file.exists():
+    in_pod = bool(host and port and token_file.exists())
+    if context or not host or not port or not in_pod:
         looked = [f"{file} ({'empty' if file in config.files else 'not there'})" for file in _files(None, environ)[0]]
-        source = "KUBECONFIG" if environ.get("KUBECONFIG") else "KUBECONFIG is not set"
+        source = "named by KUBECONFIG" if environ.get("KUBECONFIG") else "KUBECONFIG is not set"
+        wanted = f", so there is no context {printable(context)!r} to choose" if context else ""
+        what = f"No kubeconfig was found{wanted}. Looked for {', '.join(looked)} ({source})"
+        if in_pod:
+            raise ClusterError(
+                f"{what}; the service account of this pod has no contexts.",
+                "Leave --context away to use the service account, or name a file with --kubeconfig.",
+            )
         raise ClusterError(
-            f"No kubeconfig was found. Looked for {', '.join(looked)} ({source}) and the service account of a pod.",
+            f"{what} and the service account of a pod.",
             "Name a file with --kubeconfig, log in to a cluster, or try the wizard on a simulated one: --sandbox.",
         )
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
