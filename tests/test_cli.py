@@ -283,7 +283,7 @@ def test_bash_completes_commands_options_and_values(tmp_path: Path) -> None:
         "manifest apply --owner": "--ownership",
         "manifest apply --ownership ''": "fail leave take",
         "--sandbox = qu": "quota",
-        "check --sandbox =": "empty enforced failing flaky large mixed owned quota restricted",
+        "check --sandbox =": "autoscaled empty enforced failing flaky large mixed owned quota restricted",
         "check -o j": "json",
         "explain rbac": "rbac.plan",
         "--kubeconfig k nodes la": "label",

@@ -92,7 +92,10 @@ def test_the_ready_message_of_an_old_kubelet_is_better_evidence_than_the_default
 def test_node_feature_discovery_tells_whether_selinux_enforces() -> None:
     rocky = {"os_image": "Rocky Linux 9.4 (Blue Onyx)", "kernel": "5.14.0-427.el9.x86_64"}
     enforcing = only(node(**rocky, labels={f"{NFD}kernel-selinux.enabled": "true"}))
-    assert (kind(enforcing), enforcing.confidence) == ("modules.selinux", "high")
+    # The host enforces for sure; whether containerd confines containers is not known.
+    assert (kind(enforcing), enforcing.confidence) == ("modules.selinux", "low")
+    confined = only(node(**rocky, container_runtime="cri-o://1.31", labels={f"{NFD}kernel-selinux.enabled": "true"}))
+    assert (kind(confined), confined.confidence) == ("modules.selinux", "medium")
     permissive = only(node(**rocky, labels={f"{NFD}kernel-version.major": "5"}))
     assert kind(permissive) == "modules.clear"
 

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wizard.autoscaling import read_scaled_pools
 from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
 from wizard.cluster.gateway import BORROWED_NAMESPACE
 from wizard.errors import InputError
-from wizard.facts import ClusterFacts, DevicePlugin, KubernetesObject, NodeFacts, Right, Unread
+from wizard.facts import DRY_RUN, ClusterFacts, DevicePlugin, KubernetesObject, NodeFacts, Right, Unread
 from wizard.files import read_snapshot, write_file
 from wizard.manifest import guide_objects
 from wizard.names import NAMESPACE, PROBE_NAMESPACE
@@ -25,8 +26,10 @@ T = TypeVar("T")
 
 POD_SECURITY = "pod-security.kubernetes.io/"
 
-_ADMISSION = re.compile(r"PodSecurity|admission webhook .* denied|denied request", re.DOTALL)
-"""What a refusal by admission says; one for a missing right, or for want of quota, says nothing of the pod."""
+_ADMISSION = re.compile(
+    r"PodSecurity|admission webhook .* denied|denied request|insufficient quota to match these scopes", re.DOTALL
+)
+"""What a refusal by admission says; a missing right, or a quota that is used up, says nothing of the pod."""
 
 OnNodes = Callable[[tuple[NodeFacts, ...], int | None], None]
 
@@ -96,14 +99,23 @@ async def collect(
         read("nodes", "list", "nodes", _read_nodes(gateway, on_nodes, selector)),
         read("pods of the device manager", "list", "pods", gateway.list("Pod", NAMESPACE)),
         read("daemon sets of all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),
+        read_scaled_pools(gateway, read),
         *(
             read(f"{kind} {NAMESPACE}", "get", _resource(kind), gateway.get(kind, NAMESPACE, NAMESPACE))
             for kind in GUIDE_OBJECTS
         ),
     ]
-    identity, rights, nodes, pods, daemon_sets, *objects = await together(work)
+    identity, rights, nodes, pods, daemon_sets, scaled_pools, *objects = await together(work)
     # Admission has its say on pods only; a cluster's own Pod Security default is written nowhere in the API.
-    pod_refusal = await _dry_run_pod(gateway, NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE)
+    where = NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE
+    try:
+        pod_refusal = await _dry_run_pod(gateway, where)
+    except ApiRefusal as refusal:
+        if refusal.status == 401:
+            raise
+        pod_refusal = ""
+        place = f" in {refusal.target.namespace}" if refusal.target.namespace else ""
+        unread.append(Unread(DRY_RUN, refusal.target.verb, f"{refusal.target.resource}{place}", refusal.message))
     return ClusterFacts(
         read_at=datetime.now(UTC).isoformat(timespec="seconds"),
         identity=identity,
@@ -116,14 +128,15 @@ async def collect(
         clock_skew=gateway.clock_skew,
         warnings=gateway.warnings,
         pod_refusal=pod_refusal,
+        scaled_pools=scaled_pools,
     )
 
 
 async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
-    """Why the device manager's pod would be refused in a namespace; "" where it would not, or nobody may ask.
+    """Why the device manager's pod would be refused in a namespace; "" where it would not, or does not say.
 
     Where its own namespace does not exist yet, another one tells of the cluster's default, unless that one has
-    levels of its own.
+    levels of its own. Raises ApiRefusal where nobody may ask.
     """
     daemon_set = next(item for item in guide_objects() if item["kind"] == "DaemonSet")
     pod = {
@@ -139,9 +152,10 @@ async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
                 return ""
         await gateway.create(pod, dry_run=True)
     except ApiRefusal as refusal:
-        if refusal.status == 401:
+        if _ADMISSION.search(refusal.message):
+            return refusal.message
+        if refusal.status in (401, 403) and " cannot " in refusal.message:
             raise
-        return refusal.message if _ADMISSION.search(refusal.message) else ""
     return ""
 
 

@@ -86,6 +86,10 @@ class Right:
         return f"{self.verb} {resource}" + (f" in {self.namespace}" if self.namespace else "")
 
 
+DRY_RUN = "a dry run of the device manager's pod"
+"""What the reading is called that asks admission."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A fact that could not be read: what, the verb and resource that it takes, and the server's words."""
@@ -103,6 +107,25 @@ class DevicePlugin:
     namespace: str
     name: str
     image: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledPool:
+    """A pool of nodes that an autoscaler grows (``manager``: "cluster autoscaler", "Karpenter", "OpenShift").
+
+    ``nodes`` is how many it is meant to have now, ``largest`` None where nothing limits it. ``labels`` are those that
+    its nodes come with, None where that is not told. ``knows_fuse`` says that its autoscaler was told of the FUSE
+    device. ``as_of`` is when the manager wrote it, "" where it is what holds now.
+    """
+
+    manager: str
+    name: str
+    nodes: int
+    smallest: int
+    largest: int | None
+    labels: Mapping[str, str] | None = None
+    knows_fuse: bool = False
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +162,9 @@ class ClusterFacts:
     warnings: tuple[str, ...] = ()
     """Warnings that the server sent along, each once."""
     pod_refusal: str = ""
-    """The server's words where admission refuses a dry run of the device manager's pod: Pod Security, or a webhook."""
+    """The server's words where admission refuses a dry run of the device manager's pod: Pod Security, a webhook, or
+    the wish for a quota of critical pods."""
+    scaled_pools: tuple[ScaledPool, ...] = ()
 
     def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
         """The rights that count where short pods run in these namespaces; by default where none runs at all."""
@@ -173,5 +198,9 @@ class ClusterFacts:
         content["device_plugins"] = tuple(DevicePlugin(**plugin) for plugin in content["device_plugins"])
         content["unread"] = tuple(Unread(**unread) for unread in content["unread"])
         content["plugin_pods"] = tuple(content["plugin_pods"])
+        content["scaled_pools"] = tuple(ScaledPool(**pool) for pool in content.get("scaled_pools", ()))
+        for pool in content["scaled_pools"]:
+            if not isinstance(pool.labels or {}, Mapping) or not isinstance(pool.nodes, int):
+                raise TypeError(f"pool {pool.name}: labels must be a mapping, nodes a number")
         content["warnings"] = tuple(content["warnings"])
         return cls(**content)

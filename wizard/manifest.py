@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import shorten
 from typing import Any, Literal
 
 import yaml
@@ -223,10 +224,10 @@ def enforced_level(facts: ClusterFacts) -> tuple[str, str]:
     if level:
         return level, f"namespace {NODE_LABEL}, label {_POD_SECURITY}enforce={level}"
     if found := re.search(r'violates PodSecurity "(\w+):', facts.pod_refusal):
-        return found[1], f"the server on a dry run of the pod: {facts.pod_refusal[:120]}"
+        return found[1], f"the server on a dry run of the pod: {shorten(facts.pod_refusal, 200, placeholder=' …')}"
     for warning in facts.warnings:
         if found := re.search(r'would violate PodSecurity "(\w+):', warning):
-            return found[1], f"the server's warning: {warning[:120]}"
+            return found[1], f"the server's warning: {shorten(warning, 200, placeholder=' …')}"
     if "talos" in facts.identity.distribution.lower():
         return "baseline", "the default of Talos for namespaces without the label"
     return "", ""

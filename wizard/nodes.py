@@ -8,6 +8,7 @@ makes a node unfit; it is said.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import shlex
 from collections import Counter, defaultdict
@@ -379,7 +380,7 @@ def pool_of(node: NodeFacts) -> Pool | None:
     """The managed pool that a node belongs to; None where there is no sign of one."""
     for label, manager in _POOL_LABELS:
         if name := node.labels.get(label):
-            return _pool(manager, name)
+            return make_pool(manager, name)
     return None
 
 
@@ -389,10 +390,11 @@ def pools(verdicts: Iterable[NodeVerdict]) -> tuple[tuple[Pool, int], ...]:
     return tuple(counted.most_common())
 
 
-def _pool(manager: str, name: str) -> Pool:
-    quoted = shlex.quote(name)
+def make_pool(manager: str, name: str) -> Pool:
+    """A pool of Karpenter, EKS, AKS, GKE or OpenShift, with the command that labels it."""
+    quoted, labels = shlex.quote(name), {"metadata": {"labels": {NODE_LABEL: NODE_LABEL_VALUE}}}
     if manager == "Karpenter":
-        patch = f'{{"spec":{{"template":{{"metadata":{{"labels":{{"{NODE_LABEL}":"{NODE_LABEL_VALUE}"}}}}}}}}}}'
+        patch = json.dumps({"spec": {"template": labels}}, separators=(",", ":"))
         command = f"kubectl patch nodepool {quoted} --type merge -p '{patch}'"
         caution = "Karpenter sees a drift and replaces the pool's nodes one after another."
     elif manager == "EKS":
@@ -401,6 +403,10 @@ def _pool(manager: str, name: str) -> Pool:
             f"--labels 'addOrUpdateLabels={{{LABEL_PAIR}}}'"
         )
         caution = "Labels the nodes that are there and those to come."
+    elif manager == "OpenShift":
+        patch = json.dumps({"spec": {"template": {"spec": labels}}}, separators=(",", ":"))
+        command = f"oc -n openshift-machine-api patch machineset {quoted} --type merge -p '{patch}'"
+        caution = "Labels the nodes to come; those that are there are labelled in Nodes."
     elif manager == "AKS":
         where = f"--resource-group GROUP --cluster-name CLUSTER --name {quoted}"
         command = f"az aks nodepool update {where} --labels {LABEL_PAIR}"

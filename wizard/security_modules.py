@@ -170,7 +170,7 @@ def _judge_group(group: NodeGroup, probe: Probe | None) -> Finding:
         Outcome.WARNING,
         _title(group, ", ".join(one.word for one in in_order)),
         " ".join(one.then for one in in_order),
-        tuple(line for one in in_order for line in one.evidence),
+        tuple(dict.fromkeys(line for one in in_order for line in one.evidence)),
         lowest,
         tuple(dict.fromkeys(ladder)),
         group.count,
@@ -263,7 +263,10 @@ def _from_api(group: NodeGroup, known: KnownSystem | None) -> Iterable[Hindrance
         yield _apparmor_hindrance(group, known, *apparmor, restricted=restricted)
     selinux = _selinux(group, known)
     if selinux and not (known and known.host_settings == "bottlerocket"):
-        yield _selinux_hindrance(group, known, *selinux)
+        evidence, _ = selinux
+        # That the host enforces does not say that containers are confined: CRI-O does it, containerd where told to.
+        # And where they are, what is denied depends on how old the policy is.
+        yield _selinux_hindrance(group, known, evidence, "medium" if group.runtime.startswith("cri-o") else "low")
     if known and known.user_namespaces == "none":
         yield _userns_hindrance(known, _default(known), known.confidence)
     if known and known.seccomp:

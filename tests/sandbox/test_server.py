@@ -22,7 +22,7 @@ def test_naming_the_scenarios_costs_no_server() -> None:
     code = "import sys; from wizard.sandbox import SCENARIOS; print(*SCENARIOS); print('aiohttp' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert out[0].split()[0] == "mixed"
-    expected = {"mixed", "large", "quota", "restricted", "enforced", "owned", "failing", "flaky", "empty"}
+    expected = {"mixed", "large", "quota", "restricted", "enforced", "owned", "failing", "flaky", "empty", "autoscaled"}
     assert set(out[0].split()) >= expected
     assert out[1] == "False"
 

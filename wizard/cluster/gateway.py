@@ -237,12 +237,11 @@ class Gateway:
             self._read_version(),
             self._or_none(self.get("Namespace", "kube-system")),
             self._or_none(self._read_user()),
-            self._or_none(self.request("GET", "/apis")),
+            self.api_groups(),
             self._or_none(some_nodes),
         ]
-        version, system, user, groups, nodes = await together(reads)
+        version, system, user, names, nodes = await together(reads)
         sample = [node_facts(node) for node in nodes.body.get("items") or ()] if nodes else []
-        names = [str(group.get("name")) for group in groups.body.get("groups") or ()] if groups else []
         access = self._transport.access
         return ClusterIdentity(
             context=access.context,
@@ -253,6 +252,11 @@ class Gateway:
             user=printable(user or ""),
             sandbox=self._sandbox,
         )
+
+    async def api_groups(self) -> tuple[str, ...]:
+        """The API groups that the server has; none where it does not say."""
+        groups = await self._or_none(self.request("GET", "/apis"))
+        return tuple(str(group.get("name")) for group in groups.body.get("groups") or ()) if groups else ()
 
     async def _or_none(self, work: Awaitable[T]) -> T | None:
         try:
@@ -323,6 +327,20 @@ class Gateway:
         async for part in self.slices(kind, namespace, labels=labels, fields=fields, convert=_as_it_is):
             found = [*([] if part.restarted else found), *part.items]
         return tuple(found)
+
+    async def custom(self, group: str, plural: str, namespace: str = "") -> tuple[KubernetesObject, ...]:
+        """All objects of a custom resource, in the first version that has it; none where no version has.
+
+        Raises ApiRefusal.
+        """
+        described = await self._or_none(self.request("GET", f"/apis/{group}"))
+        for version in described.body.get("versions") or () if described else ():
+            path = f"/apis/{group}/{version.get('version')}"
+            known = await self._or_none(self.request("GET", path))
+            if known and any(resource.get("name") == plural for resource in known.body.get("resources") or ()):
+                place = f"/namespaces/{namespace}" if namespace else ""
+                return tuple((await self.request("GET", f"{path}{place}/{plural}")).body.get("items") or ())
+        return ()
 
     async def nodes(self, selector: str = "") -> AsyncGenerator[Slice[NodeFacts], None]:
         """The nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""

@@ -7,17 +7,18 @@ A rule that cannot look yields ``unknown`` with the verb that is missing; one th
 from __future__ import annotations
 
 from wizard.answers import Answers
-from wizard.facts import ClusterFacts
+from wizard.facts import ClusterFacts, Unread
 from wizard.findings import Finding, Outcome
 from wizard.prerequisites.admission import autopilot, openshift, pod_security, terminating, webhook
 from wizard.prerequisites.connection import clock, reachable, version
-from wizard.prerequisites.device_manager import capacity, duplicates, installed, memory, running
+from wizard.prerequisites.device_manager import capacity, duplicates, installed, kubelet_path, memory, running
 from wizard.prerequisites.documents import documents
-from wizard.prerequisites.nodes import durable, eligible, kernel, os_arch, ready, tainted, virtual
+from wizard.prerequisites.node_pools import durable, scaled
+from wizard.prerequisites.nodes import eligible, kernel, os_arch, ready, tainted, virtual
 from wizard.prerequisites.owners import field_owners, gitops, gitops_owners, gitops_tool
 from wizard.prerequisites.quota import critical_class, quota
 from wizard.prerequisites.rights import rights
-from wizard.prerequisites.situation import Judged, Rule, Situation, ask_for
+from wizard.prerequisites.situation import Judged, Rule, Situation, not_looked_at
 
 __all__ = ["RULES", "gitops_owners", "gitops_tool", "judge_prerequisites"]
 
@@ -29,7 +30,7 @@ def judge_prerequisites(facts: ClusterFacts, answers: Answers) -> tuple[Finding,
 
 
 def _apply(rule: Rule, situation: Situation) -> Finding:
-    judged = _unread(rule, situation.facts) or rule.judge(situation)
+    judged = _out_of_sight(rule, situation.facts) or rule.judge(situation)
     return Finding(
         rule.id,
         rule.category,
@@ -43,24 +44,15 @@ def _apply(rule: Rule, situation: Situation) -> Finding:
     )
 
 
-def _unread(rule: Rule, facts: ClusterFacts) -> Judged | None:
+def _out_of_sight(rule: Rule, facts: ClusterFacts) -> Judged | None:
+    """What is found without judging: what the rule needs may not be read, or there is no node to look at."""
     for unread in facts.unread:
         if unread.resource in rule.needs:
-            right = f"{unread.verb} {unread.resource}"
-            return Judged(
-                Outcome.UNKNOWN,
-                f"Not looked at ({right}): {rule.title}"[:55],
-                f"{rule.why} It could not be read: the right to {right} is missing, or the server refused.",
-                (f"{unread.what}: {unread.message}",),
-                (ask_for([right]),),
-            )
+            return not_looked_at(rule.title, rule.why, unread)
     if "nodes" in rule.needs and facts.nodes is None:
-        return Judged(
-            Outcome.UNKNOWN,
-            f"Not looked at (list nodes): {rule.title}"[:55],
-            f"{rule.why} The nodes could not be listed: the right to list nodes is missing.",
-            remedies=(ask_for(["list nodes"]),),
-        )
+        return not_looked_at(rule.title, rule.why, Unread("nodes", "list", "nodes", "they are not in these facts"))
+    if "nodes" in rule.needs and not facts.nodes and rule.id != "node.eligible":
+        return Judged(Outcome.SKIPPED, f"No nodes: {rule.title}"[:55], "This cluster has no nodes.")
     return None
 
 
@@ -106,6 +98,7 @@ RULES: tuple[Rule, ...] = (
     Rule("node.kernel-min", "nodes", "kernels", "FUSE in user namespaces needs a newer one.", kernel, ("nodes",)),
     Rule("node.ready", "nodes", "nodes that are late", "The rollout waits for every chosen node.", ready, ("nodes",)),
     Rule("node.label-durable", "nodes", "managed pools", "A replaced node loses its label.", durable, ("nodes",)),
+    Rule("node.autoscaled", "nodes", "autoscaled pools", "An autoscaler must know of a device to grow for it.", scaled),
     Rule(
         "plugin.installed",
         "device manager",
@@ -122,6 +115,14 @@ RULES: tuple[Rule, ...] = (
         "Two of them on a node get in each other's way.",
         duplicates,
         (_DAEMON_SET,),
+    ),
+    Rule(
+        "plugin.kubelet-path",
+        "device manager",
+        "the kubelet's folder",
+        "The plugin meets the kubelet there.",
+        kubelet_path,
+        ("nodes",),
     ),
     Rule(
         "plugin.capacity-vs-maxpods",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from wizard.cluster.gateway import ENFORCE_LABEL
+from wizard.facts import DRY_RUN
 from wizard.findings import Outcome, Remedy
 from wizard.manifest import enforced_level
 from wizard.names import NAMESPACE
-from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest
+from wizard.prerequisites.situation import WANTS_QUOTA, Judged, Situation, counted, in_manifest, not_looked_at
 
 
 def terminating(situation: Situation) -> Judged:
@@ -44,11 +46,18 @@ def pod_security(situation: Situation) -> Judged:
             (seen,),
             (in_manifest(switch, "Label its namespace privileged"),),
         )
+    labels = (situation.object("Namespace") or {}).get("metadata", {}).get("labels") or {}
+    if labels.get(ENFORCE_LABEL) == "privileged":
+        return Judged(
+            Outcome.PASS, "Its namespace is privileged for Pod Security", evidence=(f"{ENFORCE_LABEL}=privileged",)
+        )
+    if unread := situation.unread(DRY_RUN):
+        return not_looked_at("Pod Security", "A cluster's own default shows only when a pod is asked for.", unread)
     return Judged(
         Outcome.PASS,
         "No Pod Security level is known to stand in the way",
         "A default of the whole cluster cannot be read; the server's check of the manifest tells it.",
-        ("namespace without an enforcing label, no warning of the server",),
+        ("a dry run of the device manager's pod was not refused for it",),
         confidence="medium",
     )
 
@@ -85,12 +94,15 @@ def autopilot(situation: Situation) -> Judged:
 def webhook(situation: Situation) -> Judged:
     """No policy of the cluster refuses the device manager."""
     refusal = situation.facts.pod_refusal
-    theirs = "PodSecurity" in refusal or "autogke-" in refusal or "GKE Warden" in refusal
-    if not refusal or theirs:
+    others = ("PodSecurity", "autogke-", "GKE Warden", WANTS_QUOTA)
+    if not refusal or any(words in refusal for words in others):
+        if unread := situation.unread(DRY_RUN):
+            return not_looked_at("policies", "A policy of the cluster shows only when a pod is asked for.", unread)
         return Judged(
             Outcome.PASS,
-            "No admission webhook is known to refuse the pods",
-            evidence=("a dry run of the device manager's pod, where it may be asked for",),
+            "No policy of the cluster is known to refuse the pods",
+            "Other policies may hold in other namespaces." if situation.object("Namespace") is None else "",
+            ("a dry run of the device manager's pod was not refused by one",),
             confidence="medium",
         )
     return Judged(
@@ -108,6 +120,13 @@ def openshift(situation: Situation) -> Judged:
     if distribution not in ("OpenShift", "MicroShift"):
         return Judged(
             Outcome.SKIPPED, "No security context constraints here", "Only OpenShift has them.", (distribution,)
+        )
+    if situation.facts.plugin_pods:
+        number = len(situation.facts.plugin_pods)
+        return Judged(
+            Outcome.PASS,
+            "OpenShift lets the device manager's pods in",
+            evidence=(f"{counted(number, 'pod')} in namespace {NAMESPACE}: the service account may use a constraint",),
         )
     return Judged(
         Outcome.WARNING,

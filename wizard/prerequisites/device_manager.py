@@ -9,7 +9,8 @@ from wizard.facts import KubernetesObject
 from wizard.findings import Outcome, Remedy
 from wizard.manifest import GUIDE_DEVICES, pods_per_node
 from wizard.names import FUSE_RESOURCE, NAMESPACE, OTHER_FUSE_RESOURCES
-from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest, written
+from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest, names, written
+from wizard.systems import version_in
 
 
 def installed(situation: Situation) -> Judged:
@@ -81,6 +82,8 @@ _LOAD_FUSE = "modprobe fuse && echo fuse > /etc/modules-load.d/fuse.conf"
 
 def _trouble(pod: KubernetesObject) -> str:
     status = pod.get("status", {})
+    if pod.get("metadata", {}).get("deletionTimestamp"):
+        return ""
     for container in status.get("containerStatuses") or ():
         state, last = container.get("state") or {}, container.get("lastState") or {}
         ended = (last.get("terminated") or {}).get("reason", "")
@@ -89,6 +92,11 @@ def _trouble(pod: KubernetesObject) -> str:
             return f"{waiting} ({ended})" if ended else str(waiting)
         if (state.get("terminated") or {}).get("reason"):
             return str(state["terminated"]["reason"])
+        if ended == "OOMKilled":
+            return f"restarted after {ended}"
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"{condition.get('reason') or 'not scheduled'}: {condition.get('message') or '?'}"[:160]
     return str(status.get("reason") or "Failed") if status.get("phase") == "Failed" else ""
 
 
@@ -123,18 +131,80 @@ def duplicates(situation: Situation) -> Judged:
                 ),
             ),
         )
-    if plugins:
+    offered = Counter(
+        name for verdict in situation.verdicts for name in OTHER_FUSE_RESOURCES if verdict.node.allocatable.get(name)
+    )
+    if offered:
         return Judged(
             Outcome.INFO,
             "Another device plugin offers FUSE by another name",
-            f"Workspaces that request {' or '.join(OTHER_FUSE_RESOURCES)} use that one; both can run side by side.",
+            f"Workspaces that request {' or '.join(offered)} use that one; both can run side by side.",
+            (*(f"{name} in allocatable of {counted(count, 'node')}" for name, count in offered.items()), *seen),
+        )
+    if plugins:
+        return Judged(
+            Outcome.INFO,
+            "Another device plugin runs, that may offer FUSE",
+            f"Nodes show none of {', '.join(OTHER_FUSE_RESOURCES)}, so it offers other devices, or another name.",
             seen,
+            confidence="medium",
+        )
+    strange = [verdict for verdict in situation.verdicts if verdict.node.fuse_devices]
+    if strange and situation.object("DaemonSet") is None:
+        return Judged(
+            Outcome.WARNING,
+            f"Somebody else offers {FUSE_RESOURCE}",
+            "Of two that register it on a node, the later one takes over; when it ends, both are gone.",
+            (f"{FUSE_RESOURCE} in allocatable of {counted(len(strange), 'node')}: {names(strange)}",),
+            (Remedy("Find out who does, before a second one comes.", "kubectl get daemonsets -A -o wide"),),
+            len(strange),
+            "medium",
         )
     return Judged(Outcome.PASS, "No other device plugin offers FUSE", evidence=("daemon sets of all namespaces",))
 
 
+def kubelet_path(situation: Situation) -> Judged:
+    """Kubelets that look for device plugins elsewhere than the manifest puts them."""
+    snaps = [
+        verdict
+        for verdict in situation.chosen
+        if any(label.startswith("microk8s.io/") for label in verdict.node.labels)
+        and version_in(verdict.node.kubelet_version) < LINKED_MICROK8S
+        and not verdict.node.fuse_devices
+    ]
+    if not snaps:
+        return Judged(
+            Outcome.PASS,
+            "The kubelets look where the manifest puts the plugin",
+            evidence=("/var/lib/kubelet/device-plugins is fixed in the kubelet; no MicroK8s before 1.27",),
+        )
+    return Judged(
+        Outcome.WARNING,
+        f"{counted(len(snaps), 'kubelet')} may look for plugins in another folder",
+        "MicroK8s has its kubelet's folder in the snap, and links /var/lib/kubelet to it only since 1.27: the device "
+        "manager's pod would run, and its node offer nothing.",
+        (f"MicroK8s {snaps[0].node.kubelet_version}: {names(snaps)}",),
+        (
+            Remedy(
+                "Make the link on each of these nodes, where no such folder is there, or upgrade MicroK8s.",
+                "ln -s /var/snap/microk8s/common/var/lib/kubelet /var/lib/kubelet",
+                who="system admin",
+                touches="the nodes",
+            ),
+        ),
+        len(snaps),
+        "medium",
+    )
+
+
+LINKED_MICROK8S = (1, 27)
+"""The first MicroK8s that links /var/lib/kubelet to its own folder (minio/directpv#816, openebs/lvm-localpv#378)."""
+
+
 def capacity(situation: Situation) -> Judged:
     """Devices against pods, per node."""
+    if not situation.chosen:
+        return Judged(Outcome.SKIPPED, "No node whose devices could run out", "No node is chosen.")
     pods = pods_per_node(situation.chosen)
     switch = situation.switch("devices-per-node")
     devices = int(switch.value) if switch.on else GUIDE_DEVICES
@@ -150,6 +220,15 @@ def capacity(situation: Situation) -> Judged:
     )
 
 
+_UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
+
+
+def _mebibytes(quantity: str) -> float:
+    """An amount of memory as Kubernetes writes it, in MiB; 0 where it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]|[KMG]i)?", quantity)
+    return float(found[1]) * _UNITS[found[2] or ""] / 1024**2 if found else 0.0
+
+
 def memory(situation: Situation) -> Judged:
     """The installed memory limit."""
     daemon_set = situation.object("DaemonSet")
@@ -159,8 +238,7 @@ def memory(situation: Situation) -> Judged:
         )
     limit = str(_container(daemon_set).get("resources", {}).get("limits", {}).get("memory", ""))
     seen = (f"daemon set {NAMESPACE}: memory limit {limit or 'none'}",)
-    amount = re.fullmatch(r"(\d+)Mi", limit)
-    if amount and int(amount[1]) < 30:
+    if 0 < _mebibytes(limit) < 30:
         return Judged(
             Outcome.WARNING,
             f"The installed memory limit of {limit} is too small",

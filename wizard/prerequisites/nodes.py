@@ -1,4 +1,4 @@
-"""Which nodes get a pod, which do not, and whether their labels last."""
+"""Which nodes get a pod, which do not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from wizard.errors import WizardError
 from wizard.findings import Outcome, Remedy
-from wizard.names import FUSE_RESOURCE, NODE_LABEL
-from wizard.nodes import NodeVerdict, choose, kernel_too_old, pools, untolerated, virtual_kind
+from wizard.names import NODE_LABEL
+from wizard.nodes import NodeVerdict, choose, kernel_too_old, untolerated, virtual_kind
 from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest, names
 from wizard.systems import version_in
 
@@ -112,7 +112,7 @@ def os_arch(situation: Situation) -> Judged:
     return _affected(
         situation,
         others,
-        ("has no image: system or architecture", "have no image: system or architecture"),
+        ("has no image for its system", "have no image for their system"),
         "The image is built for every node's system",
         (verdict.reasons[0].partition(":")[0] for verdict in others),
         "The device manager's image is built for Linux on amd64 and arm64. Workspaces there get no FUSE.",
@@ -187,33 +187,4 @@ def ready(situation: Situation) -> Judged:
         (f"condition Ready is not True: {names(late)}",),
         (Remedy("See why, or leave them out.", f"kubectl describe node {late[0].node.name}"),),
         len(late),
-    )
-
-
-def durable(situation: Situation) -> Judged:
-    """Labels that go with their node."""
-    if situation.every_node:
-        return Judged(Outcome.SKIPPED, "No labels, nothing to keep", "The daemon set has no node selector.")
-    managed = pools(situation.chosen)
-    if not managed:
-        return Judged(
-            Outcome.PASS,
-            "No sign of a pool that replaces its nodes",
-            "Pools of other kinds may replace their nodes all the same.",
-            ("no label of Karpenter, EKS, AKS or GKE on the chosen nodes",),
-            confidence="medium",
-        )
-    number = sum(count for _, count in managed)
-    return Judged(
-        Outcome.WARNING,
-        "Node labels of a managed pool do not last",
-        f"{number} of {len(situation.chosen)} chosen nodes are made by {counted(len(managed), 'pool')}. A node that "
-        "replaces one comes without the label. A pool at zero does not grow for workspaces with FUSE: its autoscaler "
-        f"does not know of {FUSE_RESOURCE}.",
-        tuple(f"{pool.manager} pool {pool.name}: {counted(count, 'node')}" for pool, count in managed[:5]),
-        tuple(
-            Remedy(f"Label pool {pool.name} itself. {pool.caution}", pool.command, touches=f"pool {pool.name}")
-            for pool, _ in managed
-        ),
-        number,
     )

@@ -33,23 +33,26 @@ def gitops_tool(manager: str) -> str:
 
 
 def gitops_owners(facts: ClusterFacts) -> tuple[tuple[str, str], ...]:
-    """Which GitOps tools own objects of the guide: the tool, and what was seen where."""
-    found: dict[str, str] = {}
+    """Which GitOps tools own objects of the guide: the tool and what was seen, once for each object."""
+    found: dict[tuple[str, str], str] = {}
     for kind, item in facts.objects.items():
         metadata = item.get("metadata", {})
         for entry in written(item):
             if tool := gitops_tool(entry.get("manager", "")):
-                found.setdefault(tool, f"{kind}: fields of manager {entry['manager']} ({entry.get('time', 'no time')})")
+                seen = f"{kind}: fields of manager {entry['manager']} ({entry.get('time', 'no time')})"
+                found.setdefault((tool, kind), seen)
         for place in ("labels", "annotations"):
             for key in metadata.get(place) or {}:
                 for mark, tool in _GITOPS_MARKS:
                     if key.startswith(mark):
-                        found.setdefault(tool, f"{kind}: {place[:-1]} {key}")
-    return tuple(found.items())
+                        found.setdefault((tool, kind), f"{kind}: {place[:-1]} {key}")
+    return tuple((tool, seen) for (tool, _), seen in found.items())
 
 
 def gitops(situation: Situation) -> Judged:
     """GitOps tools that own objects of the plan."""
+    if not situation.facts.objects:
+        return Judged(Outcome.SKIPPED, "No GitOps tool owns the objects", "None of them is there yet.")
     found = gitops_owners(situation.facts)
     if not found:
         return Judged(
@@ -58,7 +61,7 @@ def gitops(situation: Situation) -> Judged:
             evidence=("managed fields, labels and annotations of what is there",),
             confidence="medium",
         )
-    tools = ", ".join(tool for tool, _ in found)
+    tools = ", ".join(dict.fromkeys(tool for tool, _ in found))
     fields = [owner for owner in _foreign(situation) if gitops_tool(owner.manager)]
     return Judged(
         Outcome.WARNING,
@@ -72,7 +75,9 @@ def gitops(situation: Situation) -> Judged:
                 who="you",
             ),
             Remedy(
-                f"Apply and take the fields, against {tools}.", "podman-wizard manifest apply", touches="the objects"
+                f"Apply and take the fields, against {tools}.",
+                "podman-wizard manifest apply --ownership take",
+                touches="the objects",
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wizard.findings import Outcome
 from wizard.manifest import GUIDE_QUOTA, expected_pods
 from wizard.names import NAMESPACE
-from wizard.prerequisites.situation import Judged, Situation, counted, in_manifest
+from wizard.prerequisites.situation import WANTS_QUOTA, Judged, Situation, counted, in_manifest
 
 
 def quota(situation: Situation) -> Judged:
@@ -15,6 +15,8 @@ def quota(situation: Situation) -> Judged:
     limit = str((live or {}).get("spec", {}).get("hard", {}).get("pods", GUIDE_QUOTA))
     where = f"quota {NAMESPACE} in the cluster" if live else "the manifest's ResourceQuota"
     pods = expected_pods(situation.facts, situation.chosen, everywhere=situation.every_node)
+    if not pods:
+        return Judged(Outcome.SKIPPED, "No node asks for a pod, so no quota counts", "No node is chosen.")
     if limit.isdecimal() and pods > int(limit):
         whose = "The quota" if live else "The guide's quota"
         return Judged(
@@ -36,6 +38,15 @@ def quota(situation: Situation) -> Judged:
 def critical_class(situation: Situation) -> Judged:
     """Whether critical pods want a quota of their own."""
     distribution = situation.facts.identity.distribution
+    refusal = situation.facts.pod_refusal
+    if WANTS_QUOTA in refusal:
+        return Judged(
+            Outcome.INFO,
+            "This cluster wants the quota for critical pods: keep it",
+            "It starts pods of the class system-node-critical only in a namespace with a quota for them. The manifest "
+            "has one.",
+            (f"the server on a dry run of the pod: {refusal[:300]}",),
+        )
     if distribution != "GKE":
         return Judged(
             Outcome.SKIPPED,

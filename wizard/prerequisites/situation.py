@@ -8,10 +8,14 @@ from functools import cached_property
 
 from wizard.answers import Answers
 from wizard.errors import WizardError
-from wizard.facts import ClusterFacts, KubernetesObject
+from wizard.facts import ClusterFacts, KubernetesObject, Unread
 from wizard.findings import Confidence, Outcome, Remedy
 from wizard.manifest import Rendering, Switch, render
 from wizard.nodes import NodeVerdict, choose, judge
+
+WANTS_QUOTA = "insufficient quota to match these scopes"
+"""How a server refuses a pod of a class that it starts only where a quota for that class is (the quota plugin's
+limitedResources)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Situation:
         """The state of an adjustment."""
         return next(switch for switch in self.rendering.switches if switch.id == adjustment)
 
+    def unread(self, what: str) -> Unread | None:
+        """What is said of something that may not be read; None where it was read."""
+        return next((unread for unread in self.facts.unread if unread.what == what), None)
+
     def object(self, kind: str) -> KubernetesObject | None:
         """The live object of the guide of that kind."""
         return self.facts.objects.get(kind)
@@ -82,6 +90,18 @@ class Rule:
     why: str
     judge: Callable[[Situation], Judged]
     needs: tuple[str, ...] = ()
+
+
+def not_looked_at(what: str, why: str, unread: Unread) -> Judged:
+    """Something may not be read; names the right that is missing."""
+    right = f"{unread.verb} {unread.resource}"
+    return Judged(
+        Outcome.UNKNOWN,
+        f"Not looked at ({right}): {what}"[:55],
+        f"{why} It could not be read: the right to {right} is missing, or the server refused.",
+        (f"{unread.what}: {unread.message}",),
+        (ask_for([right]),),
+    )
 
 
 def ask_for(rights: Sequence[str]) -> Remedy:
