@@ -312,6 +312,30 @@ async def test_nodes_that_fail_are_named_with_the_reason(tmp_path: Path) -> None
         reasons = " ".join(item["reason"] for item in rollout["failing"])
         assert "image" in reasons
         assert "modprobe fuse" in reasons
+        groups = {group["sample"][0].rpartition("-")[0]: group for group in rollout["groups"]}
+        assert {name: (one["expected"], one["happened"]) for name, one in groups.items()} == {
+            "airgapped": ("pod", "image"),
+            "nofuse": ("pod", "no /dev/fuse"),
+            "lost": ("not ready", "not ready"),
+            "worker": ("pod", "ready"),
+            "hungry": ("pod", "ready"),
+        }
+        assert {name for name, one in groups.items() if not one["as_forecast"]} == {"airgapped", "nofuse"}
+        assert "adjustment image" in groups["airgapped"]["todo"]
+        assert sum(one["nodes"] for one in groups.values()) == rollout["desired"]
+
+
+async def test_label_and_wait_sets_what_happened_beside_the_forecast(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "failing", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply", "--preset", "guide")).code == 0
+        ended = await cluster.command("nodes", "label", "--all", "--wait", "8")
+        assert ended.code == 1, ended.error
+        lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+        at = lines.index("failed 1 x RHCOS 9.6 expected pod happened memory")
+        assert lines[at + 1].startswith("Seen hungry-1: memory: the device manager was killed (OOMKilled)")
+        assert lines[at + 2] == "Do raise its limit (adjustment memory)"
+        assert "done 4 x Ubuntu 22.04 expected pod happened ready" in lines
+        assert lines[-1].startswith("Otherwise than forecast for 4 of 9 nodes (image, ")
 
 
 @asynccontextmanager

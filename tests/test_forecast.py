@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.facts_for_tests import CONTROL_PLANE, WINDOWS, cluster, clusters, namespace, node, nodes
-from wizard.answers import ManifestChoice, NodesChoice
+from wizard.answers import ManifestChoice, NodesChoice, OwnershipChoice
+from wizard.events import Shortfall
 from wizard.facts import ClusterFacts, Taint
-from wizard.forecast import ForecastRow, forecast, summary
+from wizard.forecast import ForecastRow, compare, forecast, sentence, summary
 from wizard.manifest import render
 from wizard.nodes import choose, judge
+from wizard.plan import forecast_as_decided, forecast_as_it_is
+from wizard.rollout import RolloutResult
 
 
 def rows(
@@ -97,3 +101,83 @@ def test_with_the_recommended_manifest_every_chosen_node_and_no_unfit_one_gets_a
     assert sorted(name for row in found for name in row.nodes) == sorted(n.name for n in facts.nodes or ())
     served = {name for row in found if row.gets_pod for name in row.nodes}
     assert served == {n.name for n in facts.nodes or () if judge(n).eligible}
+
+
+# What happened, beside what was forecast
+
+
+def ended(names: list[str], *failing: Shortfall, waiting: tuple[str, ...] = ()) -> RolloutResult:
+    return RolloutResult(len(names), len(names) - len(failing) - len(waiting), failing, 9.0, tuple(names), waiting)
+
+
+def short(name: str, word: str) -> Shortfall:
+    return Shortfall(name, f"{word} was seen; mend the {word}", word, f"mend the {word}")
+
+
+def test_a_group_that_came_otherwise_stands_first_with_what_was_seen_and_its_remedy() -> None:
+    facts = cluster(*nodes(4), node("gone", ready=False))
+    names = [one.name for one in facts.nodes or ()]
+    found = compare(rows(facts), names, ended(names, short(names[0], "image"), short("gone", "not ready")))
+    assert [(row.state, len(row.nodes), row.expected, row.happened, row.wrong) for row in found] == [
+        ("failed", 1, "pod", "image", True),
+        ("warning", 1, "not ready", "not ready", False),
+        ("done", 3, "pod", "ready", False),
+    ]
+    assert (found[0].nodes, found[0].seen, found[0].todo) == ((names[0],), "image was seen", "mend the image")
+    assert sentence(found) == "Otherwise than forecast for 1 of 5 nodes (image)."
+
+
+def test_before_the_rollout_it_is_the_forecast_of_the_chosen_nodes_alone() -> None:
+    facts = cluster(*nodes(3), node("cp", taints=(CONTROL_PLANE,)))
+    both = NodesChoice(all=False, names=("node-00000", "cp"))
+    found = compare(rows(facts, GUIDE, both), ["node-00000", "cp"])
+    assert [(row.state, row.nodes, row.forecast, row.happened) for row in found] == [
+        ("warning", ("cp",), "no pod: control plane", ""),
+        ("ok", ("node-00000",), "pod", ""),
+    ]
+
+
+@given(st.integers(0, 30), st.integers(0, 20))
+def test_whichever_nodes_the_quota_left_out_their_number_was_forecast(refused: int, first: int) -> None:
+    facts = cluster(*nodes(80))
+    names = [one.name for one in facts.nodes or ()]
+    left_out = names[first : first + refused]
+    found = compare(rows(facts, GUIDE), names, ended(names, *(short(name, "quota") for name in left_out)))
+    assert sorted(name for row in found for name in row.nodes) == names
+    # Thirty were to be left out; where it was fewer, the rest got a pod against the forecast.
+    assert sum(len(row.nodes) for row in found if row.wrong) == 30 - refused
+    assert all(row.ready for row in found if row.wrong)
+
+
+def test_what_was_not_waited_for_to_the_end_is_neither_right_nor_wrong() -> None:
+    facts = cluster(*nodes(2))
+    names = [one.name for one in facts.nodes or ()]
+    found = compare(rows(facts), names, ended(names, waiting=(names[1],)))
+    assert [(row.state, row.nodes, row.wrong) for row in found] == [
+        ("waiting", (names[1],), False),
+        ("done", (names[0],), False),
+    ]
+
+
+def test_what_others_keep_is_what_the_forecast_goes_by() -> None:
+    live = render(None, (), GUIDE).objects
+    live[1]["spec"]["hard"]["pods"] = "2"
+    facts = cluster(*nodes(5), objects={item["kind"]: item for item in live})
+    chosen = choose(facts, NodesChoice())
+    rendering = render(facts, chosen, ManifestChoice())
+
+    def served(choice: OwnershipChoice) -> int:
+        return sum(row.count for row in forecast_as_decided(facts, chosen, rendering, choice) if row.gets_pod)
+
+    assert served(OwnershipChoice()) == 5
+    assert served(OwnershipChoice(decided={"ResourceQuota": "skip"})) == 2
+    assert served(OwnershipChoice(decided={"ResourceQuota .spec.hard.pods": "leave"})) == 2
+    assert sum(row.count for row in forecast_as_it_is(facts, chosen) if row.gets_pod) == 2
+
+
+def test_a_daemon_set_that_is_skipped_and_not_there_gives_no_pod() -> None:
+    facts = cluster(*nodes(2))
+    chosen = choose(facts, NodesChoice())
+    rendering = render(facts, chosen, ManifestChoice())
+    found = forecast_as_decided(facts, chosen, rendering, OwnershipChoice(decided={"DaemonSet": "skip"}))
+    assert summary(found) == "0 nodes will get a pod, 2 will not (no daemon set)"

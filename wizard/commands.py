@@ -23,6 +23,7 @@ from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStart
 from wizard.facts import ClusterFacts
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
+from wizard.forecast import Comparison, compare, sentence
 from wizard.ownership import Contest, check_decision, contests, decision_words, require_decided, require_known_fields
 from wizard.target import Target, target_of
 
@@ -139,6 +140,24 @@ class Teller:
 
 
 tell = Teller()
+
+
+def print_comparison(rows: Sequence[Comparison]) -> None:
+    """The forecast by kind of node, and beside it what happened, where something has."""
+    happened = any(row.happened for row in rows)
+    width = max((len(row.name) for row in rows), default=0)
+    wide = max((len(row.forecast) for row in rows), default=0)
+    for row in rows:
+        line = f"{row.state:8} {row.name:{width}}  expected {row.forecast:{wide}}"
+        out(f"{line}  happened {row.happened}" if happened else line.rstrip())
+        if row.ready or (row.gets_pod and not row.happened):
+            continue
+        names = ", ".join(row.nodes[:3]) + (f" and {len(row.nodes) - 3} more" if len(row.nodes) > 3 else "")
+        for word, text in (("Seen", row.seen), ("Why", "" if row.seen else row.why), ("Do", row.todo)):
+            if text:
+                out(f"         {word:4}  {f'{names}: ' if word != 'Do' else ''}{text}")
+    if happened:
+        out(sentence(rows))
 
 
 def _who(shortfalls: Sequence[Any]) -> str:
@@ -525,6 +544,7 @@ def nodes_unlabel(arguments: argparse.Namespace) -> int:
 
 async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
     from wizard.nodes import choose
+    from wizard.plan import forecast_as_it_is
 
     if not (arguments.names or arguments.selector or arguments.all):
         raise UsageError("Which nodes?", "Name them, or say --selector S or --all.")
@@ -541,6 +561,7 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
         done: list[str] = []
         failed: list[dict[str, str]] = []
         rollout: dict[str, Any] | None = None
+        comparison: tuple[Comparison, ...] = ()
         if not arguments.dry_run:
             engine.note_answers(Answers(nodes=choice))
             if names:
@@ -548,13 +569,14 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
                 done = list(result.done)
                 failed = [{"node": item.name, "reason": item.reason} for item in result.failed]
             if not remove and arguments.wait is not None:
-                waited = await engine.wait(
-                    [v.node.name for v in choose(facts, choice)], listener, timeout=arguments.wait
-                )
+                chosen = choose(facts, choice)
+                waited = await engine.wait([v.node.name for v in chosen], listener, timeout=arguments.wait)
+                comparison = compare(forecast_as_it_is(facts, chosen), waited.nodes, waited)
                 rollout = {
                     "desired": waited.desired,
                     "ready": waited.ready,
                     "failing": [{"node": item.name, "reason": item.reason} for item in waited.failing],
+                    "groups": [row.to_json() for row in comparison],
                 }
     word = "unlabel" if remove else "label"
     if arguments.output == "json":
@@ -566,6 +588,8 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
         out(f"{len(names)} nodes to {word}.")
     elif not names:
         out(f"Nothing to {word}: 0 nodes.")
+    if arguments.output == "text":
+        print_comparison(comparison)
     if failed:
         return ExitCode.CLUSTER
     return ExitCode.PROBLEMS if rollout and rollout["ready"] < rollout["desired"] else ExitCode.DONE
@@ -638,6 +662,7 @@ async def _run(arguments: argparse.Namespace) -> int:
                 return ExitCode.DONE
             summary = await run_all(engine, answers, tell_json if arguments.output == "json" else tell)
     if arguments.output == "text":
+        print_comparison(summary.groups)
         out(f"{summary.result}: {summary.ready} of {summary.desired} nodes offer FUSE; policy: {summary.policy}")
         for step in summary.left_to_do:
             out(f"  left to do: {step}")
@@ -656,13 +681,14 @@ def choices_of(file: str | None) -> Iterator[None]:
 
 
 def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers) -> None:
-    from wizard.plan import ApplyObjects, WritePolicy
+    from wizard.plan import ApplyObjects, WaitForRollout, WritePolicy
 
     objects = [_result_of(check, answers.ownership) for check in plan.checks]
     if arguments.output == "json":
         actions = [action.to_json() for action in plan.actions]
         results = [event.to_json() for event in objects]
-        document({"actions": actions, "objects": results, "left_to_do": list(plan.left_to_do)})
+        groups = [row.to_json() for row in plan.forecast]
+        document({"actions": actions, "objects": results, "forecast": groups, "left_to_do": list(plan.left_to_do)})
         return
     for action in plan.actions:
         out(f"{action.title}: {action.why}")
@@ -670,6 +696,8 @@ def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers) -> N
             out(f"  {line}")
         if isinstance(action, ApplyObjects):
             _print_dry_run(objects)
+        if isinstance(action, WaitForRollout):
+            print_comparison(compare(plan.forecast, action.nodes))
         if isinstance(action, WritePolicy):
             out(action.diff or "  no difference", lines=True)
     for step in plan.left_to_do:

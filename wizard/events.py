@@ -13,10 +13,21 @@ from typing import Any, ClassVar, Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Something that is not where it should be yet, or failed: its name (a node, an object) and the reason."""
+    """Something that is not where it should be yet, or failed: its name (a node, an object) and the reason.
+
+    ``short`` is the kind of reason in a word or two, by which like ones are told from others ("image"). ``todo`` is
+    what mends it; the reason ends with it.
+    """
 
     name: str
     reason: str
+    short: str = ""
+    todo: str = ""
+
+    @property
+    def seen(self) -> str:
+        """The reason without what mends it."""
+        return self.reason.removesuffix(self.todo).rstrip(" ;") if self.todo else self.reason
 
 
 @dataclass(frozen=True, slots=True)

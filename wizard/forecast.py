@@ -1,21 +1,26 @@
 """Which nodes will get a pod of the device manager, computed from the objects as they would be applied.
 
 It knows nothing of adjustments and their reasons, so it also tells where one of them would not do what it says.
+After the rollout, ``compare`` sets beside it what happened.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wizard.facts import ClusterFacts, KubernetesObject, NodeFacts
 from wizard.manifest import Rendering, enforced_level
 from wizard.names import NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes import ARCHITECTURES, CONTROL_PLANE_TAINTS, NodeVerdict, judge, untolerated, virtual_kind
 
+if TYPE_CHECKING:
+    from wizard.rollout import RolloutResult
+
 _ENFORCE = "pod-security.kubernetes.io/enforce"
+_QUOTA = "quota"
 _CRITICAL = ("system-node-critical", "system-cluster-critical")
 
 
@@ -82,7 +87,10 @@ def forecast(facts: ClusterFacts, chosen: Sequence[NodeVerdict], rendering: Rend
 
 
 def _fate(node: NodeFacts, named: bool, rendering: Rendering) -> _Fate:
-    pod = _object(rendering.objects, "DaemonSet")["spec"]["template"]["spec"]
+    daemon_set = _object(rendering.objects, "DaemonSet")
+    if not daemon_set:
+        return _Fate(False, "there is no daemon set, and it is not to be applied", "no daemon set")
+    pod = daemon_set["spec"]["template"]["spec"]
     # Every kubelet sets this label; a node that is known by its name alone shows none.
     labels = {"kubernetes.io/os": node.operating_system, **node.labels}
     if named:
@@ -112,7 +120,7 @@ def _fate(node: NodeFacts, named: bool, rendering: Rendering) -> _Fate:
 
 
 def _under_pod_security(fates: Mapping[str, _Fate], facts: ClusterFacts, rendering: Rendering) -> dict[str, _Fate]:
-    labels = _object(rendering.objects, "Namespace")["metadata"].get("labels", {})
+    labels = _object(rendering.objects, "Namespace").get("metadata", {}).get("labels", {})
     level, _ = enforced_level(facts)
     if not level or labels.get(_ENFORCE) == "privileged":
         return dict(fates)
@@ -127,14 +135,14 @@ def _under_quota(fates: dict[str, _Fate], facts: ClusterFacts, rendering: Render
         return fates
     served = {pod.get("spec", {}).get("nodeName") for pod in facts.plugin_pods}
     over = sorted(waiting, key=lambda name: name not in served)[limit:]
-    stopped = _Fate(False, f"the quota allows {limit} pods", "quota")
+    stopped = _Fate(False, f"the quota allows {limit} pods", _QUOTA)
     return {**fates, **dict.fromkeys(over, stopped)}
 
 
 def _pods_allowed(objects: Sequence[KubernetesObject]) -> int | None:
     """How many pods the quota allows the daemon set; None where it does not count them."""
-    spec = _object(objects, "ResourceQuota")["spec"]
-    pod = _object(objects, "DaemonSet")["spec"]["template"]["spec"]
+    spec = _object(objects, "ResourceQuota").get("spec", {})
+    pod = _object(objects, "DaemonSet").get("spec", {}).get("template", {}).get("spec", {})
     scopes = spec.get("scopeSelector", {}).get("matchExpressions", ())
     counted = all(pod.get("priorityClassName") in scope.get("values", _CRITICAL) for scope in scopes)
     limit = str(spec.get("hard", {}).get("pods", ""))
@@ -142,7 +150,7 @@ def _pods_allowed(objects: Sequence[KubernetesObject]) -> int | None:
 
 
 def _object(objects: Sequence[KubernetesObject], kind: str) -> KubernetesObject:
-    return next(item for item in objects if item["kind"] == kind)
+    return next((item for item in objects if item["kind"] == kind), {})
 
 
 def summary(rows: Iterable[ForecastRow]) -> str:
@@ -158,3 +166,148 @@ def summary(rows: Iterable[ForecastRow]) -> str:
     ordered = sorted(reasons.items(), key=lambda pair: -pair[1])
     why = ordered[0][0] if len(ordered) == 1 else ", ".join(f"{count} {short}" for short, count in ordered)
     return f"{text}, {sum(reasons.values())} will not ({why})"
+
+
+READY: Final = "ready"
+NOT_YET: Final = "not waited for"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Like nodes with the same forecast and the same end: what was expected, and what happened.
+
+    ``expected`` and ``happened`` are a word or two: "pod" or why none, "ready" or why not; ``happened`` is "" before
+    anything was waited for. ``why`` is the forecast's reason, ``seen`` what the wait saw, ``todo`` what mends it.
+    """
+
+    title: str
+    nodes: tuple[str, ...]
+    gets_pod: bool
+    expected: str
+    why: str
+    happened: str = ""
+    seen: str = ""
+    todo: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Whether these nodes offer FUSE now."""
+        return self.happened == READY
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it came otherwise than it was forecast; a node that is not ready may still come."""
+        return self.happened not in ("", NOT_YET, self.expected) and self.ready != self.gets_pod
+
+    @property
+    def state(self) -> Literal["ok", "warning", "done", "failed", "waiting"]:
+        """The word of state: of the forecast, and then of what became of it."""
+        if not self.happened:
+            return "ok" if self.gets_pod else "warning"
+        if self.happened == NOT_YET:
+            return "waiting"
+        return "done" if self.ready else "failed" if self.wrong else "warning"
+
+    @property
+    def forecast(self) -> str:
+        """What was expected, in words that stand alone: ``no pod: quota``."""
+        if not self.gets_pod:
+            return f"no pod: {self.expected}"
+        return self.expected if self.expected == "pod" else "pod once ready"
+
+    @property
+    def name(self) -> str:
+        """``31 x Ubuntu 24.04``."""
+        return f"{len(self.nodes)} x {self.title}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as commands print it."""
+        return {
+            "title": self.title,
+            "nodes": len(self.nodes),
+            "sample": list(self.nodes[:3]),
+            "gets_pod": self.gets_pod,
+            "expected": self.expected,
+            "happened": self.happened,
+            "as_forecast": not self.wrong,
+            "why": self.why,
+            "seen": self.seen,
+            "todo": self.todo,
+        }
+
+
+def compare(
+    rows: Iterable[ForecastRow], nodes: Collection[str], result: RolloutResult | None = None
+) -> tuple[Comparison, ...]:
+    """The forecast for these nodes, and what the wait saw of them; what came otherwise than forecast first.
+
+    Which nodes a quota leaves out is up to the controller: as many as were forecast count as forecast, whichever.
+    A node that the forecast did not know of is one for which none was made.
+    """
+    wanted = dict.fromkeys(nodes)
+    forecasts = {name: row for row in rows for name in row.nodes if name in wanted}
+    ends = _ends(result)
+    fates = {name: _Fate(row.gets_pod, row.why, _expected(row)) for name, row in forecasts.items()}
+    fates = _under_the_quota_that_was(fates, {name for name, end in ends.items() if end[0] == _QUOTA})
+    unforeseen = _Fate(False, "it was not there when the forecast was made", "not known")
+    groups: defaultdict[tuple[str, _Fate, str], list[str]] = defaultdict(list)
+    for name in wanted:
+        title = forecasts[name].title if name in forecasts else "unknown"
+        groups[title, fates.get(name, unforeseen), ends[name][0] if name in ends else NOT_YET if result else ""].append(
+            name
+        )
+    found = [
+        Comparison(title, tuple(names), fate.gets_pod, fate.short, fate.why, happened, *_told(names, ends))
+        for (title, fate, happened), names in groups.items()
+    ]
+    order = ("failed", "warning", "waiting", "done", "ok")
+    return tuple(sorted(found, key=lambda one: (order.index(one.state), -len(one.nodes), one.title)))
+
+
+def _expected(row: ForecastRow) -> str:
+    return (row.short or "pod") if row.gets_pod else row.short
+
+
+def _ends(result: RolloutResult | None) -> dict[str, tuple[str, str, str]]:
+    """By node what happened: in a word or two, as it was seen, what mends it."""
+    if result is None:
+        return {}
+    ends = dict.fromkeys(result.nodes, (READY, "", ""))
+    ends |= dict.fromkeys(result.waiting, (NOT_YET, "", ""))
+    return ends | {one.name: (one.short or "not ready", one.seen, one.todo) for one in result.failing}
+
+
+def _under_the_quota_that_was(fates: Mapping[str, _Fate], refused: Collection[str]) -> dict[str, _Fate]:
+    over = [name for name, fate in fates.items() if fate.short == _QUOTA and not fate.gets_pod]
+    served = [name for name, fate in fates.items() if fate.gets_pod and not fate.short.startswith("not ready")]
+    met = [name for name in (*over, *served) if name in refused][: len(over)]
+    changed = dict(fates)
+    if met:
+        stopped, pod = fates[over[0]], _Fate(True, "", "pod")
+        left = [name for name in over if name not in met]
+        changed |= dict.fromkeys(left[: len(met) - sum(name in met for name in over)], pod)
+        changed |= dict.fromkeys(met, stopped)
+    return changed
+
+
+def _told(names: Sequence[str], ends: Mapping[str, tuple[str, str, str]]) -> tuple[str, str]:
+    told = [ends[name] for name in names if name in ends]
+    if not told:
+        return "", ""
+    _, seen, todo = told[0]
+    if len({one[1] for one in told}) > 1:
+        seen = f"{names[0]}: {seen}"
+    if len({one[2] for one in told}) > 1:
+        todo = f"{todo}; likewise on the others"
+    return seen, todo
+
+
+def sentence(rows: Sequence[Comparison]) -> str:
+    """How the forecast did, in a line: ``6 of 8 nodes as forecast; 2 otherwise (image)``."""
+    total = sum(len(row.nodes) for row in rows)
+    wrong = [row for row in rows if row.wrong]
+    if not wrong:
+        return f"As forecast for all {total} nodes." if total != 1 else "As forecast."
+    count = sum(len(row.nodes) for row in wrong)
+    words = ", ".join(dict.fromkeys(row.happened for row in wrong))
+    return f"Otherwise than forecast for {count} of {total} nodes ({words})."

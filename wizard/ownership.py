@@ -10,15 +10,17 @@ import copy
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from wizard.answers import Decision, OwnershipChoice
+from wizard.differences import contested
 from wizard.errors import ConflictError, UsageError
 from wizard.facts import KubernetesObject
+from wizard.names import FIELD_MANAGER
 
 if TYPE_CHECKING:
     from wizard.cluster import ObjectCheck
@@ -164,6 +166,36 @@ def without_fields(item: KubernetesObject, paths: Iterable[str]) -> KubernetesOb
         if found is not None:
             container, key = found
             del container[key]
+    return result
+
+
+def as_decided(
+    objects: Iterable[KubernetesObject], live: Mapping[str, KubernetesObject], choice: OwnershipChoice
+) -> tuple[KubernetesObject, ...]:
+    """The objects as an apply would leave them in the cluster, where ``live`` has what is there by kind.
+
+    What is skipped, or left to others, is as they have it; an object that is skipped and not there is left out.
+    """
+    result: list[KubernetesObject] = []
+    for item in objects:
+        kind, there = item["kind"], live.get(item["kind"])
+        if choice.skips(kind):
+            result += [there] if there is not None else []
+            continue
+        named = [what.partition(" ")[2] for what in choice.decided if what.startswith(f"{kind} ")]
+        owned = [owner.path for owner in contested(there, item, FIELD_MANAGER)] if there is not None else []
+        left = [path for path in dict.fromkeys([*named, *owned]) if choice.of(kind, path) == "leave"]
+        result.append(_with_fields_of(there, item, left))
+    return tuple(result)
+
+
+def _with_fields_of(there: KubernetesObject | None, item: KubernetesObject, paths: Sequence[str]) -> KubernetesObject:
+    result = copy.deepcopy(item)
+    for path in paths:
+        found = _find(result, list(_steps(path)))
+        if found is not None:
+            container, key = found
+            container[key] = copy.deepcopy(field_value(there, path))
     return result
 
 

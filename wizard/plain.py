@@ -16,7 +16,7 @@ from typing import Literal
 
 from wizard.answers import Decision, NodesChoice
 from wizard.answers_file import parse_answers, write_answers
-from wizard.commands import out, print_proofs, say, tell
+from wizard.commands import out, print_comparison, print_proofs, say, tell
 from wizard.differences import against_cluster, against_guide
 from wizard.engine import Engine
 from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, WizardError
@@ -288,7 +288,7 @@ class _Walk:
         while True:
             judgement = self._session.judgement
             assert judgement is not None
-            out(summary(judgement.forecast))
+            print_comparison(self._session.comparison or judgement.expectations)
             chosen = {verdict.node.name for verdict in judgement.chosen}
             out(f"{len(chosen)} of {len(judgement.verdicts)} nodes chosen, {len(judgement.to_label)} to label.")
             answer = await ask("list, label, wait, next, all, or a label selector", default="next")
@@ -324,8 +324,10 @@ class _Walk:
         judgement = self._session.judgement
         assert judgement is not None
         timeout = self._session.answers.rollout.timeout
-        self._session.rollout = await self._engine.wait(judgement.expected, tell, timeout=timeout)
-        self._done.append(f"{self._session.rollout.ready} of {self._session.rollout.desired} nodes offer FUSE")
+        rollout = await self._engine.wait(judgement.expected, tell, timeout=timeout)
+        self._session.take_rollout(rollout, judgement.forecast)
+        print_comparison(self._session.comparison)
+        self._done.append(f"{rollout.ready} of {rollout.desired} nodes offer FUSE")
         self._session.take_facts(await self._engine.read_facts())
 
     async def _policy(self) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wizard.answers import UNDECIDED, Answers, OwnershipChoice, VerifyChoice
+from wizard.answers import UNDECIDED, Answers, Decision, ManifestChoice, OwnershipChoice, VerifyChoice
 from wizard.facts import ClusterFacts, KubernetesObject
 from wizard.files import Snapshot
 from wizard.findings import Finding
@@ -20,6 +20,7 @@ from wizard.forecast import ForecastRow, forecast
 from wizard.manifest import Rendering, render
 from wizard.names import FIELD_MANAGER, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes import NodeVerdict, choose
+from wizard.ownership import as_decided
 from wizard.prerequisites import judge_prerequisites
 from wizard.security_modules import Probe, judge_security_modules
 from wizard.verification import guide_test
@@ -130,7 +131,7 @@ def make_plan(facts: ClusterFacts, answers: Answers, policy: WritePolicy | None,
     """
     chosen = choose(facts, answers.nodes)
     rendering = render(facts, chosen, answers.manifest)
-    rows = forecast(facts, chosen, rendering)
+    rows = forecast_as_decided(facts, chosen, rendering, answers.ownership)
     actions: list[Action] = [apply_objects(rendering, answers.ownership)]
     if all(answers.ownership.skips(item["kind"]) for item in rendering.objects):
         actions = []
@@ -153,6 +154,21 @@ def make_plan(facts: ClusterFacts, answers: Answers, policy: WritePolicy | None,
         security_modules=judge_security_modules(facts, probes),
         left_to_do=left_to_do(answers, policy),
     )
+
+
+def forecast_as_decided(
+    facts: ClusterFacts, chosen: Sequence[NodeVerdict], rendering: Rendering, ownership: OwnershipChoice
+) -> tuple[ForecastRow, ...]:
+    """The forecast for what an apply leaves in the cluster: also what others own and keep."""
+    objects = as_decided(rendering.objects, facts.objects, ownership)
+    return forecast(facts, chosen, replace(rendering, objects=objects))
+
+
+def forecast_as_it_is(facts: ClusterFacts, chosen: Sequence[NodeVerdict]) -> tuple[ForecastRow, ...]:
+    """The forecast for the objects that are in the cluster, where the chosen nodes get the label."""
+    rendering = render(facts, chosen, ManifestChoice())
+    skip_all: dict[str, Decision] = {item["kind"]: "skip" for item in rendering.objects}
+    return forecast_as_decided(facts, chosen, rendering, OwnershipChoice(decided=skip_all))
 
 
 def apply_objects(rendering: Rendering, ownership: OwnershipChoice = UNDECIDED) -> ApplyObjects:

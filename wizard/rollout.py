@@ -44,12 +44,18 @@ _CREATING = re.compile(r'^(?:\(combined from similar events\): )?Error creating:
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """How the wait ended: ``desired`` counts the nodes that were expected, ``failing`` those that are not ready."""
+    """How the wait ended: ``desired`` counts the nodes that were expected, ``failing`` those that are not ready.
+
+    ``nodes`` names all that were expected. Those that a stop left without a reason are neither ready nor failing:
+    ``waiting`` names them.
+    """
 
     desired: int
     ready: int
     failing: tuple[Shortfall, ...]
     seconds: float
+    nodes: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -90,6 +96,24 @@ async def nudge(gateway: Gateway) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Why:
+    """Why a node is not ready: in a word or two, what was seen, and what mends it."""
+
+    short: str
+    seen: str
+    do: str = ""
+
+    def of(self, name: str) -> Shortfall:
+        return Shortfall(name, f"{self.seen}; {self.do}" if self.do else self.seen, self.short, self.do)
+
+
+_PATIENCE = _Why("waiting", "")
+"""It may just take its time."""
+
+_UNREAD = "not known"
+
+
+@dataclass(frozen=True, slots=True)
 class _Pod:
     name: str
     node: str
@@ -98,8 +122,8 @@ class _Pod:
     revision: str
     leaving: bool
     ready: bool
-    trouble: str
-    """Why it does not become ready, "" where it may just take its time."""
+    trouble: _Why | None
+    """Why it does not become ready, None where it may just take its time."""
     state: str
     """What it is doing, in a few words."""
 
@@ -162,18 +186,19 @@ class _Wait:
             while True:
                 now = time.monotonic()
                 over = now >= deadline or stop.is_set()
-                ready, failing = self._judge(final=now >= deadline)
+                ready, failing, waiting = self._judge(final=now >= deadline)
                 complete = ready == len(self._expected)
                 due = now - reported_at >= PROGRESS_SECONDS and (ready, failing) != reported
                 if due or over or complete:
                     for note in self._notes:
                         on_event(Note(note))
                     self._notes.clear()
-                    waiting = len(self._expected) - ready - len(failing)
-                    on_event(ActionProgress(action, ready, len(self._expected), now - self._began, failing, waiting))
+                    total, seconds = len(self._expected), now - self._began
+                    on_event(ActionProgress(action, ready, total, seconds, failing, len(waiting)))
                     reported, reported_at = (ready, failing), now
                 if over or complete:
-                    return RolloutResult(len(self._expected), ready, failing, now - self._began)
+                    seconds = now - self._began
+                    return RolloutResult(len(self._expected), ready, failing, seconds, self._expected, waiting)
                 await self._until_something_happens(watches, stopped, min(PROGRESS_SECONDS, deadline - now))
         finally:
             for task in (*watches, stopped):
@@ -273,19 +298,20 @@ class _Wait:
 
     # Judging
 
-    def _judge(self, *, final: bool) -> tuple[int, tuple[Shortfall, ...]]:
+    def _judge(self, *, final: bool) -> tuple[int, tuple[Shortfall, ...], tuple[str, ...]]:
+        """How many are ready, who is not and why, and who may just take its time."""
         picture = self._picture
         daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
         pods = self._current_pods(daemon_set)
         refused = self._refusal_of_pods(final=final)
-        ready, failing = 0, []
+        failing, waiting = [], []
         for name in self._expected:
-            reason = self._why_not(name, daemon_set, pods.get(name), refused, final=final)
-            if reason is None:
-                ready += 1
-            elif reason:
-                failing.append(Shortfall(name, reason))
-        return ready, tuple(failing)
+            why = self._why_not(name, daemon_set, pods.get(name), refused, final=final)
+            if why is _PATIENCE:
+                waiting.append(name)
+            elif why is not None:
+                failing.append(why.of(name))
+        return len(self._expected) - len(failing) - len(waiting), tuple(failing), tuple(waiting)
 
     def _current_pods(self, daemon_set: _DaemonSet | None) -> dict[str, _Pod]:
         """By node, the pod of the current template; one of an older template that is still there does not count.
@@ -306,24 +332,26 @@ class _Wait:
         return current_pods
 
     def _why_not(
-        self, name: str, daemon_set: _DaemonSet | None, pod: _Pod | None, refused: str, *, final: bool
-    ) -> str | None:
-        """None: the node is ready. "": it may just take its time. Else: why it is not ready."""
+        self, name: str, daemon_set: _DaemonSet | None, pod: _Pod | None, refused: _Why | None, *, final: bool
+    ) -> _Why | None:
+        """None where the node is ready."""
         picture = self._picture
         if picture.nodes is None:
-            return (self._away or "the nodes were not read in time") if final else ""
+            return _Why(_UNREAD, self._away or "the nodes were not read in time") if final else _PATIENCE
         node = picture.nodes.get(name)
         if node is None:
-            return f"it does not carry the label {NODE_LABEL}={NODE_LABEL_VALUE}, or does not exist any more"
+            label = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
+            return _Why("no label", f"it does not carry the label {label}, or does not exist any more")
         if "pods" in picture.unread or "daemon set" in picture.unread:
             # Without pods the devices are the only evidence, and the better half of it.
             if node.fuse_devices:
                 return None
-            return f"it does not advertise {FUSE_RESOURCE}, and the pods may not be read" if final else ""
+            seen = f"it does not advertise {FUSE_RESOURCE}, and the pods may not be read"
+            return _Why(_UNREAD, seen) if final else _PATIENCE
         if picture.pods is None or picture.daemon_sets is None:
-            return (self._away or "the pods were not read in time") if final else ""
+            return _Why(_UNREAD, self._away or "the pods were not read in time") if final else _PATIENCE
         if daemon_set is None:
-            return "the daemon set does not exist"
+            return _Why("no daemon set", "the daemon set does not exist")
         if pod is not None and pod.ready:
             return self._why_no_devices(node, daemon_set, pod, final=final)
         self._ready_since.pop(name, None)
@@ -331,48 +359,58 @@ class _Wait:
             return self._why_no_pod(node, daemon_set, refused, final=final)
         if not node.ready:
             return _not_ready(node)
-        if pod.trouble:
+        if pod.trouble is not None:
             return pod.trouble
         if not final:
-            return ""
+            return _PATIENCE
         said = self._said_of_pod(pod.name)
-        return f"its pod {pod.name} is not ready ({pod.state})" + (f": {said}" if said else "")
+        return _Why("pod not ready", f"its pod {pod.name} is not ready ({pod.state})" + (f": {said}" if said else ""))
 
-    def _why_no_devices(self, node: NodeFacts, daemon_set: _DaemonSet, pod: _Pod, *, final: bool) -> str | None:
+    def _why_no_devices(self, node: NodeFacts, daemon_set: _DaemonSet, pod: _Pod, *, final: bool) -> _Why | None:
         if node.fuse_devices and daemon_set.observed:
             return None
         since = self._ready_since.setdefault(node.name, time.monotonic())
         if not daemon_set.observed:
-            return "the daemon set's controller has not looked at it yet" if final else ""
+            return _Why("no controller", "the daemon set's controller has not looked at it yet") if final else _PATIENCE
         if not final and time.monotonic() - since < self._grace:
-            return ""
-        return (
-            "the device manager runs, but the node offers no /dev/fuse: load the module there (modprobe fuse), "
-            f"then delete the pod {pod.name} (it looks for devices only when it starts)"
+            return _PATIENCE
+        return _Why(
+            "no /dev/fuse",
+            "the device manager runs, but the node offers no /dev/fuse",
+            f"load the module there (modprobe fuse), then delete the pod {pod.name} (it looks for devices only when it "
+            "starts)",
         )
 
-    def _why_no_pod(self, node: NodeFacts, daemon_set: _DaemonSet, refused: str, *, final: bool) -> str:
+    def _why_no_pod(self, node: NodeFacts, daemon_set: _DaemonSet, refused: _Why | None, *, final: bool) -> _Why:
         unmatched = [f"{key}={value}" for key, value in daemon_set.selector.items() if node.labels.get(key) != value]
         if unmatched:
-            return f"no pod: the daemon set selects nodes with {', '.join(unmatched)}"
+            return _Why("node selector", f"no pod: the daemon set selects nodes with {', '.join(unmatched)}")
         taints = untolerated(node, daemon_set.tolerations)
         if taints:
-            return f"no pod: the taint {taints[0]} is not tolerated; add the toleration (adjustment tolerations)"
-        if refused:
+            return _Why(
+                "tainted",
+                f"no pod: the taint {taints[0]} is not tolerated",
+                "add the toleration (adjustment tolerations)",
+            )
+        if refused is not None:
             return refused
         if not final:
-            return ""
+            return _PATIENCE
         if not node.ready:
             return _not_ready(node)
         if not daemon_set.observed:
-            return "no pod: the daemon set's controller has not looked at it; does the controller manager run?"
+            return _Why(
+                "no controller",
+                "no pod: the daemon set's controller has not looked at it",
+                "see whether kube-controller-manager runs",
+            )
         if node.name in self._outdated:
-            return "its pod is of an earlier version of the daemon set; its turn has not come yet"
+            return _Why("old pod", "its pod is of an earlier version of the daemon set; its turn has not come yet")
         if "events" in self._picture.unread:
-            return "no pod, and the events that would say why may not be read"
-        return "no pod was made for it, and no event says why"
+            return _Why("no pod", "no pod, and the events that would say why may not be read")
+        return _Why("no pod", "no pod was made for it, and no event says why")
 
-    def _refusal_of_pods(self, *, final: bool) -> str:
+    def _refusal_of_pods(self, *, final: bool) -> _Why | None:
         """Why the controller may not make pods, from its latest FailedCreate event."""
         waited = time.monotonic() - self._began
         found = [
@@ -383,7 +421,7 @@ class _Wait:
             and one.reason == "FailedCreate"
             and (final or waited > STALE_SECONDS or one.at >= self._began_there - 2)
         ]
-        return _explain_refusal(max(found, key=lambda one: one.at).message) if found else ""
+        return _explain_refusal(max(found, key=lambda one: one.at).message) if found else None
 
     def _said_of_pod(self, name: str) -> str:
         found = [one for one in self._picture.refusals.values() if one.kind == "Pod" and one.name == name]
@@ -401,24 +439,31 @@ def _fold(known: dict[str, Any] | None, seen: Seen[tuple[str, Any]]) -> dict[str
     return known
 
 
-def _not_ready(node: NodeFacts) -> str:
-    return f"the node is not ready: {printable(node.ready_message) or 'its kubelet does not report'}"
+def _not_ready(node: NodeFacts) -> _Why:
+    return _Why(
+        "not ready",
+        f"the node is not ready: {printable(node.ready_message) or 'its kubelet does not report'}",
+        "mend its kubelet, or leave it out: its pod starts by itself once it is ready",
+    )
 
 
-def _explain_refusal(message: str) -> str:
-    """The server's words on why a pod may not be made, and what to do about it."""
+def _explain_refusal(message: str) -> _Why | None:
+    """The server's words on why a pod may not be made, and what to do about it; None where it passes by itself."""
     said = _CREATING.sub("", message)
     if "status unknown for quota" in said:
-        return ""  # for a moment after a quota is made; the controller comes back to it
+        return None  # for a moment after a quota is made; the controller comes back to it
     if "insufficient quota to match these scopes" in said:
-        return f"no pod: {said}. This cluster gates critical pods: the namespace needs the guide's quota"
+        seen = f"no pod: {said}. This cluster gates critical pods"
+        return _Why("quota", seen, "give the namespace the guide's quota")
     if "exceeded quota" in said:
-        return f"no pod, quota: {said}. Raise it (adjustment pod-quota), or choose fewer nodes"
+        return _Why("quota", f"no pod, quota: {said}", "raise it (adjustment pod-quota), or choose fewer nodes")
     if "violates PodSecurity" in said:
-        return f"no pod, Pod Security: {said}. Label the namespace (adjustment pod-security)"
+        return _Why("Pod Security", f"no pod, Pod Security: {said}", "label the namespace (adjustment pod-security)")
     if "security context constraint" in said:
-        return f"no pod, OpenShift: {said}. Give the pod's service account an SCC that allows it"
-    return f"no pod: {said}"
+        return _Why(
+            "OpenShift SCC", f"no pod, OpenShift: {said}", "give the pod's service account an SCC that allows it"
+        )
+    return _Why("refused", f"no pod: {said}")
 
 
 def _named_node(node: KubernetesObject) -> tuple[str, NodeFacts]:
@@ -469,34 +514,43 @@ def _meant_node(spec: Mapping[str, Any]) -> str:
     return ""
 
 
-def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> tuple[_Why | None, str]:
     phase = str(status.get("phase") or "Pending")
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state, last = container.get("state") or {}, container.get("lastState") or {}
         waiting = state.get("waiting") or {}
         ended = state.get("terminated") or last.get("terminated") or {}
         reason, message = str(waiting.get("reason") or ""), printable(str(waiting.get("message") or ""))
+        message = f": {message}" if message else ""
         image = printable(str(container.get("image") or ""))
         if reason in _IMAGE:
-            return f"image: {image} cannot be pulled ({reason})" + (f": {message}" if message else ""), reason
+            return _Why(
+                "image",
+                f"image: {image} cannot be pulled ({reason}){message}",
+                "let the node reach that registry, or name a copy that it reaches (adjustment image)",
+            ), reason
         if ended.get("reason") == "OOMKilled" and not container.get("ready"):
-            return "memory: the device manager was killed (OOMKilled); raise its limit (adjustment memory)", "OOMKilled"
+            return _Why(
+                "memory", "memory: the device manager was killed (OOMKilled)", "raise its limit (adjustment memory)"
+            ), "OOMKilled"
         if reason == "CrashLoopBackOff":
             said = printable(str(ended.get("message") or "")).strip()
             code = f"exit code {ended.get('exitCode', '?')}"
-            return f"the device manager ends again and again ({said or code}); look at its log", reason
+            return _Why("crash", f"the device manager ends again and again ({said or code})", "look at its log"), reason
         if reason in _CREATE:
-            return f"its container cannot be started ({reason})" + (f": {message}" if message else ""), reason
+            return _Why("container", f"its container cannot be started ({reason}){message}"), reason
         if reason:
             phase = reason
     if phase == "Failed":
         why = ": ".join(printable(str(status[key])) for key in ("reason", "message") if status.get(key))
-        return f"its pod failed ({why or 'no reason given'})", phase
+        return _Why("pod failed", f"its pod failed ({why or 'no reason given'})"), phase
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         said = printable(str(scheduled.get("message") or scheduled.get("reason") or "no reason given"))
-        return f"pending: its pod cannot be placed: {said}", "Pending"
-    return "", phase
+        return _Why(
+            "pending", f"pending: its pod cannot be placed: {said}", "make room on the node, or leave it out"
+        ), "Pending"
+    return None, phase
 
 
 def _happening(item: KubernetesObject) -> _Happening:

@@ -6,7 +6,7 @@ plain data and pure functions; the engine (wizard.engine) reads facts into it an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,11 +15,11 @@ from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, Owner
 from wizard.engine import ApplyOutcome
 from wizard.facts import ClusterFacts
 from wizard.findings import Finding, Outcome, blockers
-from wizard.forecast import ForecastRow, forecast
+from wizard.forecast import Comparison, ForecastRow, compare
 from wizard.manifest import Rendering, render
 from wizard.names import PROBE_NAMESPACE
 from wizard.nodes import NodeVerdict, choose, judge
-from wizard.plan import label_nodes, selects_every_node
+from wizard.plan import forecast_as_decided, label_nodes, selects_every_node
 from wizard.prerequisites import judge_prerequisites
 from wizard.security_modules import Probe, judge_security_modules
 from wizard.steps import STEPS as STEPS
@@ -59,7 +59,12 @@ class Judgement:
     @cached_property
     def forecast(self) -> tuple[ForecastRow, ...]:
         """Which of the chosen nodes will get a pod, and why not."""
-        return forecast(self.facts, self.chosen, self.rendering)
+        return forecast_as_decided(self.facts, self.chosen, self.rendering, self.answers.ownership)
+
+    @cached_property
+    def expectations(self) -> tuple[Comparison, ...]:
+        """The forecast for the chosen nodes alone, as the rollout will be held against it."""
+        return compare(self.forecast, self.expected)
 
     @cached_property
     def prerequisites(self) -> tuple[Finding, ...]:
@@ -99,6 +104,8 @@ class Session:
     applied: ApplyOutcome | None = None
     labelled: LabelResult | None = None
     rollout: RolloutResult | None = None
+    comparison: tuple[Comparison, ...] = ()
+    """What the last rollout was forecast to be, and what happened; empty once other choices have been made."""
     policy_saved: str | None = None
     proofs: tuple[Proof, ...] = ()
     """What Podman said on each kind of node, where it was asked."""
@@ -128,6 +135,8 @@ class Session:
             judgement = replace(self.judgement, answers=answers)
             if answers.nodes != self.answers.nodes or answers.manifest != self.answers.manifest:
                 _ = judgement.rendering
+                self.checks, self.comparison = (), ()
+            elif answers.ownership != self.answers.ownership:
                 self.checks = ()
             if answers.nodes == self.answers.nodes:
                 # Five thousand verdicts do not change with an acknowledgement.
@@ -135,6 +144,10 @@ class Session:
                 judgement.__dict__["chosen"] = self.judgement.chosen
             self.judgement = judgement
         self.answers = answers
+
+    def take_rollout(self, result: RolloutResult, forecast: Iterable[ForecastRow]) -> None:
+        """Keeps how a rollout ended, beside what was forecast before it."""
+        self.rollout, self.comparison = result, compare(forecast, result.nodes, result)
 
     def choose_nodes(self, names: tuple[str, ...] | None) -> None:
         """Chooses nodes by name; None means every node that qualifies."""

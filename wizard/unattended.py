@@ -17,6 +17,7 @@ from wizard.errors import InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
 from wizard.files import read_snapshot, read_target
 from wizard.findings import Finding, Outcome, blockers
+from wizard.forecast import Comparison, compare
 from wizard.ownership import contests, require_decided, require_known_fields
 from wizard.plan import Action, ApplyObjects, LabelNodes, Plan, VerifyPodman, WaitForRollout, WritePolicy, make_plan
 from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy
@@ -40,6 +41,8 @@ class Summary(Event):
     policy: str | None
     left_to_do: tuple[str, ...]
     proofs: tuple[Proof, ...] = ()
+    groups: tuple[Comparison, ...] = ()
+    """By kind of node, what the rollout was forecast to be and what happened."""
 
     def to_json(self) -> dict[str, Any]:
         """In the shape that scripts rely on."""
@@ -53,6 +56,7 @@ class Summary(Event):
                 "desired": self.desired,
                 "ready": self.ready,
                 "failing": [{"node": item.name, "reason": item.reason} for item in self.failing],
+                "groups": [group.to_json() for group in self.groups],
             },
             "policy": self.policy,
             "verify": [proof.to_json() for proof in self.proofs],
@@ -174,7 +178,7 @@ async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
         for action in plan.actions:
             if progress.stopped and not isinstance(action, WritePolicy):
                 continue
-            progress = await _execute(engine, action, listener, answers, progress)
+            progress = await _execute(engine, action, listener, answers, plan, progress)
     except (asyncio.CancelledError, WizardError) as error:
         listener(progress.summary("failed" if isinstance(error, WizardError) else "interrupted", plan))
         raise
@@ -193,6 +197,7 @@ class _Progress:
     failing: tuple[Shortfall, ...] = ()
     policy: str | None = None
     proofs: tuple[Proof, ...] = ()
+    groups: tuple[Comparison, ...] = ()
     complete: bool = True
     stopped: bool = False
     spared: tuple[str, ...] = ()
@@ -209,12 +214,13 @@ class _Progress:
             failing=self.failing,
             policy=self.policy,
             proofs=self.proofs,
+            groups=self.groups,
             left_to_do=tuple(step for step in plan.left_to_do if step not in self.spared) if plan else (),
         )
 
 
 async def _execute(
-    engine: Engine, action: Action, listener: Listener, answers: Answers, progress: _Progress
+    engine: Engine, action: Action, listener: Listener, answers: Answers, plan: Plan, progress: _Progress
 ) -> _Progress:
     match action:
         case ApplyObjects():
@@ -244,6 +250,7 @@ async def _execute(
                 desired=rollout.desired,
                 ready=rollout.ready,
                 failing=(*progress.failing, *(item for item in rollout.failing if item.name not in known)),
+                groups=compare(plan.forecast, rollout.nodes, rollout),
                 complete=progress.complete and rollout.ready >= rollout.desired,
             )
         case WritePolicy():
