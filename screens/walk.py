@@ -131,11 +131,7 @@ class Walk:
 
     def cluster_words(self) -> str:
         """The cluster as every confirmation names it."""
-        if self.identity is None:
-            return "no cluster"
-        identity = self.identity
-        uid = f", uid {identity.uid}" if identity.uid and not identity.sandbox else ""
-        return f"{identity.context or 'in-cluster'}, {identity.server}, {identity.version}{uid}"
+        return "no cluster" if self.identity is None else self.identity.words
 
     def type_first(self) -> str:
         """What has to be typed before anything is sent there: the context, where it is the first time."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.clusters import cluster_of, command
+from tests.clusters import Cluster, cluster_of, command
 from wizard.sandbox import Sandbox
 
 KUBECTL = """#!/bin/sh
@@ -86,3 +86,76 @@ async def test_its_commands_run_from_anywhere_and_on_their_own_cluster_only(tmp_
     made = calls.read_text().splitlines()
     assert made[0].startswith(f"{tmp_path}/plan: apply --server-side")
     assert made[1].startswith(f"{tmp_path}/plan: label nodes rhel-1 ")
+
+
+DAEMON_SET = "/apis/apps/v1/namespaces/smarter-device-manager/daemonsets/smarter-device-manager"
+SERVER_SIDE = "application/apply-patch+yaml"
+
+
+async def merged(cluster: Cluster, overlay: Path) -> None:
+    """What a sync does with the overlay: Kustomize merges each patch into its object, the tool applies the result."""
+    for entry in yaml.safe_load((overlay / "kustomization.yaml").read_text())["patches"]:
+        assert entry["target"] == {"kind": "DaemonSet", "name": "smarter-device-manager"}
+        patch = yaml.safe_load((overlay / entry["path"]).read_text())
+        path = f"{DAEMON_SET}?fieldManager=argocd"
+        assert await cluster.send("PATCH", path, patch, "application/strategic-merge-patch+json") == 200
+
+
+async def test_what_a_gitops_tool_owns_goes_into_an_overlay_that_leaves_nothing_to_apply(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "owned", tmp_path) as cluster:
+        refused = await cluster.command("manifest", "apply")
+        assert refused.code == 5
+        assert "--overlay DIR writes an overlay for its repository" in refused.error
+        theirs = {"spec": {"template": {"metadata": {"annotations": {"theirs": "too"}}}}}
+        assert await cluster.send("PATCH", DAEMON_SET, theirs, "application/merge-patch+json") == 200
+        before = await cluster.get(DAEMON_SET)
+
+        overlay = tmp_path / "overlay"
+        dry = await cluster.command("manifest", "apply", "--dry-run", "--overlay", str(overlay), "-o", "json")
+        assert dry.code == 0, dry.error
+        assert not overlay.exists()
+        applied = await cluster.command("manifest", "apply", "--overlay", str(overlay), "-o", "json")
+        assert applied.code == 0, applied.error
+        assert (
+            applied.document["overlay"]
+            == dry.document["overlay"]
+            == [str(overlay / name) for name in ("README.md", "kustomization.yaml", "daemonset.yaml")]
+        )
+        changes = {one["object"].split()[0]: one["change"] for one in applied.document["objects"]}
+        assert (changes["DaemonSet"], changes["ConfigMap"]) == ("skipped", "unchanged")
+        assert (await cluster.get(DAEMON_SET))["spec"] == before["spec"]
+
+        patch = yaml.safe_load((overlay / "daemonset.yaml").read_text())
+        assert patch["spec"]["template"]["spec"] == {
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "containers": [
+                {
+                    "name": "smarter-device-manager",
+                    "image": "ghcr.io/smarter-project/smarter-device-manager:v1.20.12",
+                }
+            ],
+        }
+        assert (
+            "registry.example.org/mirror/smarter-device-manager:v1.20.11 -> ghcr.io/"
+            in (overlay / "README.md").read_text()
+        )
+        await merged(cluster, overlay)
+        assert (await cluster.get(DAEMON_SET))["spec"]["template"]["metadata"]["annotations"] == {"theirs": "too"}
+        after = await cluster.command("manifest", "apply", "--dry-run", "-o", "json")
+        assert after.code == 0, after.error
+        assert {one["change"] for one in after.document["objects"]} == {"unchanged"}
+        nothing = await cluster.command("manifest", "apply", "--dry-run", "--overlay", str(tmp_path / "no"))
+        assert "no overlay is needed" in nothing.error
+
+
+async def test_what_the_wizard_alone_has_set_is_not_in_the_repository(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "owned", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply", "--ownership", "take")).code == 0
+        ended = await cluster.command("plan", "--to", str(tmp_path / "plan"))
+        assert ended.code == 0, ended.error
+        patch = yaml.safe_load((tmp_path / "plan" / "overlay" / "daemonset.yaml").read_text())
+        container = patch["spec"]["template"]["spec"]["containers"][0]
+        assert container["image"] == "ghcr.io/smarter-project/smarter-device-manager:v1.20.12"
+        assert "Argo CD owns DaemonSet here" in (tmp_path / "plan" / "README.md").read_text()
+        decided = await cluster.command("manifest", "apply", "--take", "DaemonSet", "--overlay", str(tmp_path / "no"))
+        assert "no overlay is needed" in decided.error  # taken, as it was said

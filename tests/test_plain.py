@@ -81,6 +81,32 @@ async def test_each_field_of_another_manager_is_asked_about(tmp_path: Path) -> N
     assert ".image left to argocd; .spec.template.spec.nodeSelector taken from argocd" in ended.out
 
 
+async def test_what_a_gitops_tool_owns_goes_into_an_overlay(tmp_path: Path) -> None:
+    typed = "next\nyes\nnext\napply\noverlay\nfor-git\nyes\nnext\nquit\n"
+    ended = await command("--plain", "--sandbox=owned", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    assert {path.name for path in (tmp_path / "for-git").iterdir()} == {
+        "README.md",
+        "kustomization.yaml",
+        "daemonset.yaml",
+    }
+    assert "stays with argocd: DaemonSet .spec.template.spec.nodeSelector" in ended.out
+    assert "3 of 3 objects applied, 1 skipped" in ended.out
+
+
+async def test_every_change_is_confirmed_with_the_cluster_by_name_and_uid(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "failing", tmp_path) as cluster:
+        uid = (await cluster.get("/api/v1/namespaces/kube-system"))["metadata"]["uid"]
+        typed = "next\nyes\nnext\napply\nyes\nsandbox-failing\nnext\nnext\nlabel\nyes\nunlabel\nyes\nnext\nquit\n"
+        ended = await cluster.command("--plain", typed=typed)
+        assert ended.code == 0, ended.error
+        questions = [line for line in ended.out.splitlines() if line.startswith("On ") or ": On " in line]
+        assert len(questions) == 3
+        assert all(f"sandbox-failing, {cluster.url}" in line and f"uid {uid}" in line for line in questions)
+        assert "9 of 9 nodes unlabelled" in ended.out
+        assert await cluster.labelled() == set()
+
+
 async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_only_looks(tmp_path: Path) -> None:
     async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
         # The input ends in the middle: what was begun stays open.

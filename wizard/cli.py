@@ -168,6 +168,11 @@ def _add_manifest(commands: Any, command: Callable[..., argparse.ArgumentParser]
     for word, text in (("take", "take it over from its manager"), ("leave", "leave it to its manager")):
         apply.add_argument(f"--{word}", metavar="WHAT", action="append", default=[], help=f"{text}: {field}")
     apply.add_argument("--skip", metavar="OBJECT", action="append", default=[], help="do not apply this object")
+    apply.add_argument(
+        "--overlay",
+        metavar="DIR",
+        help="write what would change in objects of a GitOps tool for its repository, and do not apply these objects",
+    )
 
 
 def _add_nodes(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -24,7 +24,17 @@ from wizard.facts import ClusterFacts
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import Comparison, compare, sentence
-from wizard.ownership import Contest, check_decision, contests, decision_words, require_decided, require_known_fields
+from wizard.ownership import (
+    Contest,
+    check_decision,
+    contests,
+    decision_words,
+    gitops_departures,
+    in_repository,
+    left_to_repository,
+    require_decided,
+    require_known_fields,
+)
 from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
@@ -417,6 +427,7 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
     async with connected(target_of(arguments)) as engine:
         facts = await engine.read_facts()
         rendering, _ = _rendering(facts, arguments)
+        overlay, ownership = _overlay(facts, rendering, ownership, arguments)
         events: list[Event] = []
         found: tuple[Contest, ...] = ()
         code = ExitCode.DONE
@@ -433,15 +444,43 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
             outcome = await engine.apply(rendering.objects, listener, ownership=ownership)
             if outcome.failed:
                 code = ExitCode.CLUSTER
+            for one in gitops_departures(rendering.objects, facts.objects):
+                if one.title in outcome.applied:
+                    say(f"{one.tool} owns {one.title}, and may set it back: --overlay DIR writes it for its repository.")
     objects = [event for event in events if isinstance(event, ObjectResult)]
     if arguments.output == "json":
         content = {"objects": [event.to_json() for event in objects], "dry_run": arguments.dry_run}
+        content["overlay"] = [str(path) for path in overlay]
         document(content | ({"conflicts": _conflicts_json(found, ownership)} if arguments.dry_run else {}))
     elif arguments.dry_run:
         _print_dry_run(objects)
     if code is ExitCode.DONE:
         require_decided(found, ownership, answers=False)
     return code
+
+
+def _overlay(
+    facts: ClusterFacts, rendering: Rendering, ownership: OwnershipChoice, arguments: argparse.Namespace
+) -> tuple[Sequence[Path], OwnershipChoice]:
+    """The files of ``--overlay``, written, and the decisions with what they hold skipped."""
+    if not arguments.overlay:
+        return (), ownership
+    departures = in_repository(gitops_departures(rendering.objects, facts.objects), ownership)
+    if not departures:
+        say("No GitOps tool owns an object that would change: no overlay is needed.")
+        return (), ownership
+    from wizard.handover import overlay_files, write_overlay
+
+    folder = Path(arguments.overlay)
+    if arguments.dry_run:
+        files: Sequence[Path] = tuple(folder / name for name in overlay_files(departures))
+    else:
+        files = write_overlay(facts, departures, folder)
+    owned = " and ".join(f"{one.tool} owns {one.title}" for one in departures)
+    say(f"{owned}: {'would be ' if arguments.dry_run else ''}written for the repository, and skipped here:")
+    for path in files:
+        say(f"  {path}")
+    return files, left_to_repository(ownership, departures)
 
 
 def _conflicts_json(found: Iterable[Contest], ownership: OwnershipChoice) -> list[dict[str, Any]]:

@@ -201,3 +201,70 @@ def _values(item: KubernetesObject) -> dict[str, Any]:
 
     walk(item, "")
     return found
+
+
+MERGED_BY = {
+    "containers": "name",
+    "initContainers": "name",
+    "env": "name",
+    "volumes": "name",
+    "volumeMounts": "mountPath",
+}
+"""The lists of a pod that a strategic merge patch merges, by the key that tells their items apart (patchMergeKey in
+Kubernetes' own types); every other one is replaced whole."""
+
+
+def merge_patch_to(
+    live: KubernetesObject, wanted: KubernetesObject, base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The strategic merge patch that makes of ``live`` what is wanted; empty where nothing of it departs.
+
+    What only ``live`` has stays, but for what ``base`` has and ``wanted`` leaves out on purpose: that is removed.
+    """
+    base = base or {}
+    patch: dict[str, Any] = {}
+    for key, value in wanted.items():
+        there = live.get(key)
+        if key in MERGED_BY and isinstance(there, list):
+            if items := _merged_items(there, value, base.get(key) or (), MERGED_BY[key]):
+                patch[key] = items
+        elif isinstance(value, dict) and isinstance(there, dict):
+            if inner := merge_patch_to(there, value, base.get(key)):
+                patch[key] = inner
+        elif not _same(there, value):
+            patch[key] = copy.deepcopy(value)
+    for key in base.keys() & live.keys() - wanted.keys():
+        there = live[key]
+        # Of a mapping only what the base has: the rest is somebody's own.
+        patch[key] = merge_patch_to(there, {}, base[key]) if isinstance(there, dict) else None
+    return {key: value for key, value in patch.items() if value != {}}
+
+
+def _merged_items(there: Sequence[Any], wanted: Sequence[Any], base: Sequence[Any], key: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for item in wanted:
+        name = item[key]
+        if inner := merge_patch_to(_named(there, key, name), item, _named(base, key, name)):
+            found.append({key: name, **inner})
+    return found
+
+
+def _named(items: Iterable[dict[str, Any]], key: str, name: Any) -> dict[str, Any]:
+    return next((one for one in items if one.get(key) == name), {})
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to the server, which writes some numbers as strings ("50")."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
+        return one is other
+    return str(one) == str(other)
+
+
+def changed_values(before: KubernetesObject, patch: KubernetesObject) -> dict[str, tuple[Any, Any]]:
+    """What a patch changes, by path: what is there, and what it makes of it (None: nothing)."""
+    old = _values(before)
+    return {path: (old.get(path), value) for path, value in _values(patch).items() if not _same(old.get(path), value)}

@@ -141,6 +141,12 @@ class ClusterIdentity:
     sandbox: str = ""
     """The sandbox's scenario, where it is one."""
 
+    @property
+    def words(self) -> str:
+        """The cluster as every confirmation names it: context, server, version, and the uid by which it is known."""
+        uid = f", uid {self.uid}" if self.uid and not self.sandbox else ""
+        return f"{self.context or 'in-cluster'}, {self.server}, {self.version}{uid}"
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:

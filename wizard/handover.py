@@ -1,12 +1,13 @@
 """The hand-over: the whole plan as files, for someone who has the rights that the reader lacks.
 
-It needs no right on the cluster: what may not be listed is said with a selector.
+It needs no right on the cluster: what may not be listed is said with a selector. Where a GitOps tool owns objects of
+the plan, an overlay holds what changes in them, for the tool's repository; it can be written by itself.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ from wizard.findings import Outcome
 from wizard.manifest import Rendering, render
 from wizard.names import FIELD_MANAGER, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes import NodeVerdict, choose
+from wizard.ownership import Departure, gitops_departures, value_words
 from wizard.plan import MANIFEST_FILE, WritePolicy, label_commands, left_to_do, selects_every_node
 from wizard.prerequisites import judge_prerequisites
 from wizard.security_modules import judge_security_modules
 from wizard.state import why
 from wizard.unattended import plan_policy
 
+KUSTOMIZATION_FILE = "kustomization.yaml"
+OVERLAY_FOLDER = "overlay"
 POLICY_FILE = "template-policy.yaml"
 ROLE_FILE = "missing-rights.yaml"
 ROLE_NAME = "podman-wizard"
@@ -45,10 +49,11 @@ def write_handover(
     rendering = render(facts, chosen, answers.manifest)
     policy = plan_policy(answers.policy)
     missing = facts.missing_rights({*answers.pods_in(), *pods_in})
+    departures = gitops_departures(rendering.objects, facts.objects)
     contents = {
-        "README.md": _readme(facts, answers, chosen, rendering, policy, missing),
+        "README.md": _readme(facts, answers, chosen, rendering, policy, missing, departures),
         MANIFEST_FILE: rendering.yaml(),
-        "kustomization.yaml": yaml.safe_dump(
+        KUSTOMIZATION_FILE: yaml.safe_dump(
             {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
                 "kind": "Kustomization",
@@ -61,6 +66,27 @@ def write_handover(
     }
     if missing:
         contents[ROLE_FILE] = role_of(missing, facts.identity.user)
+    written = _write(folder, contents)
+    if departures:
+        written += write_overlay(facts, departures, folder / OVERLAY_FOLDER)
+    return written
+
+
+def write_overlay(facts: ClusterFacts, departures: Sequence[Departure], folder: Path) -> tuple[Path, ...]:
+    """Writes what changes in objects of GitOps tools, for their repository: a Kustomize component, and how to use it.
+
+    A component needs no path to the manifests that it changes: it is named where they are. Gives the files in the
+    order to read them. Raises InputError where the folder cannot be written.
+    """
+    return _write(folder, _overlay(facts, departures, folder.name))
+
+
+def overlay_files(departures: Sequence[Departure]) -> tuple[str, ...]:
+    """The names of the files of an overlay, in the order to read them."""
+    return ("README.md", KUSTOMIZATION_FILE, *(_patch_file(one) for one in departures))
+
+
+def _write(folder: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,6 +96,80 @@ def write_handover(
     for name, text in contents.items():
         write_file(folder / name, text.encode("utf-8"), mode=0o755 if name.endswith(".sh") else 0o644)
     return tuple(folder / name for name in contents)
+
+
+def _patch_file(departure: Departure) -> str:
+    return f"{departure.kind.lower()}.yaml"
+
+
+def _overlay(facts: ClusterFacts, departures: Sequence[Departure], name: str) -> dict[str, str]:
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "patches": [
+            # The target in place of the patch's own names: a namespace may be set by the tool, at the very end.
+            {"path": _patch_file(one), "target": {"kind": one.kind, "name": one.title.partition(" ")[2]}}
+            for one in departures
+        ],
+    }
+    live = facts.objects
+    patches = {}
+    for one in departures:
+        there = live[one.kind]
+        head = {"apiVersion": there["apiVersion"], "kind": one.kind, "metadata": {"name": there["metadata"]["name"]}}
+        metadata = {**head["metadata"], **one.patch.get("metadata", {})}
+        patches[_patch_file(one)] = yaml.safe_dump({**head, **one.patch, "metadata": metadata}, sort_keys=False)
+    texts = [
+        _overlay_readme(facts, departures, name),
+        f"# Component: name it under components: of the kustomization.yaml that has these objects (README.md).\n"
+        f"{yaml.safe_dump(component, sort_keys=False)}",
+        *patches.values(),
+    ]
+    return dict(zip(overlay_files(departures), texts, strict=True))
+
+
+def _overlay_readme(facts: ClusterFacts, departures: Sequence[Departure], name: str) -> str:
+    identity = facts.identity
+    tools = " and ".join(dict.fromkeys(one.tool for one in departures))
+    lines = [
+        "# FUSE for Coder workspaces: the change for your repository",
+        "",
+        printable(f"On {identity.server} (context {identity.context}), {tools} keeps these objects as its repository"),
+        "has them: what is applied past it is set back at its next sync. This folder holds nothing but what changes",
+        f"in them, read by podman-wizard at {facts.read_at}.",
+        "",
+        "## What changes",
+        "",
+    ]
+    for one in departures:
+        lines += [printable(f"{one.title} ({one.tool}), in `{_patch_file(one)}`:"), ""]
+        lines += [
+            printable(f"- `{path}`: {value_words(theirs)} -> {value_words(ours) if ours is not None else 'removed'}")
+            for path, (theirs, ours) in one.changes.items()
+        ]
+        lines.append("")
+    lines += [
+        "## How to use it",
+        "",
+        "1. Copy this folder into the repository, beside the kustomization.yaml that has these objects, and name it:",
+        "",
+        "       components:",
+        f"         - {name}",
+        "",
+        "   Where the manifests lie there without a kustomization.yaml, add one that names them; Argo CD and Flux then",
+        "   build it by themselves:",
+        "",
+        "       resources:",
+        "         - the-file-of-these-objects.yaml",
+        "       components:",
+        f"         - {name}",
+        "",
+        "   Where a Helm chart makes them, set the same values there; the list above has each.",
+        "2. `kubectl kustomize .` shows the result. Commit it.",
+        f"3. When {tools} has applied it: `podman-wizard manifest diff` shows nothing more of these objects, and",
+        "   `podman-wizard nodes label --all --wait` goes on.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def role_of(rights: Iterable[Right], user: str) -> str:
@@ -155,6 +255,17 @@ def _warnings(facts: ClusterFacts, answers: Answers) -> Sequence[str]:
     return (*lines, "")
 
 
+def _to_the_repository(departures: Sequence[Departure]) -> Sequence[str]:
+    if not departures:
+        return ()
+    tools = " and ".join(dict.fromkeys(one.tool for one in departures))
+    return (
+        f"   {tools} owns {', '.join(one.kind for one in departures)} here, and sets back what is applied past it:",
+        f"   its repository takes `{OVERLAY_FOLDER}/`, which has nothing but the changes; its README.md says how.",
+        f"   Then take them out of `{MANIFEST_FILE}` before `commands.sh` applies it.",
+    )
+
+
 def _readme(
     facts: ClusterFacts,
     answers: Answers,
@@ -162,6 +273,7 @@ def _readme(
     rendering: Rendering,
     policy: WritePolicy,
     missing: Sequence[Right],
+    departures: Sequence[Departure],
 ) -> str:
     identity = facts.identity
     nodes = (
@@ -180,6 +292,7 @@ def _readme(
         f"1. Read `{MANIFEST_FILE}`: four objects that run smarter-device-manager, which offers /dev/fuse to pods.",
         "2. Read and run `commands.sh` as someone who may change the cluster. In place of `kubectl apply`, a",
         "   GitOps repository can take the folder as it is (`kustomization.yaml`).",
+        *_to_the_repository(departures),
         f"3. In Coder, upload `{POLICY_FILE}` as the template policy:",
         "",
         *(f"   - {step.replace(str(policy.path), POLICY_FILE)}" for step in left_to_do(answers, policy)),

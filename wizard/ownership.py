@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from wizard.answers import Decision, OwnershipChoice
-from wizard.differences import contested
+from wizard.differences import changed_values, contested, merge_patch_to, owners
 from wizard.errors import ConflictError, UsageError
 from wizard.facts import KubernetesObject
 from wizard.names import FIELD_MANAGER
@@ -91,10 +91,23 @@ def value_words(value: Any) -> str:
     return str(value) if plain else json.dumps(value, ensure_ascii=False)
 
 
+_DECIDED = {"take": "taken from", "leave": "left to", "skip": "stays with", "fail": "belongs to"}
+
+
 def decision_words(found: Iterable[Contest], choice: OwnershipChoice) -> str:
     """What becomes of the fields of one object, as a clause: ``.a taken from x; .b left to y``."""
-    words = {"take": "taken from", "leave": "left to", "skip": "stays with", "fail": "belongs to"}
-    return "; ".join(f"{one.field} {words[choice.of(one.kind, one.field)]} {one.owner}" for one in found)
+    return "; ".join(f"{one.field} {_DECIDED[choice.of(one.kind, one.field)]} {one.owner}" for one in found)
+
+
+def decided_lines(found: Iterable[Contest], choice: OwnershipChoice) -> tuple[str, ...]:
+    """What becomes of each field, a line each: ``taken from argocd: DaemonSet .spec.replicas``."""
+    words = {
+        "take": "taken from",
+        "leave": "left to",
+        "skip": "not applied, stays with",
+        "fail": "not decided, belongs to",
+    }
+    return tuple(f"{words[choice.of(one.kind, one.field)]} {one.owner}: {one.key}" for one in found)
 
 
 def check_decision(what: str, decision: Decision) -> None:
@@ -145,7 +158,9 @@ def require_decided(found: Sequence[Contest], choice: OwnershipChoice, *, answer
         lines.append(f"--skip {kinds[0]} does not apply the object at all; --ownership take, or leave, decides all.")
     tools = [tool for contest in open_ones for manager in contest.managers if (tool := gitops_tool(manager))]
     if tools:
-        lines.append(f"{tools[0]} puts back what is taken; podman-wizard plan --to DIR writes it for its repository.")
+        where = "podman-wizard plan --to DIR writes an" if answers else "--overlay DIR writes an"
+        lines.append(f"{tools[0]} puts back what is taken: {where} overlay for its repository")
+        lines.append(f"  with these changes only{', and skips what it owns here' * (not answers)}.")
     said = "; ".join(
         f"{contest.title} {contest.field} ({contest.owner}{', ' + contest.time if contest.time else ''}): "
         f"{value_words(contest.theirs)}, not {value_words(contest.ours)}"
@@ -167,6 +182,62 @@ def without_fields(item: KubernetesObject, paths: Iterable[str]) -> KubernetesOb
             container, key = found
             del container[key]
     return result
+
+
+@dataclass(frozen=True)
+class Departure:
+    """What the plan would change in an object that a GitOps tool keeps as its repository has it.
+
+    ``patch`` is a strategic merge patch of nothing but these changes, ``changes`` has them by path: theirs, ours.
+    """
+
+    title: str
+    tool: str
+    patch: KubernetesObject
+    changes: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def kind(self) -> str:
+        """The kind of its object, by which decisions name it."""
+        return self.title.partition(" ")[0]
+
+
+def gitops_departures(
+    objects: Iterable[KubernetesObject], live: Mapping[str, KubernetesObject]
+) -> tuple[Departure, ...]:
+    """The objects that a GitOps tool owns and the plan would change; ``live`` has what is in the cluster by kind.
+
+    What is there because the wizard set it, and nobody else did, is not in the repository: it departs too.
+    """
+    from wizard.manifest import guide_objects
+    from wizard.prerequisites import gitops_signs
+
+    guide = {item["kind"]: item for item in guide_objects()}
+    found = []
+    for item in objects:
+        there = live.get(item["kind"])
+        tool = next((tool for tool, _ in gitops_signs(there)), "") if there is not None else ""
+        if there is None or not tool:
+            continue
+        known = owners(there)
+        theirs = {owner.path for owner in known if owner.manager != FIELD_MANAGER}
+        kept = without_fields(there, [owner.path for owner in known if owner.path not in theirs])
+        patch = merge_patch_to(kept, item, guide.get(item["kind"]))
+        if patch:
+            title = f"{item['kind']} {item['metadata']['name']}"
+            found.append(Departure(title, tool, patch, changed_values(kept, patch)))
+    return tuple(found)
+
+
+def in_repository(departures: Iterable[Departure], choice: OwnershipChoice) -> tuple[Departure, ...]:
+    """Those that are left to the repository: but for the ones of which something else is decided."""
+    kinds = {what.partition(" ")[0] for what, decision in choice.decided.items() if decision != "skip"}
+    return tuple(one for one in departures if one.kind not in kinds)
+
+
+def left_to_repository(choice: OwnershipChoice, departures: Iterable[Departure]) -> OwnershipChoice:
+    """The decisions, with these objects skipped."""
+    return OwnershipChoice(choice.default, {**choice.decided, **{one.kind: "skip" for one in departures}})
 
 
 def as_decided(

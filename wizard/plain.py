@@ -25,8 +25,9 @@ from wizard.facts import KubernetesObject
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import summary
+from wizard.handover import write_overlay
 from wizard.names import PROBE_NAMESPACE
-from wizard.ownership import contests, value_words
+from wizard.ownership import Contest, Departure, contests, decided_lines, value_words
 from wizard.plan import steps_left
 from wizard.prove import probe_nodes, subjects, verify_nodes
 from wizard.security_modules import PROBE_IMAGE
@@ -37,6 +38,7 @@ from wizard.verification import guide_test
 
 WORDS: Mapping[str, Literal["write", "read", "append"]] = {"write": "write", "read": "read", "append": "append"}
 DECISIONS: Mapping[str, Decision] = {"take": "take", "leave": "leave", "skip": "skip"}
+OVERLAY_FOLDER = "podman-wizard-overlay"
 ANSWERS_FILE = "podman-wizard.answers.yaml"
 
 
@@ -136,6 +138,8 @@ class _Walk:
         self._engine = engine
         self._session = session
         self._done: list[str] = []
+        self._overlaid: dict[str, Departure] = {}
+        """What was written for a repository in place of an apply, by kind."""
         self._is_known = False
         """Whether this cluster was changed from here before, or its context has been typed."""
 
@@ -235,25 +239,28 @@ class _Walk:
             out(reason)
             return
         objects = judgement.rendering.objects
-        if not await self._decide_ownership(objects):
+        found = await self._decide_ownership(objects)
+        if found is None:
             return
         ownership = self._session.answers.ownership
         count = sum(not ownership.skips(item["kind"]) for item in objects)
         if not count:
             out("Every object is skipped: there is nothing to apply.")
             return
-        identity = judgement.facts.identity
-        where = f"{identity.context} ({identity.server}, {identity.version})"
-        if await self._agreed_here(f"Apply {count} objects to {where}"):
+        for line in decided_lines(found, ownership):
+            out(line)
+        if await self._agreed_here(f"Apply {count} objects"):
             self._engine.note_answers(self._session.answers)
             self._session.applied = await self._engine.apply(objects, tell, ownership=ownership)
             self._done.append(f"{len(self._session.applied.applied)} objects applied")
 
-    async def _decide_ownership(self, objects: Sequence[KubernetesObject]) -> bool:
-        """Asks about every field of others that nothing is decided about; False where the person stops."""
+    async def _decide_ownership(self, objects: Sequence[KubernetesObject]) -> tuple[Contest, ...] | None:
+        """Asks about every field of others that nothing is decided about; None where the person stops."""
         found = contests(await self._engine.dry_run(objects))
         if found:
             out(f"{len(found)} fields of the manifest belong to other managers.")
+        judgement = self._session.judgement
+        departures = {one.kind: one for one in judgement.departures} if judgement else {}
         for contest in found:
             choice = self._session.answers.ownership
             out(f"{contest.title} {contest.field}")
@@ -263,17 +270,45 @@ class _Walk:
             if choice.of(contest.kind, contest.field) != "fail":
                 out(f"  decided: {choice.of(contest.kind, contest.field)}")
                 continue
-            answer = await ask(
-                "Take it, leave it, skip the whole object, or stop", (*DECISIONS, "stop"), default="stop"
-            )
+            question, options = "Take it, leave it, skip the whole object, or stop", [*DECISIONS, "stop"]
+            departure = departures.get(contest.kind)
+            if departure is not None:
+                out(f"  {departure.tool} sets back what is taken; overlay writes the change for its repository.")
+                options.insert(0, "overlay")
+            answer = await ask(question, options, default="stop")
             if answer == "stop":
-                return False
+                return None
+            if answer == "overlay" and departure is not None:
+                await self._write_overlay(departure)
+                continue
             what = contest.kind if answer == "skip" else contest.key
             self._session.decide(what, DECISIONS[answer])
-        return True
+        for kind, departure in departures.items():
+            decided = any(what.partition(" ")[0] == kind for what in self._session.answers.ownership.decided)
+            if decided or kind in {contest.kind for contest in found}:
+                continue
+            out(f"{departure.tool} owns {departure.title}, and may set back what is applied there.")
+            answer = await ask(
+                "Write the change for its repository, or apply it all the same", ("overlay", "apply"), default="overlay"
+            )
+            if answer == "overlay":
+                await self._write_overlay(departure)
+        return found
+
+    async def _write_overlay(self, departure: Departure) -> None:
+        """Writes the change of an object for the repository of who owns it, with that of all skipped for that."""
+        judgement = self._session.judgement
+        assert judgement is not None
+        folder = Path(await ask("The folder for the overlay", default=OVERLAY_FOLDER))
+        self._overlaid[departure.kind] = departure
+        for path in write_overlay(judgement.facts, tuple(self._overlaid.values()), folder):
+            out(f"  {path}")
+        self._session.leave_to_repository((departure,))
+        self._done.append(f"{departure.kind} left to {departure.tool}: {folder} is for its repository")
 
     async def _agreed_here(self, question: str) -> bool:
         """The same, and the first time on a cluster its context by name: a guard against the wrong one."""
+        out(f"On {self._engine.identity.words}:")
         if not await _agreed(question):
             return False
         context = self._engine.identity.context
@@ -291,7 +326,7 @@ class _Walk:
             print_comparison(self._session.comparison or judgement.expectations)
             chosen = {verdict.node.name for verdict in judgement.chosen}
             out(f"{len(chosen)} of {len(judgement.verdicts)} nodes chosen, {len(judgement.to_label)} to label.")
-            answer = await ask("list, label, wait, next, all, or a label selector", default="next")
+            answer = await ask("list, label, unlabel, wait, next, all, or a label selector", default="next")
             if answer == "next":
                 return
             if answer == "list":
@@ -300,24 +335,31 @@ class _Walk:
                     mark = "chosen" if node.name in chosen else "-"
                     state = "labelled" if node.labelled else ""
                     out(f"{mark:7} {node.name} {node.os_image} {node.kernel} {state} {'; '.join(verdict.reasons)}")
-            elif answer == "label":
-                await self._label()
+            elif answer in ("label", "unlabel"):
+                await self._label(remove=answer == "unlabel")
             elif answer == "wait":
                 await self._wait()
             else:
                 choice = NodesChoice() if answer == "all" else NodesChoice(all=False, selector=answer)
                 self._session.choose(replace(self._session.answers, nodes=choice))
 
-    async def _label(self) -> None:
+    async def _label(self, *, remove: bool = False) -> None:
         judgement = self._session.judgement
         assert judgement is not None
         reason = self._session.may_act()
         if reason:
             out(reason)
-        elif await self._agreed_here(f"Label {len(judgement.to_label)} nodes on {judgement.facts.identity.context}"):
+            return
+        names = tuple(v.node.name for v in judgement.chosen if v.node.labelled) if remove else judgement.to_label
+        word = "Unlabel" if remove else "Label"
+        if not names:
+            out(f"Nothing to {word.lower()}: 0 nodes.")
+        elif await self._agreed_here(f"{word} {len(names)} nodes"):
             self._engine.note_answers(self._session.answers)
-            self._session.labelled = await self._engine.label(judgement.to_label, tell)
-            self._done.append(f"{len(self._session.labelled.done)} nodes labelled")
+            labelled = await self._engine.label(names, tell, remove=remove)
+            if not remove:
+                self._session.labelled = labelled
+            self._done.append(f"{len(labelled.done)} nodes {word.lower()}led")
             self._session.take_facts(await self._engine.read_facts())
 
     async def _wait(self) -> None:

@@ -19,6 +19,7 @@ from wizard.forecast import Comparison, ForecastRow, compare
 from wizard.manifest import Rendering, render
 from wizard.names import PROBE_NAMESPACE
 from wizard.nodes import NodeVerdict, choose, judge
+from wizard.ownership import Departure, gitops_departures
 from wizard.plan import forecast_as_decided, label_nodes, selects_every_node
 from wizard.prerequisites import judge_prerequisites
 from wizard.security_modules import Probe, judge_security_modules
@@ -67,6 +68,11 @@ class Judgement:
         return compare(self.forecast, self.expected)
 
     @cached_property
+    def departures(self) -> tuple[Departure, ...]:
+        """What the plan would change in objects that a GitOps tool owns."""
+        return gitops_departures(self.rendering.objects, self.facts.objects)
+
+    @cached_property
     def prerequisites(self) -> tuple[Finding, ...]:
         """The findings of the first step."""
         return judge_prerequisites(self.facts, self.answers)
@@ -86,7 +92,7 @@ class Judgement:
 
     def evaluate(self) -> None:
         """Makes every part now, in the caller's thread; raises InputError or UsageError where choices do not fit."""
-        _ = (self.prerequisites, self.security_modules, self.to_label, self.expected, self.verdicts)
+        _ = (self.prerequisites, self.security_modules, self.to_label, self.expected, self.verdicts, self.departures)
 
     @cached_property
     def expected(self) -> tuple[str, ...]:
@@ -176,6 +182,11 @@ class Session:
         else:
             kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
         self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, {**kept, what: decision})))
+
+    def leave_to_repository(self, departures: Iterable[Departure]) -> None:
+        """Skips these objects: what changes in them goes into the repository of the tool that owns them."""
+        for one in departures:
+            self.decide(one.kind, "skip")
 
     def acknowledge(self, acknowledged: bool) -> None:
         """Keeps whether the person has read the warnings about security modules and decides for the cluster."""

@@ -15,12 +15,12 @@ from wizard.prerequisites.device_manager import capacity, duplicates, installed,
 from wizard.prerequisites.documents import documents
 from wizard.prerequisites.node_pools import durable, scaled
 from wizard.prerequisites.nodes import eligible, kernel, os_arch, ready, tainted, virtual
-from wizard.prerequisites.owners import field_owners, gitops, gitops_owners, gitops_tool
+from wizard.prerequisites.owners import field_owners, gitops, gitops_owners, gitops_signs, gitops_tool
 from wizard.prerequisites.quota import critical_class, quota
 from wizard.prerequisites.rights import rights
 from wizard.prerequisites.situation import Judged, Rule, Situation, not_looked_at
 
-__all__ = ["RULES", "gitops_owners", "gitops_tool", "judge_prerequisites"]
+__all__ = ["RULES", "gitops_owners", "gitops_signs", "gitops_tool", "judge_prerequisites"]
 
 
 def judge_prerequisites(facts: ClusterFacts, answers: Answers) -> tuple[Finding, ...]:

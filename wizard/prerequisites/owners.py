@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from wizard.differences import FieldOwner, contested
-from wizard.facts import ClusterFacts
+from wizard.facts import ClusterFacts, KubernetesObject
 from wizard.findings import Outcome, Remedy
 from wizard.names import FIELD_MANAGER
 from wizard.prerequisites.situation import Judged, Situation, counted, written
@@ -36,17 +37,21 @@ def gitops_owners(facts: ClusterFacts) -> tuple[tuple[str, str], ...]:
     """Which GitOps tools own objects of the guide: the tool and what was seen, once for each object."""
     found: dict[tuple[str, str], str] = {}
     for kind, item in facts.objects.items():
-        metadata = item.get("metadata", {})
-        for entry in written(item):
-            if tool := gitops_tool(entry.get("manager", "")):
-                seen = f"{kind}: fields of manager {entry['manager']} ({entry.get('time', 'no time')})"
-                found.setdefault((tool, kind), seen)
-        for place in ("labels", "annotations"):
-            for key in metadata.get(place) or {}:
-                for mark, tool in _GITOPS_MARKS:
-                    if key.startswith(mark):
-                        found.setdefault((tool, kind), f"{kind}: {place[:-1]} {key}")
+        for tool, seen in gitops_signs(item):
+            found.setdefault((tool, kind), f"{kind}: {seen}")
     return tuple((tool, seen) for (tool, _), seen in found.items())
+
+
+def gitops_signs(item: KubernetesObject) -> Iterator[tuple[str, str]]:
+    """The GitOps tools that have left their signs on an object, each with the sign."""
+    for entry in written(item):
+        if tool := gitops_tool(entry.get("manager", "")):
+            yield tool, f"fields of manager {entry['manager']} ({entry.get('time', 'no time')})"
+    for place in ("labels", "annotations"):
+        for key in item.get("metadata", {}).get(place) or {}:
+            for mark, tool in _GITOPS_MARKS:
+                if key.startswith(mark):
+                    yield tool, f"{place[:-1]} {key}"
 
 
 def gitops(situation: Situation) -> Judged:
