@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tests.alone import held
 
 ROOT = Path(__file__).parent.parent
 NOBODY = 65534
@@ -55,25 +64,39 @@ class Host:
 
 
 @pytest.fixture(scope="session")
-def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shiv = Path(sys.executable).with_name("shiv")
-    if not shiv.exists():
-        pytest.skip("no shiv in this environment (it is in the extra dev)")
-    line = next(one for one in (ROOT / "README.md").read_text().splitlines() if "shiv --quiet" in one)
+def single_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     folder = tmp_path_factory.mktemp("single-file")
-    # From where shiv is installed on, in a copy: the build leaves nothing in the checkout.
-    command = line.partition("install --quiet shiv && ")[2]
+    if worker_id != "master":
+        # Several test processes at once: the first builds it for all.
+        folder = folder.parent.parent / "single-file"
+        folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock, held(lock, fcntl.LOCK_EX):
+        said = folder / "said"
+        if not said.exists():
+            said.write_text(build(folder / "checkout"))
+    trouble = said.read_text()
+    if re.search(r"No matching distribution|[Ff]ailed to fetch|error sending request|resolution|timed out", trouble):
+        pytest.skip(f"the packages cannot be had here: {trouble.strip().splitlines()[-1]}")
+    assert not trouble
+    return folder / "checkout" / "podman-wizard.pyz"
+
+
+def build(folder: Path) -> str:
+    """Runs the README's command in a copy of the checkout; gives what it complained about."""
+    folder.mkdir()
     for name in ("wizard", "screens", "assets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(shiv.parent)
-    built = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
-    if re.search(r"No matching distribution|Failed to establish|resolution|timed out", built.stderr):
-        pytest.skip(f"the packages cannot be had here: {built.stderr.strip().splitlines()[-1]}")
-    assert built.returncode == 0, built.stderr
-    return folder / "podman-wizard.pyz"
+    line = next(one for one in (ROOT / "README.md").read_text().splitlines() if "single-file/build.sh" in one)
+    before = {path.name for path in folder.iterdir()}
+    built = subprocess.run(
+        ["bash", "-c", line], cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ)
+    )
+    left = {path.name for path in folder.iterdir()} - before
+    if built.returncode or left != {"podman-wizard.pyz"}:
+        return f"{built.stdout}{built.stderr}\nIt ended with {built.returncode} and left: {sorted(left)}"
+    return ""
 
 
 def unprivileged_python() -> str | None:
@@ -135,3 +158,55 @@ def test_the_screens_are_in_it(host: Host) -> None:
     ended = host.run("--sandbox")
     assert ended.returncode == 2, ended.stderr
     assert "needs a terminal" in ended.stderr
+
+
+def lock() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "uv.lock").read_text())
+
+
+def locked_versions() -> dict[str, str]:
+    return {package["name"]: package["version"] for package in lock()["package"] if "registry" in package["source"]}
+
+
+def test_what_is_in_it_is_what_is_locked(single_file: Path) -> None:
+    with zipfile.ZipFile(single_file) as archive:
+        names = [re.match(r"site-packages/([^/]+)-([^-/]+)\.dist-info/METADATA$", name) for name in archive.namelist()]
+    packed = {canonicalize_name(found[1]): found[2] for found in names if found}
+    assert packed.pop("podman-wizard")
+    assert {"textual", "kubernetes", "aiohttp", "pyyaml", "ruamel-yaml"} <= packed.keys()
+    assert not {"pytest", "shiv", "mypy"} & packed.keys()
+    assert packed.items() <= locked_versions().items()
+
+
+def test_the_lock_agrees_with_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    [ours] = [package for package in lock()["package"] if package["name"] == "podman-wizard"]
+    assert ours["version"] == project["project"]["version"]
+    assert lock()["requires-python"] == project["project"]["requires-python"]
+    wanted: dict[tuple[str, str], str] = {}
+    for extra, lines in {"": project["project"]["dependencies"], **project["project"]["optional-dependencies"]}.items():
+        for one in map(Requirement, lines):
+            wanted[extra, canonicalize_name(one.name)] = str(one.specifier)
+    for group, lines in project["dependency-groups"].items():
+        for one in map(Requirement, lines):
+            wanted[f"group {group}", canonicalize_name(one.name)] = str(one.specifier)
+    found: dict[tuple[str, str], str] = {}
+    for one in ours["metadata"]["requires-dist"]:
+        marker = re.search(r"extra == '([^']+)'", one.get("marker", ""))
+        found[marker[1] if marker else "", one["name"]] = one.get("specifier", "")
+    for group, members in ours["metadata"]["requires-dev"].items():
+        found |= {(f"group {group}", one["name"]): one.get("specifier", "") for one in members}
+    versions = locked_versions()
+    assert found.keys() == wanted.keys(), "run uv lock"
+    for (part, name), specifier in wanted.items():
+        held_to = SpecifierSet(specifier)
+        assert SpecifierSet(found[part, name]) == held_to, f"run uv lock: {name}"
+        assert name == "podman-wizard" or versions[name] in held_to, f"run uv lock: {name}"
+
+
+def test_the_lock_names_the_public_index_alone() -> None:
+    hosts = set(re.findall(r"https?://([^/\"]+)", (ROOT / "uv.lock").read_text()))
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+    for package in lock()["package"]:
+        for file in [*package.get("wheels", []), *filter(None, [package.get("sdist")])]:
+            assert file["hash"].startswith("sha256:"), package["name"]
