@@ -12,7 +12,6 @@ import pytest
 
 from tests.clusters import ROOT, command
 from wizard.cli import main, make_parser
-from wizard.completion import script
 
 
 def test_the_wizard_without_a_terminal_names_what_to_use() -> None:
@@ -274,45 +273,6 @@ def test_as_a_plugin_of_kubectl_it_calls_itself_so(tmp_path: Path) -> None:
     plugin.chmod(0o755)
     ended = _shell(f"{plugin} nodes label --help", PYTHONPATH=str(ROOT))
     assert ended.stdout.startswith("usage: kubectl podman-wizard nodes label"), ended.stderr
-
-
-def test_bash_completes_commands_options_and_values(tmp_path: Path) -> None:
-    expected = {
-        "ch": "check",
-        "manifest ''": "--help --context --kubeconfig --sandbox -h apply diff render",
-        "manifest apply --owner": "--ownership",
-        "manifest apply --ownership ''": "fail leave take",
-        "--sandbox = qu": "quota",
-        "check --sandbox =": "autoscaled empty enforced failing flaky large mixed owned quota restricted",
-        "check -o j": "json",
-        "explain rbac": "rbac.plan",
-        "--kubeconfig k nodes la": "label",
-        "--context check nodes li": "list",
-        "completion ba": "bash",
-        "run --answers ''": "",
-    }
-    (tmp_path / "complete").write_text(script(make_parser(), "bash"))
-    lines = [f"source {tmp_path}/complete"]
-    for words in expected:
-        lines += [
-            f"COMP_WORDS=(podman-wizard {words}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)) COMPREPLY=()",
-            "_podman_wizard",
-            "echo $(printf '%s\\n' \"${COMPREPLY[@]}\" | grep -v -- --sandbox= | LC_ALL=C sort)",
-        ]
-    ended = _shell("\n".join(lines))
-    assert ended.stderr == ""
-    found = dict(zip(expected, ended.stdout.splitlines(), strict=True))
-    assert {name: set(words.split()) for name, words in found.items()} == {
-        name: set(words.split()) for name, words in expected.items()
-    }
-
-
-def test_there_are_completions_for_every_command_in_every_shell(capsys: pytest.CaptureFixture[str]) -> None:
-    for shell in ("bash", "zsh", "fish"):
-        assert main(["completion", shell]) == 0
-        made = capsys.readouterr().out
-        for words in ("manifest apply", "policy upload", "coder template", "kubeconfig-to"):
-            assert words in made
 
 
 def test_what_comes_from_a_cluster_cannot_reach_the_terminal(

@@ -110,7 +110,10 @@ def make_parser(prog: str = "podman-wizard") -> argparse.ArgumentParser:
     sandbox.add_argument("--kubeconfig-to", metavar="FILE", help="where its kubeconfig goes")
 
     completion = command(commands, "completion", "", "Completions for a shell.", output=False)
-    completion.description = "Completions for a shell. For bash: source <(podman-wizard completion bash)"
+    completion.description = (
+        "Completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
+        "for fish: podman-wizard completion fish | source"
+    )
     completion.set_defaults(run=_print_completion)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser

@@ -3,142 +3,272 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from shlex import quote
+from typing import Literal
 
 from wizard.explanations import ids
+from wizard.manifest import ADJUSTMENTS
+from wizard.ownership import KINDS
 from wizard.sandbox import SCENARIOS
 
 Path = tuple[str, ...]
 
+FILES = ("F", "FACTS", "FILE")
+FOLDERS = ("DIR",)
+"""What help calls the arguments that are files and folders."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What can stand at a place: one of some words, a file, a folder, or any text (words without a word)."""
+
+    kind: Literal["words", "files", "folders"]
+    words: tuple[str, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything can be offered."""
+        return self.kind != "words" or bool(self.words)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option: its names, its help, and its value, None where it takes none.
+
+    ``only_joined``: the value stands behind "=" or not at all.
+    """
+
+    names: tuple[str, ...]
+    help: str
+    value: Value | None
+    only_joined: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: where it stands, those under it with their help, its options, and what stands without an option."""
+
+    path: Path
+    commands: Mapping[str, str]
+    options: tuple[Option, ...]
+    value: Value | None
+
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """The completions of a parser for ``bash``, ``zsh`` or ``fish``."""
-    return _fish(parser) if shell == "fish" else _bash(parser, zsh=shell == "zsh")
+    commands = tuple(_commands(parser))
+    return _fish(commands) if shell == "fish" else _of_cases(commands, zsh=shell == "zsh")
 
 
-def _commands(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[tuple[Path, argparse.ArgumentParser]]:
-    yield path, parser
-    for name, child in _children(parser).items():
+# What can stand where ---------------------------------------------------------------------------------------------
+
+
+def _commands(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[Command]:
+    children: Mapping[str, argparse.ArgumentParser] = {}
+    options: list[Option] = []
+    value = None
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            children = action.choices
+        elif action.help == argparse.SUPPRESS:
+            continue
+        elif action.option_strings:
+            takes = None if action.nargs == 0 else _value(action)
+            options.append(Option(tuple(action.option_strings), action.help or "", takes, action.nargs == "?"))
+        else:
+            value = _value(action)
+    yield Command(path, {name: child.description or "" for name, child in children.items()}, tuple(options), value)
+    for name, child in children.items():
         yield from _commands(child, (*path, name))
 
 
-def _children(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return action.choices
-    return {}
+def _value(action: argparse.Action) -> Value:
+    name = str(action.metavar)
+    if name in FILES or name in FOLDERS:
+        return Value("files" if name in FILES else "folders")
+    adjustments = tuple(adjustment.id for adjustment in ADJUSTMENTS)
+    known = {
+        "SCENARIO": tuple(SCENARIOS),
+        "OBJECT": KINDS,
+        "WHAT": KINDS,
+        "ID": adjustments if action.dest == "without" else ids(),
+        "ID=VALUE": tuple(f"{one}=" for one in adjustments),
+    }
+    return Value("words", tuple(map(str, action.choices or known.get(name, ()))))
 
 
-def _values(action: argparse.Action) -> tuple[str, ...] | None:
-    """What an argument can be; empty where that is any file or any text, None where it takes nothing."""
-    if isinstance(action, argparse._SubParsersAction) or action.nargs == 0:
-        return None
-    known = {"SCENARIO": tuple(SCENARIOS), "ID": ids()}
-    return tuple(action.choices or known.get(str(action.metavar), ()))
-
-
-def _words(parser: argparse.ArgumentParser) -> list[str]:
-    """What can stand next: commands, options, and the values of arguments that have no option."""
-    words = list(_children(parser))
-    for action in parser._actions:
-        if action.dest == "sandbox":
-            words += ["--sandbox", *(f"--sandbox={name}" for name in SCENARIOS)]
-        else:
-            words += action.option_strings or _values(action) or ()
-    return words
-
-
-def _valued(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Action, tuple[str, ...]]]:
-    for action in parser._actions:
-        values = _values(action)
-        if action.option_strings and action.nargs != "?" and values is not None:
-            yield action, values
-
+# bash and zsh -----------------------------------------------------------------------------------------------------
 
 BASH = """\
-# Completions of podman-wizard for {shell}: source this file.
-{head}_podman_wizard() {{
-  local place="" previous="${{COMP_WORDS[COMP_CWORD-1]}}" word="${{COMP_WORDS[COMP_CWORD]}}" offers="" i
+# Completions of podman-wizard for bash: source this file.
+_podman_wizard_words() {{
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen -P "$joined" -W "$*" -- "$word"))
+  [[ ${{#COMPREPLY[@]}} -eq 1 && ${{COMPREPLY[0]}} == *= ]] && compopt -o nospace 2>/dev/null
+}}
+_podman_wizard_paths() {{  # the shell's own way where it has one (not in the bash of macOS)
+  compopt -o "$1" 2>/dev/null && return
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen "$2" -- "$word"))
+}}
+_podman_wizard_files() {{ _podman_wizard_paths default -f; }}
+_podman_wizard_folders() {{ _podman_wizard_paths dirnames -d; }}
+_podman_wizard() {{
+  local place="" word="${{COMP_WORDS[COMP_CWORD]}}" option="${{COMP_WORDS[COMP_CWORD-1]}}" joined="" behind="" i
+  COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$place ${{COMP_WORDS[i]}}" in
+      *" =") ((i++)) ;;  # bash takes the "=" for a word of its own
       {paths}) place+=" ${{COMP_WORDS[i]}}" ;;
-      {valued}) ((i++)) ;;  # what follows is its value, even where it reads like a command
+      {valued}) [[ ${{COMP_WORDS[i+1]}} == "=" ]] || ((i++)) ;;  # what follows is its value, whatever it reads like
     esac
   done
-  COMPREPLY=()
-  # bash takes the "=" for a word of its own
-  if [[ $word == "=" ]]; then previous="=" word=""; fi
-  if [[ $previous == "=" ]]; then
-    COMPREPLY=($(compgen -W "{scenarios}" -- "$word"))
-    return
+  if [[ $word == "=" ]]; then behind=yes word=""
+  elif [[ $option == "=" ]]; then behind=yes option="${{COMP_WORDS[COMP_CWORD-2]}}"
+  elif [[ $word == --*=* ]]; then behind=yes option="${{word%%=*}}" joined="${{word%%=*}}=" word="${{word#*=}}"
   fi
-  case "$place $previous" in
-{options}
-  esac
-  case "$place" in
-{commands}
-  esac
-  COMPREPLY=($(compgen -W "$offers" -- "$word"))
+{cases}
 }}
-complete -o default -F _podman_wizard podman-wizard kubectl-podman_wizard
+complete -F _podman_wizard podman-wizard kubectl-podman_wizard
+"""
+
+ZSH = """\
+#compdef podman-wizard kubectl-podman_wizard
+# Completions of podman-wizard for zsh: source this file, or put it into a folder of fpath as _podman-wizard.
+_podman_wizard_words() {{
+  if [[ $1 == *= ]]; then compadd -S '' -- "$@"
+  else
+    local -a offers=("$@")
+    _describe 'podman-wizard' offers
+  fi
+}}
+_podman_wizard_files() {{ _files }}
+_podman_wizard_folders() {{ _files -/ }}
+_podman_wizard() {{
+  local place="" word="$PREFIX" option="${{words[CURRENT-1]}}" behind="" i
+  for ((i = 2; i < CURRENT; i++)); do
+    case "$place ${{words[i]}}" in
+      {paths}) place+=" ${{words[i]}}" ;;
+      {valued}) ((i++)) ;;  # what follows is its value, whatever it reads like
+    esac
+  done
+  if [[ $word == --*=* ]]; then behind=yes option="${{word%%=*}}"; compset -P '*='; fi
+{cases}
+}}
+if (( ! $+functions[compdef] )); then autoload -Uz compinit && compinit; fi
+if [[ ${{funcstack[1]}} == _podman-wizard ]]; then _podman_wizard "$@"
+else compdef _podman_wizard podman-wizard kubectl-podman_wizard; fi
 """
 
 
-def _bash(parser: argparse.ArgumentParser, *, zsh: bool) -> str:
-    paths = [" " + " ".join(path) for path, _ in _commands(parser) if path]
-    options, commands, valued = [], [], []
-    for path, command in _commands(parser):
-        prefix = "".join(f" {name}" for name in path)
-        for action, values in _valued(command):
-            patterns = "|".join(f'"{prefix} {option}"' for option in action.option_strings)
-            valued.append(patterns)
-            reply = f'COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$word"))' if values else ":"
-            options.append(f"    {patterns}) {reply}; return ;;")
-        commands.append(f'    "{prefix}") offers="{" ".join(_words(command))}" ;;')
-    return BASH.format(
-        shell="zsh" if zsh else "bash",
-        head="autoload -U +X bashcompinit && bashcompinit\n" if zsh else "",
-        paths="|".join(f'"{path}"' for path in paths),
+def _of_cases(commands: Sequence[Command], *, zsh: bool) -> str:
+    def offers(words: Mapping[str, str]) -> str:
+        if not zsh:
+            return " ".join(["_podman_wizard_words", *map(quote, words)])
+        return " ".join(
+            ["_podman_wizard_words", *(quote(f"{word}:{text}" if text else word) for word, text in words.items())]
+        )
+
+    def offer(value: Value) -> str:
+        return offers(dict.fromkeys(value.words, "")) if value.kind == "words" else f"_podman_wizard_{value.kind}"
+
+    behind_a_word: list[str] = []
+    behind_equals: list[str] = []
+    bare: list[str] = []
+    valued: list[str] = []
+    for command in commands:
+        place = "".join(f" {name}" for name in command.path)
+        for option in command.options:
+            if option.value is None:
+                continue
+            names = "|".join(quote(f"{place} {name}") for name in option.names)
+            line = f"    {names}) {offer(option.value) if option.value.is_known else ':'}; return ;;"
+            behind_equals.append(line)
+            if not option.only_joined:
+                behind_a_word.append(line)
+                valued.append(names)
+        options = {name: option.help for option in command.options for name in option.names if name.startswith("--")}
+        first = ""
+        if command.commands:
+            first = offers(command.commands)
+        elif command.value is not None and command.value.is_known:
+            first = offer(command.value)
+        if first:
+            bare.append(f"    {quote(place)}) if [[ $word == -* ]]; then {offers(options)}; else {first}; fi ;;")
+        else:
+            bare.append(f"    {quote(place)}) {offers(options)} ;;")
+    cases = [
+        '  if [[ -n $behind ]]; then case "$place $option" in',
+        *behind_equals,
+        "  esac; return; fi",
+        '  case "$place $option" in',
+        *behind_a_word,
+        "  esac",
+        '  case "$place" in',
+        *bare,
+        "  esac",
+    ]
+    return (ZSH if zsh else BASH).format(
+        paths="|".join(quote("".join(f" {name}" for name in command.path)) for command in commands if command.path),
         valued="|".join(valued),
-        scenarios=" ".join(SCENARIOS),
-        options="\n".join(options),
-        commands="\n".join(commands),
+        cases="\n".join(cases),
     )
 
+
+# fish -------------------------------------------------------------------------------------------------------------
 
 FISH = """\
 # Completions of podman-wizard for fish: source this file.
 function __podman_wizard_at
     set -l place
+    set -l is_value
     for word in (commandline -opc)[2..]
-        if contains -- (string join " " $place $word) {paths}
+        set -l here (string join -- " " $place $word)
+        if test -n "$is_value"
+            set is_value
+        else if contains -- $here {paths}
             set -a place $word
+        else if contains -- $here {valued}
+            set is_value yes
         end
     end
     test "$place" = "$argv"
 end
 complete -c podman-wizard -e
+complete -c podman-wizard -f
 """
 
 
-def _fish(parser: argparse.ArgumentParser) -> str:
-    paths = " ".join(_fish_quote(" ".join(path)) for path, _ in _commands(parser) if path)
-    lines = [FISH.format(paths=paths)]
-    for path, command in _commands(parser):
-        at = f"complete -c podman-wizard -n {_fish_quote(' '.join(['__podman_wizard_at', *path]))}"
-        for name, child in _children(command).items():
-            lines.append(f"{at} -f -a {name} -d {_fish_quote(child.description or '')}\n")
-        for action in command._actions:
-            values = _values(action)
-            if isinstance(action, argparse._SubParsersAction) or action.help == argparse.SUPPRESS:
-                continue
-            names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in action.option_strings]
-            takes = "" if values is None else f" -a {_fish_quote(' '.join(values))}" if values else ""
-            needs = " -r" if values is not None and action.option_strings and action.nargs != "?" else ""
-            if names or values:
-                text = _fish_quote(action.help or "")
-                lines.append(f"{at} {' '.join(names)}{needs}{takes} -d {text}\n")
+def _fish(commands: Sequence[Command]) -> str:
+    paths = " ".join(_fish_quote(" ".join(command.path)) for command in commands if command.path)
+    valued = " ".join(
+        _fish_quote(" ".join((*command.path, name)))
+        for command in commands
+        for option in command.options
+        if option.value is not None and not option.only_joined
+        for name in option.names
+    )
+    lines = [FISH.format(paths=paths, valued=valued)]
+    for command in commands:
+        at = f"complete -c podman-wizard -n {_fish_quote(' '.join(['__podman_wizard_at', *command.path]))}"
+        lines += [f"{at} -a {name} -d {_fish_quote(text)}\n" for name, text in command.commands.items()]
+        if command.value is not None and command.value.is_known:
+            lines.append(f"{at}{_fish_value(command.value)}\n")
+        for option in command.options:
+            names = [f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names]
+            takes = ""
+            if option.value is not None:
+                takes = _fish_value(option.value) + ("" if option.only_joined else " -r")
+            lines.append(f"{at} {' '.join(names)}{takes} -d {_fish_quote(option.help)}\n")
     return "".join(lines)
+
+
+def _fish_value(value: Value) -> str:
+    if value.kind == "words":
+        return f" -f -a {_fish_quote(' '.join(value.words))}" if value.words else " -f"
+    return " -F" if value.kind == "files" else " -f -a '(__fish_complete_directories)'"
 
 
 def _fish_quote(text: str) -> str:
