@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wizard.plan import Plan
     from wizard.prove import Proof
     from wizard.security_modules import Probe
-    from wizard.undo import UndoStep
+    from wizard.undo import UndoPlan, UndoStep
 
 WORDS = {Outcome.PASS: "ok"}
 SEVERITIES: dict[str, tuple[Outcome, ...]] = {
@@ -439,7 +439,7 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
             if any(check.change == "failed" for check in checks):
                 code = ExitCode.CLUSTER
         else:
-            engine.note_answers(Answers(manifest=manifest_choice(arguments), ownership=ownership))
+            engine.note_answers(Answers(manifest=manifest_choice(arguments), ownership=ownership), repeat=True)
             listener = events.append if arguments.output == "json" else tell
             outcome = await engine.apply(rendering.objects, listener, ownership=ownership)
             if outcome.failed:
@@ -602,7 +602,7 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
         rollout: dict[str, Any] | None = None
         comparison: tuple[Comparison, ...] = ()
         if not arguments.dry_run:
-            engine.note_answers(Answers(nodes=choice))
+            engine.note_answers(Answers(nodes=choice), repeat=True)
             if names:
                 result = await engine.label(names, listener, remove=remove)
                 done = list(result.done)
@@ -775,30 +775,40 @@ async def _undo(arguments: argparse.Namespace) -> int:
     async with connected(target_of(arguments)) as engine:
         undoing = await plan_undo(engine, everything=arguments.all)
         changing = arguments.yes and not arguments.dry_run
+        for note in undoing.notes:
+            say(f"note: {note}")
         if arguments.output == "text":
-            for step in undoing.steps:
-                out(f"{step.title}: left alone: {step.left}" if step.left else _undo_line(step))
-                if step.diff:
-                    out(step.diff, lines=True)
-            if not undoing.steps:
-                out("There is nothing to undo on this cluster.")
+            _print_undo(undoing)
         failed = (
             await execute_undo(engine, undoing, (lambda event: None) if arguments.output == "json" else tell)
-            if changing and any(step.what != "nothing" for step in undoing.steps)
+            if changing and (undoing.todo or undoing.runs)
             else ()
         )
     if arguments.output == "json":
-        document(
-            {
-                "steps": [step.to_json() for step in undoing.steps],
-                "undone": changing,
-                "failed": [{"title": item.name, "reason": item.reason} for item in failed],
-            }
-        )
-    todo = [step for step in undoing.steps if step.what != "nothing"]
-    if todo and not changing and not arguments.dry_run:
+        failures = [{"title": item.name, "reason": item.reason} for item in failed]
+        document(undoing.to_json() | {"undone": changing, "failed": failures})
+    if undoing.todo and not changing and not arguments.dry_run:
         raise UsageError("undo changes the cluster, and does so only with --yes.", "What it would do is shown above.")
     return ExitCode.CLUSTER if failed else ExitCode.DONE
+
+
+def _print_undo(undoing: UndoPlan) -> None:
+    if not undoing.steps:
+        out("There is nothing to undo on this cluster.")
+        return
+    told = undoing.told_runs()
+    if told:
+        out(
+            "This takes back, to the state before:"
+            if len(told) == 1
+            else f"This takes back {len(told)} runs, to the state before the first:"
+        )
+    for line in told:
+        out(f"  {line}")
+    for step in undoing.steps:
+        out(f"{step.title}: left alone: {step.left}" if step.left else _undo_line(step))
+        if step.diff:
+            out(step.diff, lines=True)
 
 
 def _undo_line(step: UndoStep) -> str:

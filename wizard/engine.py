@@ -72,6 +72,8 @@ class Engine:
     _journal: journals.Journal | None = None
     _lock: ClusterLock | None = None
     _answers: Answers = field(default_factory=Answers)
+    _resumed: journals.Run | None = None
+    """The run that the next change goes on with."""
 
     @property
     def gateway(self) -> Gateway:
@@ -116,6 +118,9 @@ class Engine:
             else:
                 self._journal.close()
             self._journal = None
+        if self._resumed is not None and not interrupted:
+            self.settle_run(self._resumed)
+        self._resumed = None
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -170,9 +175,16 @@ class Engine:
         """
         return await self.gateway.dry_run_all(list(objects), ownership)
 
-    def note_answers(self, answers: Answers) -> None:
-        """The choices that the journal of this run keeps; they count from its first change on."""
+    def note_answers(self, answers: Answers, *, repeat: bool = False) -> None:
+        """The choices that the journal of this run keeps; they count from its first change on.
+
+        ``repeat``: where the last run was cut off, and had the same choices, this one goes on with it.
+        """
         self._answers = answers
+        if repeat and self._journal is None:
+            run = self.interrupted_run()
+            if run is not None and run.answers == write_answers(answers):
+                self._resumed = run
 
     def is_new_here(self) -> bool:
         """Whether the wizard has never changed anything on this cluster, as far as this machine knows."""
@@ -181,9 +193,16 @@ class Engine:
     def interrupted_run(self) -> journals.Run | None:
         """The last run on this cluster, where it stopped in the middle of its work and was not taken up since."""
         for run in journals.runs(cluster_folder(self.identity)):
-            if self._journal is None or run.path != self._journal.path:
-                return run if run.interrupted and run.changes else None
+            if run.changes and (self._journal is None or run.path != self._journal.path):
+                return run if run.interrupted else None
         return None
+
+    def resume(self, run: journals.Run) -> None:
+        """Goes on with an interrupted run: what is changed from now on belongs to the same piece of work.
+
+        Until something is, it stays on offer: this run may be cut off too.
+        """
+        self._resumed = run
 
     def settle_run(self, run: journals.Run) -> None:
         """Notes that an interrupted run is not to be offered again: it was taken up, or let go of."""
@@ -201,7 +220,10 @@ class Engine:
     def _writing(self) -> journals.Journal:
         if self._journal is None:
             self.claim()
-            self._journal = journals.Journal(cluster_folder(self.identity), write_answers(self._answers))
+            resumes = self._resumed.path.name if self._resumed else ""
+            self._journal = journals.Journal(
+                cluster_folder(self.identity), write_answers(self._answers), resumes=resumes
+            )
         return self._journal
 
     @asynccontextmanager
@@ -210,7 +232,10 @@ class Engine:
     ) -> AsyncIterator[_JournaledChange]:
         journal = self._writing()
         number = journal.begin(kind, title, before)
-        change = _JournaledChange(journal, number)
+        if self._resumed is not None:
+            run, self._resumed = self._resumed, None
+            self.settle_run(run)
+        change = _JournaledChange(journal, number, kind, title)
         try:
             yield change
         except asyncio.CancelledError:
@@ -219,7 +244,10 @@ class Engine:
         except BaseException:
             journal.end(number, "failed", change.after)
             raise
-        journal.end(number, change.result, change.after)
+        try:
+            journal.end(number, change.result, change.after)
+        except InputError as error:
+            raise InputError(f"{title} was done, but its end could not be noted. {error.what}", error.todo) from None
 
     async def execute(self, action: Action, listener: Listener, *, ownership: OwnershipChoice = UNDECIDED) -> Any:
         """Executes one action of a plan; gives what the method for its kind gives."""
@@ -296,12 +324,12 @@ class Engine:
         assert check.wanted is not None
         metadata = check.wanted["metadata"]
         before = await self.gateway.get(check.wanted["kind"], metadata["name"], metadata.get("namespace", ""))
-        async with self._change("apply", check.title, {"object": journals.without_noise(before)}) as change:
-            result = await self._send(check, ownership)
+        async with self._change("apply", check.title, _noted(before, check.after)) as change:
+            result = await self._send(check, ownership, change)
             change.after = {"object": journals.without_noise(result.object), "uid": result.object["metadata"]["uid"]}
         return result
 
-    async def _send(self, check: ObjectCheck, ownership: OwnershipChoice) -> ApplyResult:
+    async def _send(self, check: ObjectCheck, ownership: OwnershipChoice, change: _JournaledChange) -> ApplyResult:
         """The apply that was checked. Force takes only what was seen: the object must not have changed since."""
         from wizard.cluster import ApiRefusal
 
@@ -319,6 +347,7 @@ class Engine:
                     raise
             # Somebody wrote to it, if only its status; a conflict that is new is not decided yet.
             (check,) = await self._settle_ownership([check.wanted], ownership)
+            change.begin_anew(_noted(check.before, check.after))
         raise ConflictError(f"{check.title} changes all the time.", "Try again when it has come to rest.")
 
     async def _settle_ownership(
@@ -422,7 +451,12 @@ class Engine:
         """
         listener(ActionStarted("policy", action.title, 1))
         current = read_snapshot(action.path, missing_ok=True)
-        before = {"path": str(action.path.absolute()), "existed": current.content is not None}
+        before = {
+            "path": str(action.path.absolute()),
+            "existed": current.content is not None,
+            "digest": journals.digest(current.content or b""),
+            "meant": journals.digest(action.content),
+        }
         try:
             async with self._change("policy", action.title, before) as change:
                 backup = write_file(action.path, action.content, read=action.read)
@@ -442,8 +476,19 @@ class Engine:
 class _JournaledChange:
     journal: journals.Journal
     number: int
+    kind: journals.Kind
+    title: str
     after: dict[str, Any] = field(default_factory=dict)
     result: journals.Result = "done"
+
+    def begin_anew(self, before: Mapping[str, Any]) -> None:
+        """The state before is another one than was noted, and the change not yet tried on it."""
+        self.journal.begin_anew(self.number, self.kind, self.title, before)
+
+
+def _noted(before: KubernetesObject | None, meant: KubernetesObject | None) -> dict[str, Any]:
+    """What the journal notes of an object before an apply: as it is, and as the server says it will be."""
+    return {"object": journals.without_noise(before), "meant": journals.without_noise(meant)}
 
 
 def _folder_for(sandbox: Sandbox) -> Path:

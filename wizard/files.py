@@ -103,6 +103,21 @@ def write_file(
     return saved
 
 
+def remove_file(path: Path, *, read: Snapshot | None = None) -> None:
+    """Removes a file, if it still is what ``read`` says.
+
+    Raises ConflictError where it changed since it was read, InputError where it cannot be removed.
+    """
+    if read is not None and read_snapshot(path, missing_ok=True).content != read.content:
+        raise ConflictError(f"{path} has changed since it was read; it was not removed.", "Look at it, and repeat it.")
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be removed: {_why(error)}.", "Mend the rights of its folder.", file=path
+        ) from None
+
+
 def _write_backup(target: Path, content: bytes) -> Path:
     moment = time.strftime("%Y%m%d-%H%M%S")
     for number in range(1000):

@@ -7,10 +7,11 @@ never claims less than was tried. Credentials never reach it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +31,8 @@ class Change:
     """One thing that was tried. ``result`` is None where the run ended in the middle of it.
 
     ``before`` and ``after`` are the states by name: an object (None where there was none), a node's label
-    value, or a file's facts.
+    value, or a file's facts. What was meant to come of it stands in ``before`` too, under ``meant``: by it a
+    change is recognised whose end was never noted.
     """
 
     kind: Kind
@@ -51,11 +53,23 @@ class Run:
     changes: tuple[Change, ...]
     ended: bool
     undone: bool
+    resumes: str = ""
+    """The name of the journal whose run it went on with, "" where it began by itself."""
+    damaged: tuple[int, ...] = ()
+    """The lines of the journal that cannot be read, counted from 1."""
 
     @property
     def interrupted(self) -> bool:
         """Whether it stopped in the middle: the process went away before it could say how it ended."""
-        return not self.ended
+        return not self.ended and not self.undone
+
+    @property
+    def damage(self) -> str:
+        """What of the journal cannot be read, in a sentence; "" where all can."""
+        if not self.damaged:
+            return ""
+        lines = f"line{'s' * (len(self.damaged) > 1)} {', '.join(map(str, self.damaged))}"
+        return f"The journal {self.path} is damaged in {lines}; what stood there is not known."
 
 
 def now() -> str:
@@ -71,7 +85,7 @@ def digest(content: bytes) -> str:
 class Journal:
     """The journal of one run, while it is written."""
 
-    def __init__(self, folder: Path, answers: str) -> None:
+    def __init__(self, folder: Path, answers: str, *, resumes: str = "") -> None:
         private_folder(folder)
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         self.path = folder / f"run-{moment}.jsonl"
@@ -81,24 +95,45 @@ class Journal:
         except OSError as error:
             raise InputError(f"The journal {self.path} cannot be made: {why(error)}.", ELSEWHERE) from None
         self._next = 0
-        self._write({"entry": "run", "time": now(), "answers": answers})
+        header = {"entry": "run", "time": now(), "answers": answers}
+        try:
+            self._write({**header, "resumes": resumes} if resumes else header)
+        except InputError:
+            # A journal without a word in it is none.
+            self.abandon()
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise
 
     def _write(self, entry: Mapping[str, Any]) -> None:
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        size = -1
         try:
+            size = os.fstat(self._handle).st_size
             while line:
                 line = line[os.write(self._handle, line) :]
             os.fdatasync(self._handle)
         except OSError as error:
-            # What cannot be noted is not tried; what was tried is at least announced.
+            # What cannot be noted is not tried; what was tried is at least announced. Half a line would take the
+            # next one with it.
+            with contextlib.suppress(OSError):
+                if size >= 0:
+                    os.ftruncate(self._handle, size)
             raise InputError(f"The journal {self.path} cannot be written: {why(error)}.", ELSEWHERE) from None
 
     def begin(self, kind: Kind, title: str, before: Mapping[str, Any]) -> int:
         """Notes what is about to be tried, with the state before; gives the number of the change."""
         number = self._next
         self._next += 1
-        self._write({"entry": "begin", "change": number, "kind": kind, "title": title, "before": before, "time": now()})
+        self._begin(number, kind, title, before)
         return number
+
+    def begin_anew(self, number: int, kind: Kind, title: str, before: Mapping[str, Any]) -> None:
+        """Notes the state before once more, where it turned out to be another by the time of the change."""
+        self._begin(number, kind, title, before)
+
+    def _begin(self, number: int, kind: Kind, title: str, before: Mapping[str, Any]) -> None:
+        self._write({"entry": "begin", "change": number, "kind": kind, "title": title, "before": before, "time": now()})
 
     def batch(self, number: int, after: Mapping[str, Any]) -> None:
         """Notes a part of a change that is done (some nodes of many)."""
@@ -122,53 +157,86 @@ class Journal:
 
 
 def read_run(path: Path) -> Run:
-    """A run from its journal; a last line that was cut off by a crash is left out."""
-    started, answers, ended, undone = "", "", False, False
+    """A run from its journal, as far as it can be read: a crash may have cut its last line off, a disk lost more."""
+    started, answers, resumes, ended, undone = "", "", "", False, False
     changes: dict[int, Change] = {}
-    for entry in _entries(path):
-        match entry["entry"]:
-            case "run":
-                started, answers = entry["time"], entry["answers"]
-            case "begin":
-                changes[entry["change"]] = Change(entry["kind"], entry["title"], entry["before"])
-            case "batch" | "end":
-                change = changes[entry["change"]]
-                changes[entry["change"]] = Change(
-                    change.kind, change.title, change.before, {**change.after, **entry["after"]}, entry.get("result")
-                )
-            case "ended":
-                ended = True
-            case "undone":
-                undone = True
-    return Run(path, started, answers, tuple(changes.values()), ended, undone)
-
-
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_bytes().split(b"\n"):
+    damaged: list[int] = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip(b" \0"):
+            continue
         try:
             entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "entry" in entry:
-            yield entry
+            match entry["entry"]:
+                case "run":
+                    started, answers = str(entry["time"]), str(entry["answers"])
+                    resumes = str(entry.get("resumes", ""))
+                case "begin":
+                    changes[entry["change"]] = Change(entry["kind"], entry["title"], dict(entry["before"]))
+                case "batch" | "end":
+                    change = changes[entry["change"]]
+                    changes[entry["change"]] = Change(
+                        change.kind,
+                        change.title,
+                        change.before,
+                        {**change.after, **entry["after"]},
+                        entry.get("result"),
+                    )
+                case "ended":
+                    ended = True
+                case "undone":
+                    undone = True
+        except (ValueError, KeyError, TypeError):
+            damaged.append(number)
+    return Run(path, started, answers, tuple(changes.values()), ended, undone, resumes, tuple(damaged))
 
 
 def runs(folder: Path) -> tuple[Run, ...]:
     """The runs on a cluster, the latest first. Raises InputError where a journal cannot be read."""
     try:
-        return tuple(read_run(path) for path in sorted(folder.glob("run-*.jsonl"), reverse=True))
+        # A glob takes a folder that may not be read for an empty one.
+        names = [name for name in os.listdir(folder) if name.startswith("run-") and name.endswith(".jsonl")]  # noqa: PTH208
+        return tuple(read_run(folder / name) for name in sorted(names, reverse=True))
+    except FileNotFoundError:
+        return ()
     except OSError as error:
-        raise InputError(f"The journal {error.filename} cannot be read: {why(error)}.", "Mend its rights.") from None
+        raise InputError(
+            f"The journal {error.filename} cannot be read: {why(error)}.", "Mend its rights, or set XDG_STATE_HOME."
+        ) from None
+
+
+def pieces(latest_first: Sequence[Run]) -> tuple[tuple[Run, ...], ...]:
+    """The runs by the piece of work that they belong to, the latest first in both.
+
+    A run that was cut off, and the one that went on with it, and so on, are one piece of work.
+    """
+    found: list[list[Run]] = []
+    awaited: dict[str, list[Run]] = {}
+    for run in latest_first:
+        piece = awaited.pop(run.path.name, None)
+        if piece is None:
+            piece = []
+            found.append(piece)
+        piece.append(run)
+        if run.resumes:
+            # Where several went on with it, it belongs to the latest.
+            awaited.setdefault(run.resumes, piece)
+    return tuple(map(tuple, found))
 
 
 def mark(run: Run, entry: Literal["ended", "undone"]) -> None:
-    """Notes in a finished journal that its run was undone, or that it is not to be resumed."""
-    handle = os.open(run.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    """Notes in a finished journal that its run was undone, or that it is not to be resumed.
+
+    Raises InputError where it cannot be written.
+    """
     try:
-        os.write(handle, b"\n" + json.dumps({"entry": entry, "time": now()}).encode() + b"\n")
-        os.fdatasync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(run.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(handle, b"\n" + json.dumps({"entry": entry, "time": now()}).encode() + b"\n")
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise InputError(f"The journal {run.path} cannot be written: {why(error)}.", "Mend its rights.") from None
 
 
 def without_noise(live: KubernetesObject | None) -> KubernetesObject | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -62,12 +63,16 @@ class ClusterLock:
             raise InputError(f"The lock {self._path} cannot be made: {why(error)}.", ELSEWHERE) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             self.holder = os.read(handle, 200).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)
             return False
-        os.ftruncate(handle, 0)
-        os.write(handle, f"process {os.getpid()}".encode())
+        except OSError as error:
+            os.close(handle)
+            raise InputError(f"The lock {self._path} cannot be taken: {why(error)}.", ELSEWHERE) from None
+        with contextlib.suppress(OSError):  # on a full disk it holds all the same, without a name
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()}".encode())
         self._handle = handle
         return True
 

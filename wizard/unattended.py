@@ -174,7 +174,7 @@ async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
     progress, plan = _Progress(), None
     try:
         plan = await look(engine, answers, listener)
-        engine.note_answers(answers)
+        engine.note_answers(answers, repeat=True)
         for action in plan.actions:
             if progress.stopped and not isinstance(action, WritePolicy):
                 continue

@@ -5,7 +5,9 @@ What someone changed since is left as it is, and said.
 
 from __future__ import annotations
 
-import asyncio
+import difflib
+import glob
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +16,13 @@ from typing import Any, Literal
 from wizard import journal as journals
 from wizard.coder.actions import why_left
 from wizard.coder.steps import enable_templates
+from wizard.collect import GUIDE_OBJECTS
 from wizard.differences import NOISY_ANNOTATIONS, unified
 from wizard.engine import Engine
-from wizard.errors import WizardError
+from wizard.errors import ConflictError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
-from wizard.facts import ClusterFacts, KubernetesObject
-from wizard.files import Snapshot, read_snapshot, write_file
+from wizard.facts import KubernetesObject
+from wizard.files import Snapshot, read_snapshot, remove_file, write_file
 from wizard.labels import set_labels
 from wizard.names import FIELD_MANAGER, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
 from wizard.plan import object_title
@@ -27,6 +30,12 @@ from wizard.state import cluster_folder
 
 SHOWN = 20
 """How many nodes a title names."""
+
+TRIES = 5
+"""How often an object is looked at anew that somebody writes to (its status, as a rule) while it is put back."""
+
+AS_BEFORE = "it is as it was before"
+CHANGED = "someone changed it since"
 
 
 @dataclass(frozen=True)
@@ -52,70 +61,143 @@ class UndoStep:
 
 @dataclass(frozen=True)
 class UndoPlan:
-    """The steps of an undo, in order, and the runs that they undo."""
+    """The steps of an undo, in order, the runs that they undo (the latest first), and what cannot be known."""
 
     steps: tuple[UndoStep, ...]
     runs: tuple[journals.Run, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def todo(self) -> tuple[UndoStep, ...]:
+        """The steps that change something."""
+        return tuple(step for step in self.steps if step.what != "nothing")
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as ``undo -o json`` prints it."""
+        return {
+            "runs": [
+                {"started": run.started, "interrupted": run.interrupted, "resumes": run.resumes or None}
+                for run in self.runs
+            ],
+            "steps": [step.to_json() for step in self.steps],
+            "notes": list(self.notes),
+        }
+
+    def told_runs(self) -> tuple[str, ...]:
+        """Which runs are taken back, oldest first, in lines; none where no journal tells of any."""
+        names = {run.path.name for run in self.runs}
+        lines = []
+        for run in reversed(self.runs):
+            ended = ", which was cut off" if run.interrupted else ""
+            went_on = ", which went on with the one before" if run.resumes in names else ""
+            lines.append(f"the run of {run.started}{went_on}{ended}")
+        return tuple(lines)
 
 
 async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
-    """What undoing the last run (or all that was ever done on this cluster) would do now; changes nothing.
+    """What undoing the last piece of work (or all that was ever done on this cluster) would do now; changes nothing.
 
-    ``everything`` also finds what no journal tells of: objects and labels whose field manager is the wizard.
+    A run that was cut off and those that went on with it are one piece of work. One of which nothing is left is
+    passed over. ``everything`` also finds what no journal tells of: objects and labels whose field manager is the
+    wizard. Raises InputError where a journal cannot be read.
     """
-    folder = cluster_folder(engine.identity)
-    candidates = [run for run in journals.runs(folder) if not run.undone and any(map(_had_effect, run.changes))]
-    chosen = tuple(candidates if everything else candidates[:1])
-    changes = [change for run in chosen for change in reversed(run.changes)]
+    known = journals.runs(cluster_folder(engine.identity))
+    notes = [run.damage for run in known if run.damage and not run.undone]
+    pieces = [
+        piece
+        for runs in journals.pieces(known)
+        if any(map(_had_effect, _changes(piece := [run for run in runs if not run.undone])))
+    ]
+    runs: list[journals.Run] = []
     steps: list[UndoStep] = []
-    seen: set[str] = set()
+    if everything:
+        runs = sorted((run for piece in pieces for run in piece), key=lambda run: run.path.name, reverse=True)
+        steps = await _steps(engine, runs)
+        found, unsaid = await _unjournaled(engine, {step.title for step in steps}, steps)
+        steps += found
+        notes += unsaid
+    else:
+        for piece in pieces:
+            runs += piece
+            steps = await _steps(engine, piece)
+            if any(step.left != AS_BEFORE for step in steps):
+                break
+    # A namespace goes last: what is in it goes first, one by one.
+    steps.sort(key=_is_namespace)
+    return UndoPlan(tuple([await _sparing_others(engine, step, steps) for step in steps]), tuple(runs), tuple(notes))
+
+
+def _is_namespace(step: UndoStep) -> bool:
+    return step.title.startswith("Namespace ")
+
+
+def _changes(latest_first: Sequence[journals.Run]) -> list[journals.Change]:
+    return [change for run in latest_first for change in reversed(run.changes)]
+
+
+async def _steps(engine: Engine, runs: Sequence[journals.Run]) -> list[UndoStep]:
+    changes = _changes(runs)
     labels = _LabelsBefore.of(changes)
-    for change in _oldest_states(changes):
-        if change.kind == "label":
+    steps: list[UndoStep] = []
+    for about_one in _by_thing(changes):
+        if about_one[0].kind == "label":
             steps.extend(await _label_steps(engine, labels))
         else:
-            steps.extend(await _step(engine, change))
-        seen.add(change.title)
-    if everything:
-        steps.extend(await _unjournaled(engine, seen, steps))
-    return UndoPlan(tuple([await _sparing_others(engine, step, steps) for step in steps]), chosen)
+            steps.extend(await _step(engine, about_one))
+    return steps
 
 
 def _had_effect(change: journals.Change) -> bool:
     match change.kind:
         case "apply":
-            return change.result is None or change.before.get("object") != change.after.get("object")
+            # An answer that was lost says nothing about what became of the request.
+            return "object" not in change.after or change.before.get("object") != change.after["object"]
         case "label":
             return change.result is None or any(value != change.before["value"] for value in change.after.values())
         case "policy":
-            return change.result is None or not change.before["existed"] or bool(change.after.get("backup"))
+            return not change.after or not change.before["existed"] or bool(change.after.get("backup"))
         case _:
             return True
 
 
-def _oldest_states(changes: Sequence[journals.Change]) -> list[journals.Change]:
-    """Changes of one object in several runs become one: back to the state before the first of them."""
-    merged: dict[str, journals.Change] = {}
-    order: list[str] = []
-    for number, change in enumerate(changes):
-        key = {"apply": f"apply {change.title}", "label": "label"}.get(change.kind, f"{number}")
-        if change.kind == "policy":
-            key = f"policy {change.before['path']}"
-        if key in merged:
-            newest = merged[key]
-            merged[key] = journals.Change(change.kind, change.title, change.before, newest.after or change.after)
-        else:
-            merged[key] = change
-            order.append(key)
-    return [merged[key] for key in order]
+def _by_thing(latest_first: Sequence[journals.Change]) -> list[list[journals.Change]]:
+    """The changes of one object, one file, or of all labels together: they are taken back as one."""
+    found: dict[str, list[journals.Change]] = {}
+    for number, change in enumerate(latest_first):
+        match change.kind:
+            case "apply":
+                key = f"apply {change.title}"
+            case "label":
+                key = "label"
+            case "policy":
+                key = f"policy {change.before['path']}"
+            case _:
+                key = f"{number}"
+        found.setdefault(key, []).append(change)
+    return list(found.values())
 
 
-async def _step(engine: Engine, change: journals.Change) -> list[UndoStep]:
+def _left_by_us(latest_first: Sequence[journals.Change], name: str) -> list[Any]:
+    """The states in which the wizard may have left a thing: what is ``name`` in the changes' ends.
+
+    Where the latest ended without a word, it came to be what was meant, or stayed what the one before made of it.
+    """
+    states: list[Any] = []
+    for change in latest_first:
+        if name in change.after:
+            return [*states, change.after[name]]
+        if "meant" in change.before:
+            states.append(change.before["meant"])
+    return states
+
+
+async def _step(engine: Engine, latest_first: Sequence[journals.Change]) -> list[UndoStep]:
+    change = latest_first[0]
     match change.kind:
         case "apply":
-            return [await _object_step(engine, change)]
+            return [await _object_step(engine, latest_first)]
         case "policy":
-            return [_file_step(change)]
+            return [_file_step(latest_first)]
         case "coder":
             why = why_left(change)
             step = UndoStep(change.title, "nothing" if why else "disable templates", left=why)
@@ -124,48 +206,52 @@ async def _step(engine: Engine, change: journals.Change) -> list[UndoStep]:
             return [UndoStep(change.title, "nothing", left="it cannot be undone from here")]
 
 
-async def _object_step(engine: Engine, change: journals.Change) -> UndoStep:
-    before: KubernetesObject | None = change.before["object"]
-    after: KubernetesObject | None = change.after.get("object")
-    known = after or before
+async def _object_step(engine: Engine, latest_first: Sequence[journals.Change]) -> UndoStep:
+    title = latest_first[0].title
+    before: KubernetesObject | None = latest_first[-1].before["object"]
+    ours: list[KubernetesObject | None] = _left_by_us(latest_first, "object")
+    known = next((state for state in (*ours, before) if state is not None), None)
     if known is None:
-        kind, _, name = change.title.partition(" ")
+        kind, _, name = title.partition(" ")
         live = await engine.gateway.get(kind, name, "" if kind == "Namespace" else NAMESPACE)
     else:
         metadata = known["metadata"]
         live = await engine.gateway.get(known["kind"], metadata["name"], metadata.get("namespace", ""))
     current = journals.without_noise(live)
     if current == before:
-        return UndoStep(change.title, "nothing", left="it is as it was before")
-    if live is not None and after is None and not _ours(live):
-        return UndoStep(change.title, "nothing", left="it is not of the wizard")
-    if after is not None and current != after:
-        gone = "it is gone" if current is None else "someone changed it since"
-        return UndoStep(change.title, "nothing", left=gone, diff=unified([after], [current] if current else []))
+        return UndoStep(title, "nothing", left=AS_BEFORE)
+    if live is None:
+        return UndoStep(title, "nothing", left="it is gone", diff=unified([ours[-1] or before or {}], []))
+    if live["metadata"].get("deletionTimestamp"):
+        return UndoStep(title, "nothing", left="it is being deleted")
+    if current not in ours:
+        made_by_us_alone = not latest_first[0].after and _ours(live) and not _other_owners(live)
+        if ours and not made_by_us_alone:
+            was = next((state for state in reversed(ours) if state is not None), None)
+            return UndoStep(title, "nothing", left=CHANGED, diff=unified([was] if was else [], [current or {}]))
+        if not _ours(live):
+            return UndoStep(title, "nothing", left="it is not of the wizard")
     diff = unified([current] if current else [], [before] if before else [])
-    return UndoStep(change.title, "restore" if before else "delete", diff=diff, object=before, live=live)
+    return UndoStep(title, "restore" if before else "delete", diff=diff, object=before, live=live)
 
 
-async def _sparing_others(engine: Engine, step: UndoStep, steps: Sequence[UndoStep]) -> UndoStep:
-    """The step; one that would delete a namespace with what stays in it becomes one that leaves it."""
-    kind, _, namespace = step.title.partition(" ")
-    if kind != "Namespace" or step.what != "delete":
+async def _sparing_others(
+    engine: Engine, step: UndoStep, steps: Sequence[UndoStep], gone: frozenset[str] = frozenset()
+) -> UndoStep:
+    """The step; one that would delete a namespace with what others have in it becomes one that leaves it."""
+    from wizard.cluster import names_of, read_contents
+
+    if not _is_namespace(step) or step.what != "delete":
         return step
-    deleted = {other.title for other in steps if other.what == "delete"} | {"ConfigMap kube-root-ca.crt"}
-    lists = await asyncio.gather(
-        *(engine.gateway.list(kind, namespace) for kind in ("DaemonSet", "ConfigMap", "ResourceQuota", "Pod"))
-    )
-    staying = [
-        object_title(item)
-        for found in lists
-        for item in found
-        if object_title(item) not in deleted and not _belongs_to(item, NAMESPACE)
-    ]
-    return UndoStep(step.title, "nothing", left=f"in it stays {', '.join(staying)}") if staying else step
-
-
-def _belongs_to(item: KubernetesObject, owner: str) -> bool:
-    return any(reference["name"] == owner for reference in item["metadata"].get("ownerReferences", ()))
+    deleted = gone or frozenset(other.title for other in steps if other.what == "delete")
+    contents = await read_contents(engine.gateway, step.title.partition(" ")[2])
+    staying = [item for item in contents.objects if object_title(item) not in deleted]
+    left = []
+    if staying:
+        left.append(f"in it stays {names_of(staying)}")
+    if contents.unread_words:
+        left.append(f"it cannot be seen whether something of others is in it: {contents.unread_words}")
+    return UndoStep(step.title, "nothing", left="; ".join(left)) if left else step
 
 
 def _ours(live: KubernetesObject) -> bool:
@@ -191,7 +277,17 @@ class _LabelsBefore:
 
 
 async def _label_steps(engine: Engine, labels: _LabelsBefore) -> list[UndoStep]:
-    nodes = {node.name: node.labels.get(NODE_LABEL) for node in (await engine.read_facts()).nodes or ()}
+    from wizard.cluster import ApiRefusal
+
+    nodes: dict[str, str | None] = {}
+    try:
+        async for part in engine.gateway.slices("Node", convert=_label_of):
+            nodes = {**({} if part.restarted else nodes), **dict(part.items)}
+    except ApiRefusal as refusal:
+        if refusal.status != 403:
+            raise
+        what = f"The label of {_nodes(tuple(labels.before.items()))}"
+        return [UndoStep(what, "nothing", left=f"the nodes cannot be listed: {refusal.message}")]
     changed = [(name, value) for name, value in labels.before.items() if nodes.get(name, value) != value]
     back = tuple(item for item in changed if nodes[item[0]] == labels.last[item[0]])
     left = tuple(item for item in changed if item not in back)
@@ -201,8 +297,16 @@ async def _label_steps(engine: Engine, labels: _LabelsBefore) -> list[UndoStep]:
         title = f"Take the label off {_nodes(back)}" if unlabel else f"Give {_nodes(back)} the label of before"
         steps.append(UndoStep(title, "unlabel" if unlabel else "relabel", nodes=back))
     if left:
-        steps.append(UndoStep(f"The label of {_nodes(left)}", "nothing", left="someone changed it since"))
+        steps.append(UndoStep(f"The label of {_nodes(left)}", "nothing", left=CHANGED))
+    if not steps and labels.before:
+        what = f"The label of {_nodes(tuple(labels.before.items()))}"
+        steps.append(UndoStep(what, "nothing", left=AS_BEFORE))
     return steps
+
+
+def _label_of(node: KubernetesObject) -> tuple[str, str | None]:
+    metadata = node["metadata"]
+    return metadata["name"], (metadata.get("labels") or {}).get(NODE_LABEL)
 
 
 def _nodes(items: Sequence[tuple[str, str | None]]) -> str:
@@ -211,48 +315,92 @@ def _nodes(items: Sequence[tuple[str, str | None]]) -> str:
     return f"{len(items)} node{'s' * (len(items) != 1)} ({names}{more})"
 
 
-def _file_step(change: journals.Change) -> UndoStep:
-    path = Path(change.before["path"])
-    now = read_snapshot(path, missing_ok=True)
+def _file_step(latest_first: Sequence[journals.Change]) -> UndoStep:
+    first = latest_first[-1]
+    path = Path(first.before["path"])
     title = str(path)
-    if now.content is None:
+    now = read_snapshot(path, missing_ok=True)
+    digest = None if now.content is None else journals.digest(now.content)
+    was = first.before.get("digest") if first.before["existed"] else None
+    # Journals of old kept no digest of what was there before.
+    if digest == was and (digest is not None or not first.before["existed"]):
+        return UndoStep(title, "nothing", left=AS_BEFORE)
+    if digest is None:
         return UndoStep(title, "nothing", left="the file is gone")
-    if change.after.get("digest") != journals.digest(now.content):
+    if digest not in _left_by_us(latest_first, "digest"):
         return UndoStep(title, "nothing", left="someone changed the file since")
-    backup = change.after.get("backup")
-    if backup:
-        saved = read_snapshot(Path(backup), missing_ok=True).content
-        if saved is None:
-            return UndoStep(title, "nothing", left=f"its backup {backup} is gone")
-        return UndoStep(title, "file", path=path, content=saved, read=now)
-    if change.before["existed"]:
-        return UndoStep(title, "nothing", left="it is as it was before")
-    return UndoStep(title, "remove file", path=path, read=now)
+    if not first.before["existed"]:
+        return UndoStep(title, "remove file", diff=_file_diff(path, now.content, b""), path=path, read=now)
+    saved = _backup(path, first.after.get("backup"), was)
+    if saved is None:
+        name = first.after.get("backup")
+        return UndoStep(title, "nothing", left=f"its backup {name} is gone" if name else AS_BEFORE)
+    return UndoStep(title, "file", diff=_file_diff(path, now.content, saved), path=path, content=saved, read=now)
 
 
-async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoStep]) -> list[UndoStep]:
-    """What the wizard's field manager owns and no journal tells of (it may have run on another machine)."""
-    facts = await engine.read_facts()
-    steps = []
+def _backup(path: Path, name: str | None, was: str | None) -> bytes | None:
+    """What the file held before: from its backup, which is looked for where the journal does not tell of it."""
+    target = Path(os.path.realpath(path))
+    candidates = [Path(name)] if name else []
+    if was is not None:
+        candidates += sorted(target.parent.glob(f"{glob.escape(target.name)}.*.bak"), reverse=True)
+    for candidate in candidates:
+        content = read_snapshot(candidate, missing_ok=True).content
+        if content is not None and was in (None, journals.digest(content)):
+            return content
+    return None
+
+
+def _file_diff(path: Path, now: bytes | None, then: bytes) -> str:
+    def lines(content: bytes | None) -> list[str]:
+        return [f"{line}\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
+
+    return "".join(difflib.unified_diff(lines(now), lines(then), f"before/{path.name}", f"after/{path.name}"))
+
+
+async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoStep]) -> tuple[list[UndoStep], list[str]]:
+    """What the wizard's field manager owns and no journal tells of (it may have run on another machine).
+
+    With it, what cannot be known without a journal.
+    """
+    from wizard.cluster import ApiRefusal
+
+    steps, notes = [], []
     handled = {name for step in planned for name, _ in step.nodes}
-    labelled = tuple((name, None) for name in await _labelled_by_us(engine, facts) if name not in handled)
+    try:
+        labelled = tuple((name, None) for name in await _labelled_by_us(engine) if name not in handled)
+    except ApiRefusal as refusal:
+        labelled = ()
+        notes.append(f"Whether nodes carry the label cannot be seen: {refusal.what}")
     if labelled:
         steps.append(UndoStep(f"Take the label off {_nodes(labelled)}", "unlabel", nodes=labelled))
-    for item in sorted(facts.objects.values(), key=lambda item: item["kind"] == "Namespace"):
+    for kind in reversed(GUIDE_OBJECTS):
+        try:
+            item = await engine.gateway.get(kind, NAMESPACE, NAMESPACE)
+        except ApiRefusal as refusal:
+            notes.append(f"Whether {kind} {NAMESPACE} is the wizard's cannot be seen: {refusal.what}")
+            continue
+        if item is None:
+            continue
         title = object_title(item)
         if title in seen or not _ours(item):
             continue
         others = _other_owners(item)
-        if others:
+        if item["metadata"].get("deletionTimestamp"):
+            steps.append(UndoStep(title, "nothing", left="it is being deleted"))
+        elif others:
             steps.append(UndoStep(title, "nothing", left=f"{', '.join(others)} owns fields of it too"))
         else:
             steps.append(UndoStep(title, "delete", diff=unified([journals.without_noise(item) or {}], []), live=item))
-    return steps
+    if steps:
+        notes.append(
+            "No journal on this machine tells of some of this: it was found by the field manager podman-wizard. What "
+            "it held before, policy files that were written, and what was done in Coder are not known here."
+        )
+    return steps, notes
 
 
-async def _labelled_by_us(engine: Engine, facts: ClusterFacts) -> list[str]:
-    if not any(node.labelled for node in facts.nodes or ()):
-        return []
+async def _labelled_by_us(engine: Engine) -> list[str]:
     found = await engine.gateway.list("Node", labels=f"{NODE_LABEL}={NODE_LABEL_VALUE}")
     return [node["metadata"]["name"] for node in found if any(map(_sets_the_label, _fields_of_ours(node)))]
 
@@ -280,28 +428,37 @@ def _sets_the_label(fields: Mapping[str, Any]) -> bool:
 async def execute_undo(engine: Engine, plan: UndoPlan, listener: Listener) -> tuple[Shortfall, ...]:
     """Undoes it, step by step; gives what failed. Runs that were undone whole are marked as such.
 
-    Raises ConflictError where another wizard is at work on this cluster.
+    Raises ConflictError where another wizard is at work on this cluster, InputError where no lock can be had.
     """
-    todo = [step for step in plan.steps if step.what != "nothing"]
-    if todo:
+    todo = plan.todo
+    if todo or plan.runs:
         engine.claim()
-    listener(ActionStarted("undo", f"Undo {len(todo)} changes", len(todo)))
+    listener(ActionStarted("undo", f"Undo {_changes_words(len(todo))}", len(todo)))
     failed: list[Shortfall] = []
+    gone: set[str] = set()
     for step in todo:
         try:
+            spared = await _sparing_others(engine, step, (), frozenset(gone))
+            if spared.left:
+                raise ConflictError(f"It was left: {spared.left}.", "Look at it, and repeat undo --all.")
             await _execute_step(engine, step, listener)
         except WizardError as error:
             failed.append(Shortfall(step.title, error.what))
             listener(ObjectResult("undo", step.title, "failed", message=error.what))
         else:
+            gone |= {step.title} if step.what == "delete" else set()
             change: Literal["delete", "configure"] = "delete" if step.what in ("delete", "remove file") else "configure"
             listener(ObjectResult("undo", step.title, change))
     if not failed:
         for run in plan.runs:
             journals.mark(run, "undone")
-    detail = f"{len(todo) - len(failed)} of {len(todo)} changes undone"
+    detail = f"{len(todo) - len(failed)} of {_changes_words(len(todo))} undone"
     listener(ActionEnded("undo", "failed" if failed else "done", detail, tuple(failed)))
     return tuple(failed)
+
+
+def _changes_words(count: int) -> str:
+    return f"{count} change{'s' * (count != 1)}"
 
 
 def _put_back(before: KubernetesObject, live: KubernetesObject) -> KubernetesObject:
@@ -314,13 +471,8 @@ def _put_back(before: KubernetesObject, live: KubernetesObject) -> KubernetesObj
 
 
 async def _execute_step(engine: Engine, step: UndoStep, listener: Listener) -> None:
-    if step.what == "delete" and step.live is not None:
-        metadata = step.live["metadata"]
-        await engine.gateway.delete(
-            step.live["kind"], metadata["name"], metadata.get("namespace", ""), uid=metadata["uid"]
-        )
-    elif step.what == "restore" and step.object is not None and step.live is not None:
-        await engine.gateway.replace(_put_back(step.object, step.live))
+    if step.what in ("delete", "restore") and step.live is not None:
+        await _execute_on_object(engine, step, step.live)
     elif step.nodes:
         for value in {value for _, value in step.nodes}:
             names = [name for name, wanted in step.nodes if wanted == value]
@@ -334,4 +486,31 @@ async def _execute_step(engine: Engine, step: UndoStep, listener: Listener) -> N
     elif step.path is not None and step.what == "file":
         write_file(step.path, step.content or b"", read=step.read, backup=False)
     elif step.path is not None:
-        await asyncio.to_thread(step.path.unlink)
+        remove_file(step.path, read=step.read)
+
+
+async def _execute_on_object(engine: Engine, step: UndoStep, shown: KubernetesObject) -> None:
+    """Deletes an object or puts it back, if it still is what was shown; who wrote to its status is no obstacle."""
+    from wizard.cluster import ApiRefusal
+
+    metadata, kind = shown["metadata"], shown["kind"]
+    name, namespace = metadata["name"], metadata.get("namespace", "")
+    for _ in range(TRIES):
+        live = await engine.gateway.get(kind, name, namespace)
+        current = journals.without_noise(live)
+        if current == step.object:
+            return
+        if live is None or live["metadata"]["uid"] != metadata["uid"] or current != journals.without_noise(shown):
+            raise ConflictError(f"{step.title} is no longer what was shown: it was left alone.", "Look, and repeat it.")
+        try:
+            if step.object is None:
+                version = live["metadata"]["resourceVersion"]
+                await engine.gateway.delete(kind, name, namespace, uid=metadata["uid"], version=version)
+            else:
+                await engine.gateway.replace(_put_back(step.object, live))
+        except ApiRefusal as refusal:
+            if refusal.status != 409 or refusal.namespace_terminating:
+                raise
+        else:
+            return
+    raise ConflictError(f"{step.title} changes all the time.", "Try again when it has come to rest.")

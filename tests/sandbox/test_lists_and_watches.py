@@ -145,8 +145,31 @@ async def test_namespaces_keep_lists_apart() -> None:
     async with running() as api:
         await api.apply(NAMESPACE, guide()[NAMESPACE])
         await api.apply(CONFIG_MAP, guide()[CONFIG_MAP])
-        assert len((await api.get("/api/v1/configmaps"))["items"]) == 1
-        assert (await api.get("/api/v1/namespaces/default/configmaps"))["items"] == []
+        ours = "configmaps?fieldSelector=metadata.name%3Dsmarter-device-manager"
+        assert len((await api.get(f"/api/v1/{ours}"))["items"]) == 1
+        assert (await api.get(f"/api/v1/namespaces/default/{ours}"))["items"] == []
         deleted = await api.ask("DELETE", f"{NAMESPACE}/configmaps", json.dumps({}))
         assert deleted.status == 200
-        assert (await api.get("/api/v1/configmaps"))["items"] == []
+        assert (await api.get(f"/api/v1/{ours}"))["items"] == []
+        assert (await api.get(f"{NAMESPACE}/configmaps"))["items"] == []
+
+
+async def test_a_list_of_metadata_holds_no_secret() -> None:
+    async with running() as api:
+        secret = {
+            "kind": "Secret",
+            "apiVersion": "v1",
+            "metadata": {"name": "s"},
+            "stringData": {"password": "hunter2"},
+        }
+        assert (await api.ask("POST", "/api/v1/namespaces/default/secrets", json.dumps(secret))).status == 201
+        path = "/api/v1/namespaces/default/secrets"
+        whole = await api.get(path)
+        assert whole["items"][0]["data"] == {"password": "aHVudGVyMg=="}
+        accept = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
+        async with api.session.get(path, headers={**api._headers, **accept}) as response:
+            listed = await response.json()
+        assert (listed["kind"], listed["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
+        (item,) = listed["items"]
+        assert item == {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]}
+        assert item["metadata"]["name"] == "s"

@@ -31,6 +31,9 @@ LEFT_OUT: dict[int, dict[str, str]] = {
         ".buildDate": "likewise",
     },
     4: {".groups": "the recording shows two groups of many; the sandbox has a third besides, authentication.k8s.io"},
+    5: {
+        ".resources": "the recording shows some resources of many; the sandbox has secrets and serviceaccounts besides"
+    },
     16: {".description": "columns are described in the sandbox's own words"},
     55: {".items": "how many events there are depends on how often the controller has tried again; each is compared"},
     60: {".items": "likewise"},
@@ -232,6 +235,10 @@ def _compared(number: int, recorded: Any, answered: Any) -> list[str]:
     if number == 4:
         listed = answered["groups"]
         return [f"group missing: {one}" for one in recorded["groups"] if one not in listed]
+    if number == 5:
+        listed = answered["resources"]
+        missing = [f"resource missing: {one}" for one in recorded["resources"] if one not in listed]
+        return missing + differences({**recorded, "resources": []}, {**answered, "resources": []})
     if number in (55, 60):
         # each of the sandbox's events is one of those that the real controllers write
         shape = comparable(recorded["items"][0])

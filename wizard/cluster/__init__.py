@@ -4,6 +4,7 @@ Importing this costs little: the Kubernetes client itself, which takes a second,
 on a thread.
 """
 
+from wizard.cluster.contents import Contents, names_of, read_contents
 from wizard.cluster.gateway import ApplyResult, Gateway, ObjectCheck, Seen, Slice, path_of
 from wizard.cluster.kubeconfig import ContextName, contexts
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Cause, FieldConflict
@@ -15,6 +16,7 @@ __all__ = [
     "ApplyConflict",
     "ApplyResult",
     "Cause",
+    "Contents",
     "ContextName",
     "FieldConflict",
     "Gateway",
@@ -23,5 +25,7 @@ __all__ = [
     "Seen",
     "Slice",
     "contexts",
+    "names_of",
     "path_of",
+    "read_contents",
 ]

@@ -206,6 +206,7 @@ class Gateway:
         content_type: str = JSON,
         idempotent: bool | None = None,
         on_retry: Callable[[Retry], None] | None = None,
+        accept: str = JSON,
     ) -> Answer[Any]:
         """One request, for what has no method here; see ``Transport.request``."""
         return await self._transport.request(
@@ -216,6 +217,7 @@ class Gateway:
             content_type=content_type,
             idempotent=idempotent,
             on_retry=on_retry,
+            accept=accept,
         )
 
     # Who is there, and who we are
@@ -652,16 +654,19 @@ class Gateway:
         namespace: str = "",
         *,
         uid: str = "",
+        version: str = "",
         dry_run: bool = False,
         grace: int | None = None,
     ) -> bool:
         """Deletes an object; False where it was gone already. ``grace`` is in seconds.
 
-        With ``uid`` only that very object: raises ApiRefusal (409) where another one has its name now.
+        With ``uid`` only that very object, with ``version`` (its resource version) only as it was seen: raises
+        ApiRefusal (409) where another one has its name now, or somebody wrote to it since.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        seen = {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}
+        if seen:
+            options["preconditions"] = seen
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         query = {"dryRun": "All"} if dry_run else None

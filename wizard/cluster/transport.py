@@ -144,7 +144,7 @@ class Transport:
             on_retry=on_retry,
             accept=accept,
         )
-        read: Any = json.loads(raw.body) if accept == JSON else raw.body.decode("utf-8", "replace")
+        read: Any = json.loads(raw.body) if accept.startswith(JSON) else raw.body.decode("utf-8", "replace")
         return Answer(raw.status, raw.headers, read, raw.warnings)
 
     async def fetch(
@@ -306,7 +306,7 @@ class Transport:
             return self._client
 
     def _check_whole(self, answer: Answer[bytes], accept: str) -> None:
-        if accept != JSON:
+        if not accept.startswith(JSON):
             return
         if not answer.headers.get("content-type", "").startswith(JSON):
             raise self._not_an_api("it answered with something that is not JSON", transient=False)

@@ -178,7 +178,7 @@ class Cluster:
             case "Pod":
                 metadata["generation"] = 1
                 status = {"phase": "Pending", "qosClass": admission.quality_of_service(spec)}
-            case "ConfigMap" | "Event":
+            case "ConfigMap" | "Event" | "Secret" | "ServiceAccount":
                 return {**obj, "metadata": metadata}
         return {**obj, "metadata": metadata, "spec": spec, "status": status}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 Object = dict[str, Any]
@@ -18,7 +19,16 @@ def with_defaults(obj: Object) -> Object:
             return {**obj, "spec": _daemon_set_spec(obj.get("spec", {}))}
         case "Pod":
             return {**obj, "spec": _pod_spec(obj.get("spec", {}), in_template=False)}
+        case "Secret":
+            return _secret(obj)
     return obj
+
+
+def _secret(obj: Object) -> Object:
+    written = {key: b64encode(text.encode()).decode() for key, text in obj.get("stringData", {}).items()}
+    kept = {name: value for name, value in obj.items() if name != "stringData"}
+    data = {**obj.get("data", {}), **written}
+    return _filled(kept | ({"data": data} if data else {}), type="Opaque")
 
 
 def _daemon_set_spec(spec: Object) -> Object:

@@ -81,6 +81,15 @@ NODE = Kind(
     zero={"metadata": {}, "spec": {}, "status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 0}}, "nodeInfo": {}}},
 )
 CONFIG_MAP = Kind("ConfigMap", "configmaps", short_names=("cm",), storage_hash="qFsyl6wFWjQ=", zero={"metadata": {}})
+SECRET = Kind("Secret", "secrets", storage_hash="S6u1pOWzb84=", zero={"metadata": {}})
+SERVICE_ACCOUNT = Kind(
+    "ServiceAccount",
+    "serviceaccounts",
+    short_names=("sa",),
+    storage_hash="pbx9ZvyFpBE=",
+    subresources=(Subresource("token", "TokenRequest", ("create",), "authentication.k8s.io", "v1"),),
+    zero={"metadata": {}},
+)
 RESOURCE_QUOTA = Kind(
     "ResourceQuota",
     "resourcequotas",
@@ -136,7 +145,7 @@ DAEMON_SET = Kind(
     },
 )
 
-KINDS = (CONFIG_MAP, EVENT, NAMESPACE, NODE, POD, RESOURCE_QUOTA, DAEMON_SET)
+KINDS = (CONFIG_MAP, EVENT, NAMESPACE, NODE, POD, RESOURCE_QUOTA, SECRET, SERVICE_ACCOUNT, DAEMON_SET)
 BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
 BY_NAME = {kind.name: kind for kind in KINDS}
 

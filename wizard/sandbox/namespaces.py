@@ -1,4 +1,4 @@
-"""The namespace controller: a namespace that is being deleted is emptied, and then goes."""
+"""The namespace's controllers: each gets what pods there need; one that is being deleted is emptied, and then goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 
 from wizard.sandbox.cluster import SYSTEM, Cluster, Deletion, Write
-from wizard.sandbox.kinds import KINDS, NAMESPACE, POD, Kind
+from wizard.sandbox.kinds import CONFIG_MAP, KINDS, NAMESPACE, POD, SERVICE_ACCOUNT, Kind
 from wizard.sandbox.refusals import Refusal
 from wizard.sandbox.store import Change, Object
 
@@ -19,12 +19,14 @@ NAMES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 class NamespaceController:
-    """Empties the namespaces that are being deleted."""
+    """Furnishes the namespaces that are new, and empties those that are being deleted."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._end = cluster.store.listen("namespaces", self._changed)
+        for namespace in cluster.store.all("namespaces"):
+            self._furnish(namespace.key[1])
 
     async def stop(self) -> None:
         self._end()
@@ -34,6 +36,8 @@ class NamespaceController:
 
     def _changed(self, change: Change) -> None:
         name = change.version.key[1]
+        if change.type == "ADDED":
+            self._furnish(name)
         if (
             change.type != "DELETED"
             and change.version.obj["metadata"].get("deletionTimestamp")
@@ -42,6 +46,17 @@ class NamespaceController:
             task = asyncio.get_running_loop().create_task(self._empty(name))
             self._tasks[name] = task
             task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+    def _furnish(self, name: str) -> None:
+        """What kube-controller-manager puts into each namespace: an account for pods, and the cluster's certificate."""
+        account = {"metadata": {"name": "default", "namespace": name}}
+        note = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints"
+        metadata = {"name": "kube-root-ca.crt", "namespace": name, "annotations": {"kubernetes.io/description": note}}
+        certificate = {"metadata": metadata, "data": {"ca.crt": ""}}
+        for kind, obj in ((SERVICE_ACCOUNT, account), (CONFIG_MAP, certificate)):
+            with suppress(Refusal):
+                named = {"kind": kind.name, "apiVersion": kind.api_version, **obj}
+                self._cluster.create_as(kind, named, MANAGER)
 
     def _kinds(self) -> list[Kind]:
         # pods last: what owns them has to be gone first, or it makes new ones

@@ -23,10 +23,12 @@ from wizard.sandbox.openapi import document, index
 from wizard.sandbox.refusals import Refusal
 from wizard.sandbox.schema import types
 from wizard.sandbox.store import Change, Object, Version
-from wizard.sandbox.tables import table
+from wizard.sandbox.tables import metadata_list, table
 
 ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 BOOKMARK_SECONDS = 60.0
+METADATA_LIST = "as=PartialObjectMetadataList"
+"""How a list is asked for that is to hold metadata only."""
 AS = "as"
 """``/as/<user>`` in front of a path says who asks: kubectl sends no token where there is no TLS."""
 LogReader = Callable[[Version, Mapping[str, str]], "Log"]
@@ -408,6 +410,8 @@ class Server:
                 metadata["remainingItemCount"] = more
         if as_table:
             return answer(table(kind.plural, page, metadata, request.query.get("includeObject", "Metadata")))
+        if METADATA_LIST in request.headers.get("Accept", "").partition(",")[0]:
+            return answer(metadata_list(page, metadata))
         return Answer(_list_body(kind, metadata, page))
 
     def _list_content(self, request: web.BaseRequest, kind: Kind) -> tuple[int, list[Version]]:
@@ -628,7 +632,9 @@ def _accepted(request: web.BaseRequest) -> bool:
         if "as=Table" in parameters:
             if "v=v1" in parameters:
                 return True
-        elif media in ("application/json", "application/*", "*/*") and not any(p.startswith("as=") for p in parameters):
+        elif media in ("application/json", "application/*", "*/*") and all(
+            parameter == METADATA_LIST for parameter in parameters if parameter.startswith("as=")
+        ):
             return False
     raise refusals.not_acceptable(ACCEPTED)
 

@@ -138,6 +138,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "namespaces": (NAME, Column("Status", _at("status", "phase"), "Active or Terminating."), AGE),
     "configmaps": (NAME, Column("Data", lambda o: len(o.get("data", {})), "How many entries.", type="integer"), AGE),
+    "secrets": (
+        NAME,
+        Column("Type", _at("type"), "What it is for."),
+        Column("Data", lambda o: len(o.get("data", {})), "How many entries.", type="integer"),
+        AGE,
+    ),
     "resourcequotas": (NAME, Column("Request", _hard, "What is used of what is allowed."), AGE),
     "events": (
         Column("Last Seen", _age, "When it happened last."),
@@ -152,6 +158,17 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("Name", _at("metadata", "name"), "The event's name.", wide=True),
     ),
 }
+
+
+def metadata_only(version: Version) -> Object:
+    """An object's metadata as an object of its own."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": version.obj["metadata"]}
+
+
+def metadata_list(versions: Iterable[Version], metadata: Object) -> Object:
+    """A list that tells of objects only what they are called and who they belong to, as controllers ask for it."""
+    kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+    return {**kind, "metadata": metadata, "items": [metadata_only(version) for version in versions]}
 
 
 def table(plural: str, versions: Iterable[Version], metadata: Object, include: str) -> Object:
@@ -171,8 +188,7 @@ def table(plural: str, versions: Iterable[Version], metadata: Object, include: s
     for version in versions:
         row: Object = {"cells": [column.value(version.obj) for column in columns]}
         if include == "Metadata":
-            metadata_only = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-            row["object"] = {**metadata_only, "metadata": version.obj["metadata"]}
+            row["object"] = metadata_only(version)
         elif include == "Object":
             row["object"] = version.obj
         rows.append(row)
