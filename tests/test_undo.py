@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.clusters import cluster_of
+from tests.clusters import Cluster, cluster_of, command
 from wizard.cli import main
+from wizard.engine import Engine
+from wizard.journal import runs
+from wizard.sandbox import Sandbox
+from wizard.sandbox.scenarios import scenario
 from wizard.state import ClusterLock
+from wizard.target import Target
+from wizard.undo import execute_undo, plan_undo
 
 NODES = ("worker-1", "worker-2")
 
@@ -32,7 +39,8 @@ async def test_several_runs_are_undone_as_one_and_labels_of_others_stay(tmp_path
 
         shown = await cluster.command("undo", "--all")
         assert shown.code == 2
-        assert shown.out == f"Take the label off 1 node ({NODES[1]})\n"
+        assert shown.out.startswith("This takes back 3 runs, to the state before the first:\n  the run of ")
+        assert shown.out.endswith(f"Z\nTake the label off 1 node ({NODES[1]})\n")
         assert "only with --yes" in shown.error
         # Where there is no journal, the field manager tells.
         (await cluster.journals()).rename(tmp_path / "elsewhere")
@@ -94,3 +102,190 @@ async def test_a_namespace_stays_with_what_stays_in_it(tmp_path: Path) -> None:
             assert "Namespace smarter-device-manager: left alone: in it stays ResourceQuota" in undone.out
             assert await cluster.get(quota)
         assert "deleted" not in undone.out
+
+
+NAMESPACE = "/api/v1/namespaces/smarter-device-manager"
+DAEMON_SET = "/apis/apps/v1/namespaces/smarter-device-manager/daemonsets/smarter-device-manager"
+QUOTA = f"{NAMESPACE}/resourcequotas/smarter-device-manager"
+CONFIG_MAP = f"{NAMESPACE}/configmaps/smarter-device-manager"
+MERGE = "application/merge-patch+json"
+
+
+async def test_a_chain_of_cut_off_runs_is_one_piece_of_work(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("nodes", "label", "rhel-1")).code == 0
+        for last_line in range(3):
+            arguments = ["nodes", "label", *NODES] if last_line else ["manifest", "apply"]
+            assert (await cluster.command(*arguments)).code == 0
+            if last_line < 2:
+                await cut_off(cluster)
+            if last_line == 1:
+                body = {"metadata": {"labels": {"smarter-device-manager": None}}}
+                assert await cluster.send("PATCH", f"/api/v1/nodes/{NODES[0]}", body, MERGE) == 200
+        names = [run.path.name for run in runs(await cluster.journals())]
+        assert [run.resumes for run in runs(await cluster.journals())] == [names[1], "", "", ""]
+
+        shown = await cluster.command("undo", "--dry-run")
+        assert "2 runs, to the state before the first" in shown.out
+        assert "which went on with the one before" in shown.out
+        assert shown.out.count("Take the label off 2 nodes") == 1
+        undone = await cluster.command("undo", "--yes", "-o", "json")
+        assert [run["resumes"] is None for run in undone.document["runs"]] == [False, True]
+        assert await cluster.labelled() == {"rhel-1"}
+        assert await cluster.get(DAEMON_SET), "another piece of work is left alone"
+        assert (await cluster.command("undo", "--yes")).code == 0
+        assert (await cluster.get(NAMESPACE) or {"status": {"phase": "Terminating"}})["status"][
+            "phase"
+        ] == "Terminating"
+        assert await cluster.labelled() == {"rhel-1"}
+        assert (await cluster.command("undo", "--all", "--yes")).code == 0
+        assert await cluster.labelled() == set()
+        assert not any(run.interrupted for run in runs(await cluster.journals()))
+
+
+async def cut_off(cluster: Cluster) -> None:
+    """Lets the last run look as if its process had been killed at its end."""
+    journal = runs(await cluster.journals())[0].path
+    *lines, last = journal.read_bytes().splitlines(keepends=True)
+    assert b'"ended"' in last
+    journal.write_bytes(b"".join(lines))
+
+
+async def test_a_run_of_which_nothing_is_left_is_passed_over(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        refused = await cluster.command("nodes", "label", *NODES, limited=True)
+        assert refused.code == 3
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error
+        assert await cluster.get(DAEMON_SET) is None
+
+
+@pytest.mark.parametrize("kind", ["Secret", "Pod", "ServiceAccount", "ConfigMap"])
+async def test_a_namespace_stays_with_what_others_put_there(tmp_path: Path, kind: str) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        assert (await cluster.command("nodes", "label", *NODES)).code == 0
+        item: dict[str, Any] = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "theirs"}}
+        if kind == "Pod":
+            item["spec"] = {"containers": [{"name": "c", "image": "busybox"}]}
+        path = f"{NAMESPACE}/{kind.lower()}s"
+        assert await cluster.send("POST", path, item) == 201
+        undone = await cluster.command("undo", "--all", "--yes")
+        assert undone.code == 0, undone.error
+        assert f"Namespace smarter-device-manager: left alone: in it stays {kind} theirs\n" in undone.out
+        assert await cluster.get(f"{path}/theirs")
+        assert await cluster.get(DAEMON_SET) is None
+        assert await cluster.send("DELETE", f"{path}/theirs", {}) == 200
+        assert (await cluster.command("undo", "--all", "--yes")).code == 0
+        assert (await cluster.get(NAMESPACE) or {"status": {"phase": "Terminating"}})["status"][
+            "phase"
+        ] == "Terminating"
+
+
+async def test_a_namespace_stays_where_not_all_can_be_seen(tmp_path: Path) -> None:
+    few = scenario("few-rights", {"users": {"admin": {"all": True}, "limited": {"rules": RULES}}, "nodes": []})
+    async with await Sandbox.start(few, speed=50) as sandbox:
+        for user in ("admin", "limited"):
+            sandbox.write_kubeconfig(tmp_path / user, user)
+        applied = await command("--kubeconfig", str(tmp_path / "admin"), "manifest", "apply")
+        assert applied.code == 0, applied.error
+        undone = await command("--kubeconfig", str(tmp_path / "limited"), "undo", "--yes")
+        assert undone.code == 0, undone.error
+        assert "cannot be seen whether something of others is in it: secrets (no right to list them)" in undone.out
+        assert "DaemonSet smarter-device-manager: deleted" in undone.out
+        assert "Namespace smarter-device-manager: deleted" not in undone.out
+        undone = await command("--kubeconfig", str(tmp_path / "admin"), "undo", "--all", "--yes")
+        assert "Namespace smarter-device-manager: deleted" in undone.out
+
+
+RULES = [
+    {
+        "verbs": ["get", "list", "delete", "patch", "create"],
+        "resources": ["namespaces", "resourcequotas", "configmaps", "daemonsets", "pods", "serviceaccounts", "nodes"],
+        "groups": ["*"],
+    }
+]
+
+
+async def test_what_was_taken_is_given_back_while_others_write(tmp_path: Path) -> None:
+    """The quota and the daemon set change under the undo all the time: their status is somebody's business."""
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        image = {"containers": [{"name": "smarter-device-manager", "image": "mine:1"}]}
+        theirs = {
+            DAEMON_SET: {"apiVersion": "apps/v1", "kind": "DaemonSet", "spec": {"template": {"spec": image}}},
+            QUOTA: {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "7"}}},
+        }
+        for path, body in theirs.items():
+            query = "fieldManager=argocd&force=true"
+            assert await cluster.send("PATCH", f"{path}?{query}", body, "application/apply-patch+yaml") == 200
+        before = {path: (await cluster.get(path))["spec"] for path in theirs}
+        taken = await cluster.command("manifest", "apply", "--ownership", "take")
+        assert taken.code == 0, taken.error
+        assert {path: (await cluster.get(path))["spec"] for path in theirs} != before
+
+        kubeconfig = str(cluster.kubeconfig)
+        engine = Engine(Target(kubeconfig=kubeconfig))
+        await engine.open()
+        plan = await plan_undo(engine, everything=False)
+        for path in theirs:
+            status = {"status": {"conditions": []} if path == DAEMON_SET else {"used": {"pods": "3"}}}
+            assert await cluster.send("PATCH", f"{path}/status", status, MERGE) == 200
+        note = {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}}
+        assert await cluster.send("PATCH", DAEMON_SET, note, MERGE) == 200
+        assert await execute_undo(engine, plan, lambda event: None) == ()
+        await engine.close()
+        assert {path: (await cluster.get(path))["spec"] for path in theirs} == before
+
+
+async def test_what_someone_changed_after_it_was_shown_is_left(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        engine = Engine(Target(kubeconfig=str(cluster.kubeconfig)))
+        await engine.open()
+        plan = await plan_undo(engine, everything=False)
+        assert await cluster.send("PATCH", CONFIG_MAP, {"data": {"more": "mine"}}, MERGE) == 200
+        failed = {item.name.split()[0]: item.reason for item in await execute_undo(engine, plan, lambda event: None)}
+        await engine.close()
+        assert set(failed) == {"ConfigMap", "Namespace"}
+        assert "no longer what was shown" in failed["ConfigMap"]
+        assert "in it stays ConfigMap smarter-device-manager" in failed["Namespace"]
+        assert (await cluster.get(CONFIG_MAP))["data"]["more"] == "mine"
+        assert await cluster.get(DAEMON_SET) is None
+
+
+async def test_without_a_journal_it_says_what_it_cannot_know(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        assert (await cluster.command("nodes", "label", *NODES)).code == 0
+        (await cluster.journals()).rename(tmp_path / "elsewhere")
+        assert "nothing to undo" in (await cluster.command("undo", "--yes")).out
+        shown = await cluster.command("undo", "--all", "--dry-run")
+        assert "No journal on this machine tells of some of this" in shown.error
+        assert "policy files" in shown.error
+        undone = await cluster.command("undo", "--all", "--yes", "-o", "json")
+        assert undone.code == 0, undone.error
+        assert len(undone.document["notes"]) == 1
+        assert [step["what"] for step in undone.document["steps"]] == ["unlabel", *["delete"] * 4]
+        assert await cluster.labelled() == set()
+        assert await cluster.get(DAEMON_SET) is None
+        assert (await cluster.get(NAMESPACE) or {"status": {"phase": "Terminating"}})["status"][
+            "phase"
+        ] == "Terminating"
+
+
+async def test_a_damaged_journal_is_read_as_far_as_it_goes_and_said(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        (path,) = (await cluster.journals()).glob("run-*.jsonl")
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[3] = b'\xff\x00{"entry": "begin", garbage\n'
+        path.write_bytes(b"".join(lines) + b'{"entry":"beg')
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error
+        assert f"The journal {path} is damaged in lines 4, 5, {len(lines) + 1}" in undone.error
+        assert "ResourceQuota smarter-device-manager: delete" not in undone.out
+        assert "in it stays ResourceQuota smarter-device-manager" in undone.out
+        assert await cluster.get(DAEMON_SET) is None
+        assert await cluster.get(QUOTA)

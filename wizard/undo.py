@@ -245,13 +245,21 @@ async def _sparing_others(
         return step
     deleted = gone or frozenset(other.title for other in steps if other.what == "delete")
     contents = await read_contents(engine.gateway, step.title.partition(" ")[2])
-    staying = [item for item in contents.objects if object_title(item) not in deleted]
+    staying = [
+        item for item in contents.objects if object_title(item) not in deleted and not _is_of_our_daemon_set(item)
+    ]
     left = []
     if staying:
         left.append(f"in it stays {names_of(staying)}")
     if contents.unread_words:
         left.append(f"it cannot be seen whether something of others is in it: {contents.unread_words}")
     return UndoStep(step.title, "nothing", left="; ".join(left)) if left else step
+
+
+def _is_of_our_daemon_set(item: KubernetesObject) -> bool:
+    """Whether it goes with the daemon set, even where that is gone already and the garbage collector still at work."""
+    owners = item["metadata"].get("ownerReferences") or ()
+    return any((owner["kind"], owner["name"]) == ("DaemonSet", NAMESPACE) for owner in owners)
 
 
 def _ours(live: KubernetesObject) -> bool:
