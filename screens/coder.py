@@ -360,13 +360,15 @@ class CoderView(Container):
         name = status.user.name if status.user is not None else "nobody"
         return f"Coder at {status.url}, version {status.deployment.version or 'unknown'}, as {name}"
 
+    def _url(self) -> str:
+        return self.desk.status.url if self.desk.status is not None else ""
+
     def _ask_enable(self) -> None:
         lines = [
             self._who(),
             "",
             "Workspace templates: not enabled now. Enabled for the whole site after this.",
-            "podman-wizard undo sets it back.",
-            self.desk.no_journal(),
+            f"To take it back: {self.desk.undo_words(self._url())}",
             UNTRIED,
         ]
 
@@ -412,7 +414,7 @@ class CoderView(Container):
         ]
         if given is not None:
             lines.append(f"What you gave stays in {given}")
-        lines += [line for line in (self.desk.no_journal(), UNTRIED) if line]
+        lines.append(UNTRIED)
         lines += ["", Text(f"Impact: {impact_sentence(prepared.impact)}", style="bold")]
         for row in prepared.impact[:IMPACT_LINES]:
             lines.append(f"  {row.severity} {row.when}: {row.workspace} ({row.owner}) {row.consequence}")

@@ -22,7 +22,7 @@ from screens.policy_view import CLICKS, Click, click_detail
 from screens.words import STATE_STYLES, clean, detail_text
 from wizard.answers import CoderChoice
 from wizard.coder import UNTRIED
-from wizard.coder.actions import CoderAction, EnableTemplates, UploadPolicy, execute, unjournaled
+from wizard.coder.actions import CoderAction, enable_action, undo_command, upload_action
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
 from wizard.coder.refusals import CoderError, PolicyRefused, RefusedLine
 from wizard.coder.steps import (
@@ -33,21 +33,23 @@ from wizard.coder.steps import (
     Status,
     Uploaded,
     impact_sentence,
+    lacks_podman,
     prepare,
     read_status,
 )
 from wizard.coder.v2 import CONTAINER, CONTRADICTIONS, DOCUMENTED, PLUGINS, plugin_of, template_parts
+from wizard.engine import Engine
 from wizard.errors import WizardError
 from wizard.escaping import printable
 from wizard.events import ObjectResult
 from wizard.names import FUSE_RESOURCE
+from wizard.session import InCoder
 
 if TYPE_CHECKING:
     from screens.operation import Operation
     from screens.policy_desk import PolicyDesk
     from screens.walk import Walk
     from wizard.coder.client import CoderClient
-    from wizard.engine import Engine
     from wizard.policy import PolicyDocument
     from wizard.session import Session
     from wizard.target import Target
@@ -90,6 +92,8 @@ class CoderDesk:
     asking: str = ""
     """The id of the row that waits for an answer; "" where none does."""
     prepared: Prepared | None = None
+    prepared_from: bytes = b""
+    """The policy that was prepared."""
     impact_trouble: WizardError | None = None
     impact_asked: bytes | None = None
     """The policy that the trouble is about."""
@@ -130,7 +134,7 @@ class CoderDesk:
     def current(self) -> Prepared | None:
         """The impact of the policy as it now is; None where it was not asked, or the policy was changed since."""
         document, prepared = self.document, self.prepared
-        same = document is not None and prepared is not None and prepared.document.content == document.content
+        same = document is not None and prepared is not None and self.prepared_from == document.content
         return prepared if same else None
 
     @property
@@ -175,13 +179,32 @@ class CoderDesk:
             return f"{self.policy.name} is not written yet: s writes it, then it can be uploaded."
         return why
 
-    def no_journal(self) -> str:
-        """Why undo will not know of what is done now; "" where it will."""
-        if self.walk.identity is None:
-            return "No cluster is connected, so no journal is kept: podman-wizard undo will not know of this."
-        if self.walk.session.read_only:
-            return f"{self.walk.session.read_only} So podman-wizard undo will not know of this."
-        return ""
+    @property
+    def keeps_own_journal(self) -> bool:
+        """Whether what is done in Coder has a journal of its own: no cluster is there to have it in its own."""
+        return self.walk.identity is None or bool(self.walk.session.read_only)
+
+    def undo_words(self, url: str) -> str:
+        """The command that will know of what is done now at this deployment."""
+        return undo_command(url if self.keeps_own_journal else "")
+
+    @asynccontextmanager
+    async def _journaling(self, engine: Engine, url: str) -> AsyncIterator[Engine]:
+        """The engine in whose journal it goes; for the engine's thread."""
+        if not self.keeps_own_journal:
+            yield engine
+        elif self.walk.identity is None:
+            engine.at_coder(url)
+            yield engine
+        else:
+            # The cluster's journal belongs to another wizard; the deployment's is free.
+            own = Engine(self.walk.target)
+            own.at_coder(url)
+            own.note_answers(self.walk.session.answers)
+            try:
+                yield own
+            finally:
+                await own.close()
 
     def look_at_target(self) -> None:
         """Forgets what an earlier target's Coder said."""
@@ -261,6 +284,7 @@ class CoderDesk:
         self.impact_asked = document.content
         try:
             self.prepared = await self._ask("impact", lambda client: prepare(client, document))
+            self.prepared_from = document.content
         except Stopped:
             self.impact_trouble = CoderError("Coder was not waited for.", "enter asks again.")
         except WizardError as error:
@@ -271,19 +295,14 @@ class CoderDesk:
 
     def enable(self) -> None:
         """Starts enabling workspace templates; the work is the app's."""
-        action = EnableTemplates(
-            title="Enable workspace templates in Coder",
-            why="A template policy has no effect without them.",
-            by_hand=(CLICKS[0].what,),
-            undo="They are disabled again where they were not enabled before.",
-        )
+        action = enable_action()
 
         async def work(engine: Engine, operation: Operation) -> None:
             self.enable_trouble = None
             try:
                 async with self._connected() as client:
                     self.enabled = await self._execute(engine, action, client, operation, ENABLE_ROW, None)
-                    self._did(ENABLED_TICKS, enable_templates=True)
+                    self._did(client, ENABLED_TICKS, enabled=self.enabled)
                     await self._look_again(client)
             except WizardError as error:
                 self.enable_trouble = error
@@ -293,16 +312,8 @@ class CoderDesk:
 
     def upload(self, prepared: Prepared, path: Path) -> None:
         """Starts the upload of what was prepared, and was read from ``path``; the work is the app's."""
-        given = self.policy.given
-        action = UploadPolicy(
-            title=f"Upload {path.name} as Coder's template policy",
-            why="With it, every workspace gets a FUSE device once it is rebuilt.",
-            by_hand=(CLICKS[1].what.format(file=path), CLICKS[2].what),
-            undo=NOT_READABLE,
-            path=path,
-            content=prepared.document.content,
-            given=str(given.absolute()) if given is not None else "",
-        )
+        given = self.policy.given if self.policy.given != path else None
+        action = upload_action(self.prepared_from, path, given=given)
 
         async def work(engine: Engine, operation: Operation) -> None:
             self.upload_trouble = self.uploaded = None
@@ -310,7 +321,7 @@ class CoderDesk:
                 async with self._connected() as client:
                     self.uploaded = await self._execute(engine, action, client, operation, UPLOAD_ROW, prepared)
                     self.uploaded_bytes = action.content
-                    self._did(UPLOADED_TICKS, upload=True, file=str(path))
+                    self._did(client, UPLOADED_TICKS, uploaded=self.uploaded, file=str(path))
                     await self._look_again(client)
             except WizardError as error:
                 self.upload_trouble = error
@@ -336,10 +347,8 @@ class CoderDesk:
         prepared: Prepared | None,
     ) -> Any:
         try:
-            if self.no_journal():
-                result = await execute(action, client, operation.take, unjournaled, prepared)
-            else:
-                result = await engine.execute_in_coder(action, client, operation.take, prepared)
+            async with self._journaling(engine, client.url) as journaling:
+                result = await journaling.execute_in_coder(action, client, operation.take, prepared)
         except WizardError as error:
             operation.take(ObjectResult(action.kind, row, "failed", message=error.what))
             raise
@@ -353,17 +362,33 @@ class CoderDesk:
             self.status = await read_status(client)
 
     def _did(
-        self, ticks: Sequence[str], *, file: str = "", enable_templates: bool = False, upload: bool = False
+        self,
+        client: CoderClient,
+        ticks: Sequence[str],
+        *,
+        file: str = "",
+        enabled: Enabled | None = None,
+        uploaded: Uploaded | None = None,
     ) -> None:
         """Notes what Coder did, as ticks and as choices that a run repeats; for the engine's thread."""
         session: Session = self.walk.session
         session.ticks.update(ticks)
+        done = session.in_coder if session.in_coder.url == client.url else InCoder(client.url)
+        session.in_coder = replace(
+            done,
+            enabled=enabled or done.enabled,
+            policy=file or done.policy,
+            uploaded=uploaded or done.uploaded,
+            undo=self.undo_words(client.url),
+        )
         before = session.answers.coder
         url = before.url if self.in_sandbox or self.status is None else self.status.url
-        coder = CoderChoice(url, before.enable_templates or enable_templates, before.upload or upload)
+        coder = CoderChoice(url, before.enable_templates or bool(enabled), before.upload or bool(uploaded))
         answers = replace(session.answers, coder=coder)
         if file:
-            answers = replace(answers, policy=replace(answers.policy, file=file, output=file))
+            # A run merges first: it writes into a file only where that changes nothing.
+            output = None if self.document is None or lacks_podman(self.document) else file
+            answers = replace(answers, policy=replace(answers.policy, file=file, output=output))
         session.choose(answers)
 
 

@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from screens.coder import CoderView
-from screens.coder_desk import CoderDesk
+from screens.coder_desk import UPLOADED_TICKS, CoderDesk
 from screens.dialogs import AskText, Choice, Confirm, Dialog, Option, Pick
 from screens.pages import Scroll, StoryPage
 from screens.policy_desk import (
@@ -1088,6 +1088,8 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             policy = replace(session.answers.policy, file=written, output=written)
             session.choose(replace(session.answers, policy=policy))
             session.policy_saved = written
+            if not self.coder.is_uploaded:
+                session.ticks.difference_update(UPLOADED_TICKS)
 
         if written not in self.walk.files:
             self.walk.files.append(written)

@@ -14,6 +14,8 @@ from textual.binding import Binding, BindingType
 from screens.step import ListStep
 from screens.words import clean, detail_text, state_word
 from wizard.answers_file import write_answers
+from wizard.coder.actions import undo_command
+from wizard.coder.steps import impact_sentence
 from wizard.plan import steps_left
 
 ANSWERS_FILE = "podman-wizard-answers.yaml"
@@ -25,8 +27,8 @@ class Line:
 
     state: str
     what: str
-    seen: str = ""
-    then: str = ""
+    seen: str | Sequence[str] = ""
+    then: str | Sequence[str] = ""
     do: str = ""
 
 
@@ -68,33 +70,72 @@ this cluster or on another one, without a screen."""
     def items(self) -> Iterable[Line]:
         """Done first, then what is left, then how to undo and repeat."""
         yield from self._done()
-        saved = self.session.policy_saved
-        for step, todo in steps_left(Path(saved) if saved else None):
-            who, _, what = todo.partition(": ")
-            if step in self.session.ticks:
-                yield Line("done", todo, then="It was ticked off, or the wizard did it.")
-            else:
-                yield Line("waiting", todo, then="Nobody but a person can do this.", do=f"{who}: {what}")
+        yield from self._left()
         if self._changed():
             yield Line(
                 "info",
-                "Undo: podman-wizard undo --yes",
+                f"Undo: {undo_command()} --yes",
                 seen="the journal of this run",
                 then="objects that were not there are deleted; others, labels and files get back what they held",
                 do="podman-wizard undo shows what it would do",
             )
+        coder = self.session.in_coder
+        if coder.url and coder.undo != undo_command():
+            yield Line(
+                "info",
+                f"Undo in Coder: {coder.undo} --yes",
+                seen="the journal of this deployment: there was no cluster to have it in its own",
+                then="workspace templates are switched off again if they were switched on here",
+                do=f"{coder.undo} shows what it would do",
+            )
         yield Line(
             "info",
             f"Repeat: podman-wizard run --answers {ANSWERS_FILE} --yes",
-            then="the same choices, without a screen, here or on another cluster",
+            then=["the same choices, without a screen, here or on another cluster", self._merged_first()],
             do="e shows the answers file and writes it",
         )
         for path in self.walk.files:
             yield Line("info", f"Written: {path}")
 
+    def _left(self) -> Iterable[Line]:
+        session = self.session
+        coder = session.in_coder
+        here = session.policy_saved or coder.policy
+        for step, todo in steps_left(Path(here) if here else None):
+            who, _, what = todo.partition(": ")
+            needed = {step, "coder-save"} if step == "coder-upload-policy" else {step}
+            if not needed <= session.ticks:
+                yield Line("waiting", todo, then="Nobody but a person can do this.", do=f"{who}: {what}")
+            elif not (step == "coder-enable-templates" and coder.enabled) and not (len(needed) > 1 and coder.uploaded):
+                yield Line("done", todo, then="It was ticked off.")
+
+    def _merged_first(self) -> str:
+        """What a run does to a policy that was uploaded as it was, and that it would not upload so."""
+        choice, uploaded = self.session.answers.policy, self.session.in_coder.policy
+        if not uploaded or choice.file != uploaded or choice.output:
+            return ""
+        return f"it first merges what Podman needs into a copy of {Path(uploaded).name}, and uploads the copy"
+
     def _changed(self) -> bool:
         session = self.session
-        return bool(session.applied or session.labelled or session.policy_saved)
+        in_journal = session.in_coder.undo == undo_command()
+        return bool(session.applied or session.labelled or session.policy_saved or in_journal)
+
+    def _in_coder(self) -> Iterable[Line]:
+        """What the wizard itself did in Coder; clicks that were ticked off are among what was left."""
+        coder = self.session.in_coder
+        if coder.enabled is not None:
+            before = "enabled already" if coder.enabled.before else "off before, on now"
+            yield Line("done", f"Coder: workspace templates are enabled, {before}", seen=coder.url)
+        if coder.uploaded is not None:
+            again = "" if "coder-upload-policy" in self.session.ticks else "the file was changed after that"
+            yield Line(
+                "done",
+                f"Coder: {Path(coder.policy).name} uploaded, {impact_sentence(coder.uploaded.impact)}",
+                seen=[coder.url, coder.policy],
+                then=["every workspace asks for a FUSE device once it is rebuilt", again],
+                do="rebuild the workspaces",
+            )
 
     def _done(self) -> Iterable[Line]:
         session = self.session
@@ -131,8 +172,11 @@ this cluster or on another one, without a screen."""
             )
         if session.policy_saved:
             yield Line("done", f"Template policy: written to {session.policy_saved}")
+        elif session.in_coder.uploaded is not None:
+            yield Line("done", f"Template policy: {session.in_coder.policy}, uploaded as it was")
         else:
             yield Line("skipped", "Template policy: not written", do="merge and save it in Template policy")
+        yield from self._in_coder()
 
     def show(self) -> None:
         """Again, from the session."""

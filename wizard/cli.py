@@ -104,6 +104,7 @@ def make_parser(prog: str = "podman-wizard") -> argparse.ArgumentParser:
     undo = command(commands, "undo", "undo", "Undo the last run on this cluster.", dry_run=True)
     undo.add_argument("--all", action="store_true", help="all that the wizard ever did here")
     undo.add_argument("--yes", action="store_true", help="do it")
+    undo.add_argument("--coder-url", metavar="U", help="what policy upload did at this Coder; takes no cluster")
 
     sandbox = command(commands, "sandbox", "sandbox", "A simulated cluster by itself, until interrupted.")
     sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which (default: mixed)")
@@ -197,7 +198,8 @@ def _add_nodes(commands: Any, command: Callable[..., argparse.ArgumentParser]) -
 def _add_coder(commands: Any, policies: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     upload = command(policies, "upload", "", "Upload a policy to Coder, with its impact shown.", dry_run=True)
     upload.set_defaults(run=later("wizard.coder.commands", "policy_upload"))
-    upload.add_argument("file", metavar="FILE", help="the policy, - for stdin")
+    upload.add_argument("file", metavar="FILE", nargs="?", help="the policy, - for stdin")
+    upload.add_argument("--default", action="store_true", help="Coder's default policy in place of a file")
     upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
     coder = _group(commands, "coder", "Coder itself.")
     actions = coder.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)

@@ -62,9 +62,15 @@ def sandbox_speed() -> float:
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[Engine]:
     """An engine that is open, and closed at the end; a run that did not come to its end stays open in its journal."""
-    engine = Engine(target, sandbox_speed=sandbox_speed())
-    try:
+    async with engine_of(Engine(target, sandbox_speed=sandbox_speed())) as engine:
         await engine.open()
+        yield engine
+
+
+@asynccontextmanager
+async def engine_of(engine: Engine) -> AsyncIterator[Engine]:
+    """An engine that is closed at the end, opened or not; a run that broke off stays open in its journal."""
+    try:
         yield engine
     except BaseException:
         await engine.close(interrupted=True)
@@ -446,7 +452,9 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
                 code = ExitCode.CLUSTER
             for one in gitops_departures(rendering.objects, facts.objects):
                 if one.title in outcome.applied:
-                    say(f"{one.tool} owns {one.title}, and may set it back: --overlay DIR writes it for its repository.")
+                    say(
+                        f"{one.tool} owns {one.title}, and may set it back: --overlay DIR writes it for its repository."
+                    )
     objects = [event for event in events if isinstance(event, ObjectResult)]
     if arguments.output == "json":
         content = {"objects": [event.to_json() for event in objects], "dry_run": arguments.dry_run}
@@ -765,20 +773,43 @@ async def _plan(arguments: argparse.Namespace) -> int:
 
 
 def undo(arguments: argparse.Namespace) -> int:
-    """``undo``: the last run on this cluster, or all of them."""
+    """``undo``: the last run on this cluster, or all of them; with ``--coder-url`` those in Coder alone."""
     return run_async(_undo(arguments))
+
+
+@asynccontextmanager
+async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
+    """The engine whose journal is meant: the cluster's, or the one of a Coder deployment, which takes no cluster."""
+    from wizard.coder.actions import journaled_deployments, undo_command
+
+    target = target_of(arguments)
+    if arguments.coder_url:
+        from wizard.coder.credentials import base_url
+
+        if target != Target():
+            raise UsageError("--coder-url and a cluster exclude each other.", "Each has a journal of its own.")
+        async with engine_of(Engine(target)) as engine:
+            engine.at_coder(base_url(arguments.coder_url))
+            yield engine
+        return
+    try:
+        async with connected(target) as engine:
+            yield engine
+    finally:
+        for url in () if target.sandbox else journaled_deployments():
+            say(f"There is more, done in Coder alone: {undo_command(url)}")
 
 
 async def _undo(arguments: argparse.Namespace) -> int:
     from wizard.undo import execute_undo, plan_undo
 
-    async with connected(target_of(arguments)) as engine:
+    async with _undoing(arguments) as engine:
         undoing = await plan_undo(engine, everything=arguments.all)
         changing = arguments.yes and not arguments.dry_run
         for note in undoing.notes:
             say(f"note: {note}")
         if arguments.output == "text":
-            _print_undo(undoing)
+            _print_undo(undoing, "on this cluster" if engine.has_cluster else "in this Coder")
         failed = (
             await execute_undo(engine, undoing, (lambda event: None) if arguments.output == "json" else tell)
             if changing and (undoing.todo or undoing.runs)
@@ -788,15 +819,15 @@ async def _undo(arguments: argparse.Namespace) -> int:
         failures = [{"title": item.name, "reason": item.reason} for item in failed]
         document(undoing.to_json() | {"undone": changing, "failed": failures})
     if undoing.todo and not changing and not arguments.dry_run:
-        raise UsageError("undo changes the cluster, and does so only with --yes.", "What it would do is shown above.")
+        raise UsageError("undo changes things, and does so only with --yes.", "What it would do is shown above.")
     return ExitCode.CLUSTER if failed else ExitCode.DONE
 
 
-def _print_undo(undoing: UndoPlan) -> None:
+def _print_undo(undoing: UndoPlan, where: str) -> None:
     if not undoing.steps:
-        out("There is nothing to undo on this cluster.")
+        out(f"There is nothing to undo {where}.")
         return
-    told = undoing.told_runs()
+    told = undoing.told_runs() if undoing.todo else ()
     if told:
         out(
             "This takes back, to the state before:"

@@ -26,7 +26,7 @@ from wizard.files import read_snapshot, write_file
 from wizard.names import PROBE_NAMESPACE
 from wizard.ownership import contests, decision_words, require_decided, require_known_fields
 from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy
-from wizard.state import ClusterLock, cluster_folder, private_folder, state_folder
+from wizard.state import ClusterLock, cluster_folder, deployment_folder, private_folder, state_folder
 from wizard.target import Target
 
 if TYPE_CHECKING:
@@ -60,7 +60,12 @@ class ApplyOutcome:
 
 @dataclass
 class Engine:
-    """The work on one cluster. ``open`` it before anything else, ``close`` it at the end."""
+    """The work on one cluster, or on a Coder deployment alone; ``close`` it at the end.
+
+    ``open`` connects to the cluster, whose folder holds the journal of all that is done, in Coder too. A policy
+    belongs to a deployment and not to a cluster: ``at_coder`` does without one, and then the journal is the
+    deployment's, where ``undo --coder-url`` finds it.
+    """
 
     target: Target
     sandbox_speed: float = 1.0
@@ -74,6 +79,7 @@ class Engine:
     _answers: Answers = field(default_factory=Answers)
     _resumed: journals.Run | None = None
     """The run that the next change goes on with."""
+    _deployment: str = ""
 
     @property
     def gateway(self) -> Gateway:
@@ -89,11 +95,34 @@ class Engine:
             raise ClusterError("There is no connection to a cluster.", "Read the cluster again.")
         return self._identity
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether a cluster is connected."""
+        return self._gateway is not None and self._identity is not None
+
+    @property
+    def folder(self) -> Path:
+        """Where journal and lock are: the cluster's folder, or without one the Coder deployment's."""
+        if self._identity is None and self._deployment:
+            return deployment_folder(self._deployment)
+        return cluster_folder(self.identity)
+
+    def at_coder(self, url: str) -> None:
+        """From here on, and until a cluster is opened, the work is on this Coder deployment alone."""
+        if self._identity is None and self._deployment != url:
+            self._end_journal()
+            self._deployment = url
+
     async def open(self) -> ClusterIdentity:
-        """Connects, and asks the cluster who it is. Raises InputError or ClusterError."""
+        """Connects, and asks the cluster who it is. Raises InputError or ClusterError.
+
+        A journal ends with that, but for a deployment's where still no cluster answers: its work goes on.
+        """
         from wizard.cluster import Gateway
 
-        await self.close()
+        if self._identity is not None:
+            self._end_journal()
+        await self._disconnect()
         kubeconfig, context = self.target.kubeconfig, self.target.context
         if self.target.sandbox is not None:
             from wizard.sandbox import Sandbox
@@ -104,14 +133,38 @@ class Engine:
             self._sandbox.write_kubeconfig(path)
             kubeconfig, context = str(path), None
         self._gateway = await Gateway.connect(kubeconfig, context, sandbox=self.target.sandbox or "")
-        self._identity = await self._gateway.identity()
-        return self._identity
+        identity = await self._gateway.identity()
+        self._end_journal()
+        self._deployment, self._identity = "", identity
+        return identity
 
     async def close(self, *, interrupted: bool = False) -> None:
         """Ends the connection, the journal and the sandbox; a second call does nothing.
 
         A run that is closed as interrupted is offered again at the next start.
         """
+        self._end_journal(interrupted=interrupted)
+        await self._disconnect()
+        self._deployment = ""
+
+    async def _disconnect(self) -> None:
+        if self._gateway is not None:
+            gateway, self._gateway = self._gateway, None
+            await gateway.close()
+        if self._coder is not None:
+            coder, self._coder = self._coder, None
+            await coder.stop()
+            if self._deployment:
+                shutil.rmtree(deployment_folder(self._deployment), ignore_errors=True)
+        if self._sandbox is not None:
+            sandbox, self._sandbox = self._sandbox, None
+            await sandbox.stop()
+            # A sandbox never comes back, so neither do its kubeconfig and its journals.
+            folders = [self._sandbox_folder, cluster_folder(self._identity) if self._identity else None]
+            for folder in filter(None, folders):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _end_journal(self, *, interrupted: bool = False) -> None:
         if self._journal is not None:
             if interrupted:
                 self._journal.abandon()
@@ -124,19 +177,6 @@ class Engine:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-        if self._gateway is not None:
-            gateway, self._gateway = self._gateway, None
-            await gateway.close()
-        if self._coder is not None:
-            coder, self._coder = self._coder, None
-            await coder.stop()
-        if self._sandbox is not None:
-            sandbox, self._sandbox = self._sandbox, None
-            await sandbox.stop()
-            # A sandbox never comes back, so neither do its kubeconfig and its journals.
-            folders = [self._sandbox_folder, cluster_folder(self._identity) if self._identity else None]
-            for folder in filter(None, folders):
-                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def sandbox_url(self) -> str:
@@ -160,7 +200,7 @@ class Engine:
     def other_wizard(self) -> str:
         """Which other process holds this cluster's lock; "" where it is ours now."""
         if self._lock is None:
-            lock = ClusterLock(cluster_folder(self.identity))
+            lock = ClusterLock(self.folder)
             if not lock.take():
                 return lock.holder
             self._lock = lock
@@ -213,7 +253,7 @@ class Engine:
         holder = self.other_wizard()
         if holder:
             raise ConflictError(
-                f"Another podman-wizard ({holder}) is at work on this cluster.",
+                f"Another podman-wizard ({holder}) is at work on this {'cluster' if self.has_cluster else 'Coder'}.",
                 "Let it finish, or end it; then repeat the step.",
             )
 
@@ -221,9 +261,7 @@ class Engine:
         if self._journal is None:
             self.claim()
             resumes = self._resumed.path.name if self._resumed else ""
-            self._journal = journals.Journal(
-                cluster_folder(self.identity), write_answers(self._answers), resumes=resumes
-            )
+            self._journal = journals.Journal(self.folder, write_answers(self._answers), resumes=resumes)
         return self._journal
 
     @asynccontextmanager

@@ -29,6 +29,7 @@ from wizard.steps import StepState as StepState
 
 if TYPE_CHECKING:
     from wizard.cluster import ObjectCheck
+    from wizard.coder.steps import Enabled, Uploaded
     from wizard.labels import LabelResult
     from wizard.prove import Proof
     from wizard.rollout import RolloutResult
@@ -100,6 +101,18 @@ class Judgement:
         return tuple(verdict.node.name for verdict in self.chosen)
 
 
+@dataclass(frozen=True)
+class InCoder:
+    """What the wizard did in Coder on this walk: what became of the two steps, and the command that undoes it."""
+
+    url: str = ""
+    enabled: Enabled | None = None
+    policy: str = ""
+    """The file that was uploaded last."""
+    uploaded: Uploaded | None = None
+    undo: str = ""
+
+
 @dataclass
 class Session:
     """What one walk holds. ``judgement`` is None until facts were read."""
@@ -115,6 +128,7 @@ class Session:
     policy_saved: str | None = None
     proofs: tuple[Proof, ...] = ()
     """What Podman said on each kind of node, where it was asked."""
+    in_coder: InCoder = field(default_factory=InCoder)
     ticks: set[str] = field(default_factory=set)
     read_only: str = ""
     """Why nothing may be changed here ("" where it may): missing rights, or a second wizard."""
@@ -254,6 +268,6 @@ class Session:
             states["nodes"] = "ok" if self.rollout.ready >= self.rollout.desired else "!"
         elif self.labelled:
             states["nodes"] = "!" if self.labelled.failed or self.labelled.cancelled else "ok"
-        if self.policy_saved:
+        if self.policy_saved or self.in_coder.uploaded:
             states["policy"] = "ok"
         return states

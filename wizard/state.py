@@ -13,6 +13,7 @@ from types import TracebackType
 from wizard.errors import InputError
 from wizard.facts import ClusterIdentity
 
+DEPLOYMENT = "coder-"
 ELSEWHERE = "The journal belongs there. Set XDG_STATE_HOME to a folder that you may write to."
 
 
@@ -29,6 +30,16 @@ def cluster_folder(identity: ClusterIdentity) -> Path:
     else:
         key = "server-" + hashlib.sha256(identity.server.encode()).hexdigest()[:24]
     return state_folder() / key
+
+
+def deployment_folder(url: str) -> Path:
+    """The folder of one Coder deployment, by its base URL: for what is done there without a cluster."""
+    return state_folder() / f"{DEPLOYMENT}{hashlib.sha256(url.encode()).hexdigest()[:24]}"
+
+
+def deployment_folders() -> tuple[Path, ...]:
+    """The folders of all deployments where something was done without a cluster."""
+    return tuple(sorted(state_folder().glob(f"{DEPLOYMENT}*")))
 
 
 def private_folder(folder: Path) -> Path:

@@ -9,12 +9,12 @@ import difflib
 import glob
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from wizard import journal as journals
-from wizard.coder.actions import why_left
+from wizard.coder.actions import had_effect, why_left
 from wizard.coder.steps import enable_templates
 from wizard.collect import GUIDE_OBJECTS
 from wizard.differences import NOISY_ANNOTATIONS, unified
@@ -26,7 +26,6 @@ from wizard.files import Snapshot, read_snapshot, remove_file, write_file
 from wizard.labels import set_labels
 from wizard.names import FIELD_MANAGER, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
 from wizard.plan import object_title
-from wizard.state import cluster_folder
 
 SHOWN = 20
 """How many nodes a title names."""
@@ -95,13 +94,14 @@ class UndoPlan:
 
 
 async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
-    """What undoing the last piece of work (or all that was ever done on this cluster) would do now; changes nothing.
+    """What undoing the last piece of work (or all that was ever done here) would do now; changes nothing.
 
-    A run that was cut off and those that went on with it are one piece of work. One of which nothing is left is
-    passed over. ``everything`` also finds what no journal tells of: objects and labels whose field manager is the
-    wizard. Raises InputError where a journal cannot be read.
+    Here is the cluster, or the Coder deployment where no cluster is connected (``Engine.folder``). A run that was
+    cut off and those that went on with it are one piece of work. One of which nothing is left is passed over.
+    ``everything`` also finds what no journal tells of: objects and labels whose field manager is the wizard.
+    Raises InputError where a journal cannot be read.
     """
-    known = journals.runs(cluster_folder(engine.identity))
+    known = journals.runs(engine.folder)
     notes = [run.damage for run in known if run.damage and not run.undone]
     pieces = [
         piece
@@ -113,9 +113,10 @@ async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
     if everything:
         runs = sorted((run for piece in pieces for run in piece), key=lambda run: run.path.name, reverse=True)
         steps = await _steps(engine, runs)
-        found, unsaid = await _unjournaled(engine, {step.title for step in steps}, steps)
-        steps += found
-        notes += unsaid
+        if engine.has_cluster:
+            found, unsaid = await _unjournaled(engine, {step.title for step in steps}, steps)
+            steps += found
+            notes += unsaid
     else:
         for piece in pieces:
             runs += piece
@@ -156,12 +157,14 @@ def _had_effect(change: journals.Change) -> bool:
             return change.result is None or any(value != change.before["value"] for value in change.after.values())
         case "policy":
             return not change.after or not change.before["existed"] or bool(change.after.get("backup"))
+        case "coder":
+            return had_effect(change)
         case _:
             return True
 
 
 def _by_thing(latest_first: Sequence[journals.Change]) -> list[list[journals.Change]]:
-    """The changes of one object, one file, or of all labels together: they are taken back as one."""
+    """The changes of one object, one file, one thing in Coder, or of all labels together: taken back as one."""
     found: dict[str, list[journals.Change]] = {}
     for number, change in enumerate(latest_first):
         match change.kind:
@@ -171,6 +174,8 @@ def _by_thing(latest_first: Sequence[journals.Change]) -> list[list[journals.Cha
                 key = "label"
             case "policy":
                 key = f"policy {change.before['path']}"
+            case "coder":
+                key = f"coder {change.before['what']} {change.before['url']}"
             case _:
                 key = f"{number}"
         found.setdefault(key, []).append(change)
@@ -200,8 +205,10 @@ async def _step(engine: Engine, latest_first: Sequence[journals.Change]) -> list
             return [_file_step(latest_first)]
         case "coder":
             why = why_left(change)
-            step = UndoStep(change.title, "nothing" if why else "disable templates", left=why)
-            return [replace(step, coder_url=change.before["url"])]
+            if why:
+                return [UndoStep(change.title, "nothing", left=why)]
+            url = change.before["url"]
+            return [UndoStep(f"Disable workspace templates in Coder at {url}", "disable templates", coder_url=url)]
         case _:
             return [UndoStep(change.title, "nothing", left="it cannot be undone from here")]
 

@@ -108,13 +108,18 @@ async def test_a_refusal_ends_the_action_before_the_journal(coder: Any, tmp_path
 
 
 def test_why_undo_leaves_an_upload() -> None:
-    change = Change("coder", "Upload", {"what": "policy", "given": "/home/a/policy.yaml"}, {}, "done")
-    assert "upload /home/a/policy.yaml" in why_left(change)
-    assert "coder workspaces policy-template --default" in why_left(change)
+    before = {"what": "policy", "given": "/home/a/policy.yaml", "url": "https://coder.example.org"}
+    change = Change("coder", "Upload", before, {}, "done")
+    assert "policy upload /home/a/policy.yaml --coder-url https://coder.example.org;" in why_left(change)
+    assert "podman-wizard policy upload --default --coder-url https://coder.example.org" in why_left(change)
     assert why_left(replace(change, result="failed")) == "it was not uploaded, as far as is known"
+    assert "cannot be read" in why_left(replace(change, result="failed", after={"maybe_done": True}))
     enabled = Change("coder", "Enable", {"what": "templates", "enabled": False}, {"enabled": True}, "done")
     assert why_left(enabled) == ""
-    assert why_left(replace(enabled, after={})) == "it did not come to pass"
+    assert why_left(replace(enabled, result="failed", after={})) == "it did not come to pass"
+    for result in ("failed", "interrupted"):
+        doubtful = replace(enabled, result=result, after={"maybe_done": True})  # type: ignore[arg-type]
+        assert why_left(doubtful) == "", "whether it is on is read from Coder before it is switched off"
 
 
 @asynccontextmanager

@@ -12,7 +12,9 @@ import pytest
 
 from wizard.cli import main
 from wizard.errors import ExitCode
+from wizard.journal import runs
 from wizard.sandbox.coder import TOKEN
+from wizard.state import deployment_folders, state_folder
 
 
 def test_upload(command: Any, policy_file: Path) -> None:
@@ -48,6 +50,99 @@ def test_dry_run_changes_nothing(command: Any, policy_file: Path) -> None:
     }
     assert server.policy is None
     assert server.settings["enable_workspaces_as_code"] is False
+
+
+def test_an_upload_is_in_a_journal_and_undone_without_a_cluster(command: Any, policy_file: Path, capfd: Any) -> None:
+    ended = command("policy", "upload", str(policy_file), "--enable-templates")
+    server = command.servers[0]
+    undo = ("undo", "--coder-url", server.url)
+    assert f"What can be taken back of this: podman-wizard undo --coder-url {server.url}" in ended.err
+    assert all(TOKEN not in path.read_text() for path in state_folder().rglob("*") if path.is_file())
+
+    assert main(undo) == ExitCode.USAGE
+    what, run, *shown = capfd.readouterr().out.splitlines()
+    assert (what, run[:13]) == ("This takes back, to the state before:", "  the run of ")
+    assert shown[0].startswith(
+        f"Upload {policy_file} as Coder's template policy: left alone: the policy that was there"
+    )
+    assert "podman-wizard policy upload --default" in shown[0]
+    assert shown[1] == f"Disable workspace templates in Coder at {server.url}"
+    assert server.settings["enable_workspaces_as_code"] is True, "what only shows changes nothing"
+
+    assert main([*undo, "--yes"]) == ExitCode.DONE
+    assert server.settings["enable_workspaces_as_code"] is False
+    assert server.settings["a_field_of_a_later_version"] == {"kept": [1, 2]}
+    assert server.policy == policy_file.read_bytes(), "the default policy is offered, and never set unasked"
+    capfd.readouterr()
+    assert main([*undo, "--yes"]) == ExitCode.DONE
+    assert capfd.readouterr().out == "There is nothing to undo in this Coder.\n"
+
+
+def test_undo_on_a_cluster_says_what_was_done_in_coder_alone(command: Any, policy_file: Path, capfd: Any) -> None:
+    command("policy", "upload", str(policy_file))
+    url = command.servers[0].url
+    assert main(["undo", "--kubeconfig", "there-is-none"]) == ExitCode.INPUT
+    assert f"done in Coder alone: podman-wizard undo --coder-url {url}" in capfd.readouterr().err
+    assert main(["undo", "--coder-url", url, "--context", "prod"]) == ExitCode.USAGE
+    capfd.readouterr()
+    assert main(["undo", "--coder-url", url, "--yes"]) == ExitCode.DONE
+    assert main(["undo", "--kubeconfig", "there-is-none"]) == ExitCode.INPUT
+    assert "done in Coder alone" not in capfd.readouterr().err
+
+
+def test_what_changes_nothing_leaves_no_journal(command: Any, policy_file: Path) -> None:
+    command("policy", "upload", str(policy_file), "--dry-run")
+    command("policy", "upload", str(policy_file), "--enable-templates", coder=("refuses",))
+    assert deployment_folders() == () or not any(runs(folder) for folder in deployment_folders())
+    assert main(["policy", "upload", str(policy_file), "--sandbox"]) == ExitCode.DONE
+    assert not any(runs(folder) for folder in deployment_folders()), "a sandbox never comes back"
+
+
+def test_a_policy_that_is_refused_enables_nothing(command: Any, policy_file: Path) -> None:
+    ended = command("policy", "upload", str(policy_file), "--enable-templates", coder=("refuses",))
+    assert ended.code == ExitCode.INPUT
+    assert "nothing was changed" in ended.err
+    assert command.servers[0].settings["enable_workspaces_as_code"] is False
+
+
+def test_an_upload_that_fails_after_templates_were_enabled_says_so(command: Any, policy_file: Path) -> None:
+    ended = command("policy", "upload", str(policy_file), "--enable-templates", coder=("precondition",))
+    server = command.servers[0]
+    assert ended.code == ExitCode.CLUSTER
+    assert f"stay enabled; podman-wizard undo --coder-url {server.url}" in ended.err
+    assert main(["undo", "--coder-url", server.url, "--yes"]) == ExitCode.DONE
+    assert server.settings["enable_workspaces_as_code"] is False
+
+
+def test_a_setting_that_could_not_be_read_back_is_in_doubt_and_undone(command: Any, policy_file: Path) -> None:
+    ended = command("policy", "upload", str(policy_file), "--enable-templates", coder=("setting-goes-away",))
+    server = command.servers[0]
+    assert ended.code == ExitCode.CLUSTER
+    assert "Coder took the setting; whether it holds could not be read" in ended.err
+    assert server.policy is None
+    assert main(["undo", "--coder-url", server.url]) == ExitCode.USAGE, "there is something to take back"
+
+
+def test_coders_default_policy_where_it_is_asked_for(command: Any, capfd: Any) -> None:
+    ended = command("policy", "upload", "--default")
+    server = command.servers[0]
+    assert ended.code == ExitCode.DONE
+    assert f"Coder's default is the template policy of {server.url} now, as ada." in ended.out
+    posts = [(one.path, one.body) for one in server.requests if one.method == "POST"]
+    body = b'{"template_id": "", "type": "site"}'
+    path = "/api/private/workspaces/template/policy"
+    assert posts == [(f"{path}?dry-run=true", body), (path, body)]
+    for wrong in (["policy", "upload"], ["policy", "upload", "policy.yaml", "--default"]):
+        assert main(wrong) == ExitCode.USAGE
+        assert "--default for Coder's default policy" in capfd.readouterr().err
+
+
+def test_a_policy_without_fuse_is_uploaded_with_a_word(command: Any, tmp_path: Path) -> None:
+    path = tmp_path / "bare.yaml"
+    path.write_text('version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      cpu:\n        policy: write\n')
+    ended = command("policy", "upload", str(path))
+    assert ended.code == ExitCode.DONE
+    assert "does not ask for smarter-devices/fuse" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,20 @@ from screens.app import AppOptions, WizardApp, make_app
 from screens.coder import AskLogin
 from screens.dialogs import Confirm
 from screens.policy import PolicyStep
+from screens.summary import SummaryStep
 from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
 from wizard import journal
 from wizard.answers import Answers
+from wizard.answers_file import parse_answers, write_answers
 from wizard.bridge import Bridge
 from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.coder.credentials import config_folder
+from wizard.policy import PolicyDocument, merge_podman
 from wizard.sandbox.coder import Behaviour, SandboxCoder
-from wizard.state import cluster_folder
+from wizard.state import cluster_folder, deployment_folder
 from wizard.target import Target
+from wizard.unattended import plan_policy
 
 DATA = Path(__file__).parent / "data"
 NEVER_SHOWN = "secret-token-of-ada"
@@ -173,7 +177,8 @@ async def test_enable_impact_upload_and_what_undo_knows(policy: Path) -> None:
         folder = cluster_folder(screen.app.walk_through.engine.identity)
         changes = [change for run in journal.runs(folder) for change in run.changes]
         assert [(change.kind, change.result) for change in changes] == [("coder", "done"), ("coder", "done")]
-        assert changes[1].before["given"] == str(policy.absolute())
+        assert changes[1].before["path"] == str(policy.absolute())
+        assert changes[1].before["given"] is None, "it was made from no other file"
 
 
 async def test_nothing_is_sent_where_the_question_is_refused() -> None:
@@ -407,7 +412,7 @@ async def test_a_url_without_a_token_tells_the_version(deployment: Callable[...,
         assert "unknown No session token" in screen.flat
 
 
-async def test_a_coder_admin_without_a_cluster_uploads_without_a_journal(
+async def test_a_coder_admin_without_a_cluster_has_a_journal_of_the_deployment(
     deployment: Callable[..., SandboxCoder], monkeypatch: pytest.MonkeyPatch, policy: Path
 ) -> None:
     server = deployment()
@@ -416,12 +421,103 @@ async def test_a_coder_admin_without_a_cluster_uploads_without_a_journal(
     target = Target(kubeconfig="there-is-none")
     app = make_app(AppOptions(target=target, answers=Answers(), policy_file="policy.yaml"))
     async with at_coder(app) as screen:
+        await screen.choose("enable")
+        assert f"To take it back: podman-wizard undo --coder-url {server.url}" in screen.text
+        await screen.confirm()
+        await screen.back()
         await screen.choose("upload")
-        assert "podman-wizard undo will not know of this" in screen.text
         await screen.confirm()
         await screen.back()
         assert server.policy == policy.read_bytes()
         assert screen.step.session.answers.coder.url == server.url
+        lines = await summary(screen)
+        assert f"info Undo in Coder: podman-wizard undo --coder-url {server.url} --yes" in lines
+        assert not any(line.startswith("info Undo: ") for line in lines), "nothing was done on a cluster"
+    (run,) = journal.runs(deployment_folder(server.url))
+    assert [(change.before["what"], change.result) for change in run.changes] == [
+        ("templates", "done"),
+        ("policy", "done"),
+    ]
+    assert run.ended
+
+
+async def test_beside_another_wizard_the_deployment_has_the_journal() -> None:
+    async with at_coder() as screen:
+        screen.step.session.read_only = "Another podman-wizard (process 1) is at work on this cluster."
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        (run,) = journal.runs(deployment_folder(screen.coder.url))
+        assert [change.result for change in run.changes] == ["done"]
+
+
+# What the summary says of it -------------------------------------------------------------------------------------
+
+
+async def summary(screen: Screen) -> list[str]:
+    await screen.app.action_go("summary")
+    step = screen.app.query_one(SummaryStep)
+    await until(screen.pilot, lambda: bool(step.rows.items))
+    return [f"{line.state} {line.what}" for line in step.rows.items]
+
+
+async def test_the_summary_of_an_upload_of_a_file_that_was_not_written_here(policy: Path) -> None:
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        lines = await summary(screen)
+        step = screen.app.query_one(SummaryStep)
+        assert "done Template policy: policy.yaml, uploaded as it was" in lines
+        assert "done Coder: policy.yaml uploaded, 2 workspaces are touched, 1 cannot be rebuilt" in lines
+        left = [line for line in lines if line.startswith("waiting")]
+        assert left[0].startswith("waiting Coder admin: in Coder, Manage > Admin > Templates, switch Enable")
+        assert not any("under Template policy" in line for line in left), "the upload is done"
+        assert "info Undo: podman-wizard undo --yes" in lines
+        assert screen.app.walk_through.session.step_states()["policy"] == "ok"
+        step.rows.move_to("Repeat: podman-wizard run --answers podman-wizard-answers.yaml --yes")
+        await screen.pilot.pause()
+        assert "it first merges what Podman needs into a copy of policy.yaml" in screen.text
+        await screen.press("e")
+        assert "upload: true" in screen.text and "file: policy.yaml" in screen.text
+        assert "output" not in screen.text, "a run writes into no file that was only uploaded"
+
+
+async def test_the_answers_of_an_upload_of_a_merged_file_repeat_it(policy: Path) -> None:
+    policy.write_bytes(merge_podman(PolicyDocument.parse(policy.read_bytes(), "policy.yaml")).document.content)
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        answers = parse_answers(write_answers(screen.step.session.answers).encode(), "answers.yaml")
+        uploaded = screen.coder.policy
+    assert (answers.coder.upload, answers.policy.file, answers.policy.output) == (True, "policy.yaml", "policy.yaml")
+    action = plan_policy(answers.policy)
+    assert action.content == uploaded == policy.read_bytes()
+
+
+async def test_a_policy_that_is_written_anew_after_its_upload_is_left_to_upload(policy: Path) -> None:
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.confirm()
+        await screen.back()
+        await screen.press("m", "s", "right", "enter")
+        await until(screen.pilot, lambda: not screen.step.desk.dirty)
+        await until(screen.pilot, lambda: screen.step.session.policy_saved == "policy.yaml")
+        lines = await summary(screen)
+        assert "done Template policy: written to policy.yaml" in lines
+        assert any(line.startswith("waiting") and "upload policy.yaml" in line for line in lines)
+        assert any(line.startswith("done Coder: policy.yaml uploaded") for line in lines)
+
+
+async def test_clicks_that_a_person_ticked_off_are_said_to_be_theirs(policy: Path) -> None:
+    async with at_coder() as screen:
+        screen.step.session.policy_saved = "policy.yaml"
+        await screen.choose("coder-upload-policy")
+        assert not any(line.startswith("done Coder admin") for line in await summary(screen)), "it is not saved yet"
+        await screen.app.action_go("policy")
+        await screen.choose("coder-save")
+        assert any(line.startswith("done Coder admin") for line in await summary(screen))
 
 
 # Coder v2 --------------------------------------------------------------------------------------------------------

@@ -1,33 +1,44 @@
 """The guide's two steps in Coder as actions of a plan, their execution with the journal, and their undo.
 
 The journal's kind is ``coder``; ``before["what"]`` tells the two apart: ``templates`` (with ``enabled``, as it
-was) and ``policy`` (with the file's ``path`` and ``digest``, and ``given``, the file that the person gave).
+was) and ``policy`` (with the file's ``path`` and ``digest``, and ``given``, the file of before that it was made
+from, each None where there is none). ``after["maybe_done"]`` notes a failure that Coder may have done all the same.
+
+A run on a cluster keeps them in the cluster's journal. What is done in Coder alone (``policy upload``, or the
+screens without a cluster) has a journal of the deployment (``wizard.state.deployment_folder``), so that a Coder
+admin needs no cluster, neither to upload nor to undo.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD, UNTRIED
+from wizard.coder.refusals import CoderError
 from wizard.coder.steps import (
     NOT_READABLE,
     Enabled,
     Prepared,
     Uploaded,
     enable_templates,
+    impact_lines,
     impact_sentence,
     prepare,
+    prepare_default,
     upload,
 )
 from wizard.errors import WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, Note
 from wizard.journal import digest
+from wizard.journal import runs as journaled_runs
 from wizard.plan import ENABLE_STEP, Action, WritePolicy, upload_step
+from wizard.state import deployment_folders
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
@@ -43,17 +54,6 @@ class Journaled(Protocol):
 
 Journal = Callable[[str, Mapping[str, Any]], AbstractAsyncContextManager[Journaled]]
 """Notes a change before it is tried (title, state before) and, at the end of the context, how it ended."""
-
-
-@dataclass
-class _Unjournaled:
-    after: dict[str, Any] = field(default_factory=dict)
-
-
-@asynccontextmanager
-async def unjournaled(title: str, before: Mapping[str, Any]) -> AsyncIterator[Journaled]:
-    """No journal: for a Coder whose cluster is not connected, or at which another wizard is at work."""
-    yield _Unjournaled()
 
 
 @dataclass(frozen=True)
@@ -73,41 +73,65 @@ class EnableTemplates(CoderAction):
 
 @dataclass(frozen=True)
 class UploadPolicy(CoderAction):
-    """The merged policy becomes the site's. ``given`` is the file that it was made from, "" for the guide's."""
+    """A policy becomes the site's. ``given`` is the other file that it was made from, "" where there is none.
+
+    Without a ``path`` it is Coder's default policy, or, with a ``content``, one that came from no file.
+    """
 
     kind: ClassVar[str] = "coder-policy"
-    path: Path = Path()
+    path: Path | None = None
     content: bytes = b""
     given: str = ""
+
+
+def enable_action() -> EnableTemplates:
+    """Enabling workspace templates, as every plan has it."""
+    return EnableTemplates(
+        title="Enable workspace templates in Coder",
+        why=f"A template policy has no effect without them. {UNTRIED}",
+        by_hand=(CLICKS_ENABLE,),
+        undo="They are disabled again where they were not enabled before.",
+        replaces=ENABLE_STEP,
+    )
+
+
+def upload_action(
+    content: bytes, path: Path | None, *, given: Path | None = None, url: str | None = None
+) -> UploadPolicy:
+    """The upload of what ``path`` holds, made from the file ``given``; ``url`` where a choice names the deployment."""
+    option = f" --coder-url {shlex.quote(url)}" if url else ""
+    name = shlex.quote(str(path)) if path is not None else "-"
+    return UploadPolicy(
+        title=f"Upload {path or 'a policy'} as Coder's template policy",
+        why=f"With it, every workspace gets a FUSE device once it is rebuilt. {UNTRIED}",
+        by_hand=(f"podman-wizard policy upload {name}{option}", CLICKS_UPLOAD),
+        undo=NOT_READABLE,
+        replaces=upload_step(path) if path is not None else "",
+        path=path,
+        content=content,
+        given=str(given.expanduser().absolute()) if given is not None else "",
+    )
+
+
+def reset_action() -> UploadPolicy:
+    """Going back to Coder's default policy; never done but where a person asks for it."""
+    return UploadPolicy(
+        title="Reset Coder's template policy to its default",
+        why=f"It takes the place of the policy that is there. {UNTRIED}",
+        by_hand=("podman-wizard policy upload --default", "coder workspaces policy-template --default"),
+        undo=NOT_READABLE,
+    )
 
 
 def coder_actions(answers: Answers, policy: WritePolicy | None) -> tuple[CoderAction, ...]:
     """What the choices want done in Coder, in the guide's order; nothing where they want nothing."""
     actions: list[CoderAction] = []
-    if answers.coder.enable_templates:
-        actions.append(
-            EnableTemplates(
-                title="Enable workspace templates in Coder",
-                why=f"A template policy has no effect without them. {UNTRIED}",
-                by_hand=(CLICKS_ENABLE,),
-                undo="They are disabled again where they were not enabled before.",
-                replaces=ENABLE_STEP,
-            )
-        )
-    if answers.coder.upload and policy is not None:
-        option = f" --coder-url {answers.coder.url}" if answers.coder.url else ""
-        actions.append(
-            UploadPolicy(
-                title=f"Upload {policy.path} as Coder's template policy",
-                why=f"With it, every workspace gets a FUSE device once it is rebuilt. {UNTRIED}",
-                by_hand=(f"podman-wizard policy upload {policy.path}{option}", CLICKS_UPLOAD),
-                undo=NOT_READABLE,
-                replaces=upload_step(policy.path),
-                path=policy.path,
-                content=policy.content,
-                given=str(Path(answers.policy.file).expanduser().absolute()) if answers.policy.file else "",
-            )
-        )
+    choice = answers.coder
+    if choice.enable_templates:
+        actions.append(enable_action())
+    if choice.upload and policy is not None:
+        given = Path(answers.policy.file) if answers.policy.file and policy.diff else None
+        actions.append(upload_action(policy.content, policy.path, given=given, url=choice.url))
     return tuple(actions)
 
 
@@ -132,8 +156,9 @@ async def execute(
                 return enabled
             case UploadPolicy():
                 uploaded = await _upload(action, client, listener, journal, prepared)
-                said = f"{action.path} uploaded; {impact_sentence(uploaded.impact)}"
-                listener(ActionEnded(action.kind, "done", said))
+                done = "policy uploaded" if action.content else "Coder's default policy set"
+                said = f"{action.path} uploaded" if action.path else done
+                listener(ActionEnded(action.kind, "done", f"{said}; {impact_sentence(uploaded.impact)}"))
                 return uploaded
             case _:
                 raise TypeError(f"no way to execute {type(action).__name__}")
@@ -153,46 +178,90 @@ async def _enable(action: EnableTemplates, client: CoderClient, journal: Journal
     if (await client.settings()).templates_enabled:
         return Enabled(before=True, after=True)
     async with journal(action.title, {"what": "templates", "url": client.url, "enabled": False}) as change:
-        enabled = await enable_templates(client)
+        with _noting_doubt(change):
+            enabled = await enable_templates(client)
         change.after = {"enabled": enabled.after}
     return enabled
+
+
+@contextmanager
+def _noting_doubt(change: Journaled) -> Iterator[None]:
+    try:
+        yield
+    except CoderError as error:
+        if error.maybe_done:
+            change.after = {"maybe_done": True}
+        raise
 
 
 async def _upload(
     action: UploadPolicy, client: CoderClient, listener: Listener, journal: Journal, prepared: Prepared | None
 ) -> Uploaded:
-    from wizard.policy import PolicyDocument
-
     if prepared is None:
-        prepared = await prepare(client, PolicyDocument.parse(action.content, str(action.path)))
+        prepared = await prepare_upload(action, client)
         for text in (*prepared.notes, NOT_READABLE):
             listener(Note(text))
-        for row in prepared.impact:
-            listener(Note(f"{row.workspace} ({row.owner}): {row.severity} {row.when}: {'; '.join(row.messages)}"))
+        for line in impact_lines(prepared.impact):
+            listener(Note(line))
     before = {
         "what": "policy",
         "url": client.url,
-        "path": str(action.path.absolute()),
-        "digest": digest(action.content),
+        "path": str(action.path.absolute()) if action.path is not None else None,
+        "digest": digest(action.content) if action.content else None,
         "given": action.given or None,
     }
     async with journal(action.title, before) as change:
-        uploaded = await upload(client, prepared)
+        with _noting_doubt(change):
+            uploaded = await upload(client, prepared)
         change.after = {"template_id": uploaded.template.id}
     if uploaded.note:
         listener(Note(uploaded.note))
     return uploaded
 
 
+async def prepare_upload(action: UploadPolicy, client: CoderClient, *, enabling: bool = False) -> Prepared:
+    """What the upload would do, as Coder's dry run tells it; changes nothing. Raises what ``prepare`` raises."""
+    from wizard.policy import PolicyDocument
+
+    if not action.content:
+        return await prepare_default(client)
+    name = str(action.path) if action.path is not None else "the policy"
+    return await prepare(client, PolicyDocument.parse(action.content, name), enabling=enabling)
+
+
+def had_effect(change: Change) -> bool:
+    """Whether a change of the journal did something in Coder, or may have."""
+    return change.result != "failed" or bool(change.after.get("maybe_done"))
+
+
 def why_left(change: Change) -> str:
     """Why undo leaves a change of Coder alone, and what a person can do; "" where it can be taken back."""
     if change.before.get("what") == "templates":
-        return "" if change.after.get("enabled") else "it did not come to pass"
-    if change.result == "failed":
+        return "" if had_effect(change) else "it did not come to pass"
+    if not had_effect(change):
         return "it was not uploaded, as far as is known"
-    given = change.before.get("given")
-    source = f"upload {given}" if given else "upload the file that the earlier policy was made from"
+    given, url = change.before.get("given"), shlex.quote(str(change.before["url"]))
+    upload_it = f"podman-wizard policy upload {shlex.quote(given) if given else 'FILE'} --coder-url {url}"
+    what = "What this one was made from" if given else "The FILE of the earlier policy"
     return (
-        f"the policy that was there cannot be read through Coder's API; {source} (podman-wizard policy upload), "
-        "or reset the policy to Coder's default: coder workspaces policy-template --default"
+        f"the policy that was there cannot be read through Coder's API. {what} can be uploaded again: {upload_it}; "
+        f"or Coder's default policy: podman-wizard policy upload --default --coder-url {url}"
     )
+
+
+def journaled_deployments() -> tuple[str, ...]:
+    """The URLs of the deployments whose own journals tell of something that was not undone."""
+    found = (
+        str(change.before["url"])
+        for folder in deployment_folders()
+        for run in journaled_runs(folder)
+        if not run.undone
+        for change in run.changes
+        if change.kind == "coder" and had_effect(change)
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def undo_command(url: str = "") -> str:
+    """The command that shows what can be taken back, on the cluster, or of what was done in this Coder alone."""
+    return "podman-wizard undo" + (f" --coder-url {shlex.quote(url)}" if url else "")

@@ -159,7 +159,15 @@ class CoderClient:
         if before.templates_enabled == enabled:
             return before, before
         await self._request("PUT", _SETTINGS, content=before.with_templates(enabled).fields, changing=True)
-        after = await self.settings()
+        try:
+            after = await self.settings()
+        except CoderError as error:
+            raise CoderError(
+                f"Coder took the setting; whether it holds could not be read: {error.what}",
+                f"{error.todo} podman-wizard coder status tells then how it is.".strip(),
+                status=error.status,
+                maybe_done=True,
+            ) from None
         if after.templates_enabled != enabled:
             raise CoderError(
                 f"Coder took the setting, but still says that workspace templates are "

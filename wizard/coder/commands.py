@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 from wizard.coder import CLICKS_UPLOAD, UNTRIED
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials
-from wizard.commands import document, out, run_async, say
-from wizard.errors import ExitCode, InputError, UsageError
+from wizard.commands import document, engine_of, out, run_async, say
+from wizard.errors import ExitCode, InputError, UsageError, WizardError
 from wizard.files import write_file
+from wizard.target import Target
 
 if TYPE_CHECKING:
+    from wizard.answers import Answers
+    from wizard.coder.actions import UploadPolicy
     from wizard.coder.client import CoderClient
     from wizard.coder.steps import Enabled, Prepared, Status, Uploaded
+    from wizard.engine import Engine
+    from wizard.events import Event
     from wizard.policy import PolicyDocument
 
 
@@ -45,12 +50,20 @@ def _credentials(arguments: argparse.Namespace, *, token_needed: bool = True) ->
 
 
 def policy_upload(arguments: argparse.Namespace) -> int:
-    """``policy upload``: the impact on workspaces, then the policy for the whole site."""
-    read = _read_policy(arguments.file)
+    """``policy upload``: the impact on workspaces, then the policy for the whole site.
+
+    What it changes is in a journal of the deployment, which ``undo --coder-url`` finds; no cluster is asked.
+    """
+    if arguments.default == bool(arguments.file):
+        raise UsageError(
+            "policy upload wants a FILE (- for stdin), or --default for Coder's default policy.", "Give one of them."
+        )
+    read = None if arguments.default else _read_policy(arguments.file)
     try:
         credentials = _credentials(arguments)
     except NoCredentials as error:
-        raise NoCredentials(error.what, f"{error.todo}\nBy hand: {CLICKS_UPLOAD} ({arguments.file}).") from None
+        click = CLICKS_UPLOAD if arguments.default else f"{CLICKS_UPLOAD} ({arguments.file})"
+        raise NoCredentials(error.what, f"{error.todo}\nBy hand: {click}.") from None
     return run_async(_policy_upload(arguments, read, credentials))
 
 
@@ -68,30 +81,69 @@ def _read_policy(name: str) -> PolicyDocument:
 
 
 async def _policy_upload(
-    arguments: argparse.Namespace, read: PolicyDocument, credentials: CoderCredentials | None
+    arguments: argparse.Namespace, read: PolicyDocument | None, credentials: CoderCredentials | None
 ) -> int:
-    from wizard.coder.connection import connected_coder
-    from wizard.coder.steps import NOT_READABLE, enable_templates, prepare, require_v1_admin, upload
+    from wizard.coder.actions import prepare_upload, reset_action, undo_command, upload_action
+    from wizard.engine import Engine
 
     say(UNTRIED)
-    async with connected_coder(credentials=credentials, scenario=getattr(arguments, "sandbox", None)) as client:
-        enabled: Enabled | None = None
-        if arguments.enable_templates and not arguments.dry_run:
-            await require_v1_admin(client)
-            enabled = await enable_templates(client)
-            say(f"Workspace templates: {_on(enabled.before)} before, {_on(enabled.after)} now.")
-        prepared = await prepare(client, read)
+    path = None if arguments.file in (None, "-") else Path(arguments.file)
+    action = reset_action() if read is None else upload_action(read.content, path)
+    target = Target(sandbox=getattr(arguments, "sandbox", None))
+    async with engine_of(Engine(target)) as engine, engine.coder(credentials=credentials) as client:
+        engine.at_coder(client.url)
+        engine.note_answers(_answers_of(client.url, path, enabling=arguments.enable_templates))
+        # Coder has to take the policy before anything is changed for its sake.
+        prepared = await prepare_upload(action, client, enabling=arguments.enable_templates)
         for note in prepared.notes:
             say(note)
         if arguments.output == "text":
             _print_impact(prepared)
-        uploaded: Uploaded | None = None
-        if not arguments.dry_run:
-            say(NOT_READABLE)
-            say(f"Uploading to {client.url} …")
-            uploaded = await upload(client, prepared)
+        if arguments.dry_run:
+            _print_upload(arguments, client, prepared, None, None)
+            return ExitCode.DONE
+        engine.claim()
+        enabled = await _enable(engine, client) if arguments.enable_templates else None
+        try:
+            uploaded = await _upload(engine, client, action, prepared)
+        except WizardError:
+            if enabled is not None and not enabled.before:
+                say(f"Workspace templates stay enabled; {undo_command(client.url)} shows how to take that back.")
+            raise
         _print_upload(arguments, client, prepared, uploaded, enabled)
+        say(f"What can be taken back of this: {undo_command(client.url)}")
     return ExitCode.DONE
+
+
+async def _enable(engine: Engine, client: CoderClient) -> Enabled:
+    from wizard.coder.actions import enable_action
+
+    enabled: Enabled = await engine.execute_in_coder(enable_action(), client, _quietly)
+    say(f"Workspace templates: {_on(enabled.before)} before, {_on(enabled.after)} now.")
+    return enabled
+
+
+async def _upload(engine: Engine, client: CoderClient, action: UploadPolicy, prepared: Prepared) -> Uploaded:
+    from wizard.coder.steps import NOT_READABLE
+
+    say(NOT_READABLE)
+    say(f"Uploading to {client.url} …")
+    uploaded: Uploaded = await engine.execute_in_coder(action, client, _quietly, prepared)
+    return uploaded
+
+
+def _quietly(event: Event) -> None:
+    """The command says in its own order what there is to say."""
+
+
+def _answers_of(url: str, path: Path | None, *, enabling: bool) -> Answers:
+    """The choices that the journal keeps of an upload."""
+    from wizard.answers import Answers, CoderChoice, PolicyChoice
+
+    file = str(path.absolute()) if path is not None else None
+    return Answers(
+        policy=PolicyChoice(file=file, output=file), coder=CoderChoice(url, enabling, upload=path is not None)
+    )
 
 
 def _on(enabled: bool) -> str:
@@ -121,7 +173,7 @@ def _print_upload(
     if arguments.output == "json":
         document(
             {
-                "file": prepared.document.name,
+                "file": prepared.document.name if prepared.document is not None else None,
                 "url": client.url,
                 "user": prepared.user.name,
                 "dry_run": arguments.dry_run,
@@ -134,7 +186,8 @@ def _print_upload(
             }
         )
     elif uploaded:
-        out(f"{prepared.document.name} is the template policy of {client.url} now, as {prepared.user.name}.")
+        name = prepared.document.name if prepared.document is not None else "Coder's default"
+        out(f"{name} is the template policy of {client.url} now, as {prepared.user.name}.")
     else:
         out("Nothing was changed: this was a dry run.")
 

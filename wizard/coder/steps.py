@@ -16,6 +16,7 @@ from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD
 from wizard.coder.answers import OLDEST, SITE_ADMIN, Deployment, MergeConflict, Template, User, Workspace
 from wizard.coder.credentials import where_to_get_a_token
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused, TemplateRefused
+from wizard.names import FUSE_RESOURCE
 
 if TYPE_CHECKING:
     from wizard.coder.client import CoderClient
@@ -26,6 +27,12 @@ NOT_READABLE = (
     "keep the file that it was made from."
 )
 """What is to be said before an upload, and why its undo is a file of the person's own."""
+
+
+LACKS_PODMAN = (
+    f"This policy does not ask for {FUSE_RESOURCE} as Podman needs it: podman-wizard policy merge shows what it lacks."
+)
+"""What is to be said of a policy that helps nobody."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,7 @@ class ImpactRow:
     severity: Literal["warning", "error"]
     when: Literal["now", "once updated"]
     messages: tuple[str, ...]
+    workspace_id: str = ""
 
     @property
     def consequence(self) -> str:
@@ -182,9 +190,12 @@ def workspaces_of(rows: Iterable[ImpactRow]) -> set[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A policy that Coder has parsed, with its impact; nothing has changed yet. ``notes`` are doubts."""
+    """A policy that Coder has parsed, with its impact; nothing has changed yet. ``notes`` are doubts.
 
-    document: PolicyDocument
+    ``document`` is None for Coder's default policy, which no file holds.
+    """
+
+    document: PolicyDocument | None
     template: Template
     user: User
     impact: tuple[ImpactRow, ...]
@@ -196,15 +207,17 @@ class Prepared:
         return len(workspaces_of(self.impact))
 
 
-async def prepare(client: CoderClient, document: PolicyDocument) -> Prepared:
+async def prepare(client: CoderClient, document: PolicyDocument, *, enabling: bool = False) -> Prepared:
     """Has Coder parse the policy and say which workspaces it would touch; changes nothing.
+
+    ``enabling`` tells that workspace templates will be enabled before the upload.
 
     Raises PolicyRefused with Coder's messages at their lines, CoderError for all else.
     """
     user = await require_v1_admin(client)
-    notes = list(await _schema_notes(client, document))
+    notes = [LACKS_PODMAN] * lacks_podman(document) + [*await _schema_notes(client, document)]
     with suppress(Refused):
-        if not (await client.settings()).templates_enabled:
+        if not enabling and not (await client.settings()).templates_enabled:
             notes.append(
                 f"Workspace templates are not enabled, so the policy has no effect until someone does: {CLICKS_ENABLE}."
             )
@@ -216,6 +229,23 @@ async def prepare(client: CoderClient, document: PolicyDocument) -> Prepared:
     if template.file_hash and template.file_hash != hashlib.sha256(document.content).hexdigest():
         notes.append("Coder's hash of the file is not the file's own; it may hash what it made of it.")
     return Prepared(document, template, user, await _impact(client, conflicts), tuple(notes))
+
+
+async def prepare_default(client: CoderClient) -> Prepared:
+    """The same for Coder's default policy."""
+    user = await require_v1_admin(client)
+    conflicts = await client.reset_policy(dry_run=True)
+    return Prepared(None, Template(""), user, await _impact(client, conflicts))
+
+
+def lacks_podman(document: PolicyDocument) -> bool:
+    """Whether a merge of what Podman needs would add to the policy."""
+    from wizard.errors import InputError
+    from wizard.policy import merge_podman
+
+    with suppress(InputError):  # what cannot be merged into may still be a policy to Coder
+        return any(change.path != ("version",) for change in merge_podman(document).changes)
+    return True
 
 
 async def _impact(client: CoderClient, conflicts: Iterable[MergeConflict]) -> tuple[ImpactRow, ...]:
@@ -234,11 +264,11 @@ def rows_of(conflict: MergeConflict, workspace: Workspace | None = None) -> Iter
     for when, effect in effects:
         if effect.errors is not None:
             told = effect.errors or (conflict.message or "no reason given",)
-            yield ImpactRow(named.name, named.owner, "error", when, told)
+            yield ImpactRow(named.name, named.owner, "error", when, told, named.id)
         if effect.warnings:
-            yield ImpactRow(named.name, named.owner, "warning", when, effect.warnings)
+            yield ImpactRow(named.name, named.owner, "warning", when, effect.warnings, named.id)
     if conflict.message and conflict.now.is_nothing and conflict.updated.is_nothing:
-        yield ImpactRow(named.name, named.owner, "warning", "now", (conflict.message,))
+        yield ImpactRow(named.name, named.owner, "warning", "now", (conflict.message,), named.id)
 
 
 @dataclass(frozen=True)
@@ -253,13 +283,18 @@ class Uploaded:
 async def upload(client: CoderClient, prepared: Prepared) -> Uploaded:
     """Makes the prepared policy the site's. Raises CoderError, which says whether Coder may have taken it."""
     try:
-        conflicts = await client.set_policy(prepared.template, dry_run=False)
-    except TemplateRefused as error:
-        raise PolicyRefused(prepared.document, error) from None
+        if prepared.document is None:
+            conflicts = await client.reset_policy(dry_run=False)
+        else:
+            conflicts = await client.set_policy(prepared.template, dry_run=False)
     except CoderError as error:
+        if isinstance(error, TemplateRefused) and prepared.document is not None:
+            raise PolicyRefused(prepared.document, error) from None
         raise _unfinished(error) from None
     impact = await _impact(client, conflicts)
-    new = sorted(workspaces_of(impact) - workspaces_of(prepared.impact))
+    # By id: the names may not have been read a second time.
+    known = {row.workspace_id for row in prepared.impact}
+    new = sorted(workspaces_of(row for row in impact if row.workspace_id not in known))
     named = ", ".join(f"{name} ({owner})" for owner, name in new)
     note = f"Since the dry run these are touched as well: {named}." if new else ""
     return Uploaded(prepared.template, impact, note)
@@ -306,6 +341,11 @@ def impact_sentence(rows: Iterable[ImpactRow]) -> str:
     said += [f"{len(broken)} cannot be rebuilt"] * bool(broken)
     said += [f"{len(later)} cannot be rebuilt once updated"] * bool(later)
     return ", ".join(said)
+
+
+def impact_lines(rows: Iterable[ImpactRow]) -> tuple[str, ...]:
+    """The impact as sentences, a row each."""
+    return tuple(f"{row.workspace} ({row.owner}): {row.severity} {row.when}: {'; '.join(row.messages)}" for row in rows)
 
 
 def impact_table(rows: Iterable[ImpactRow]) -> tuple[tuple[str, ...], ...]:

@@ -31,6 +31,7 @@ Behaviour = Literal[
     "refuses",  # no policy is good enough
     "precondition",  # the upload wants something done first
     "goes-away",  # answers the dry run, and nothing after it
+    "setting-goes-away",  # takes the setting, and answers nothing after it
     "breaks-off",  # takes the upload and closes the connection without an answer
     "huge",  # 50 MB in place of the dry run's answer
     "hangs",  # never answers the dry run
@@ -153,6 +154,9 @@ class SandboxCoder:
         await self.stop()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if self._site is None and request.transport is not None:
+            request.transport.close()
+            return web.Response()
         body = await request.read()
         self.requests.append(Request(request.method, request.path_qs, dict(request.headers), body))
         self.asked.set()
@@ -253,7 +257,10 @@ class SandboxCoder:
         self._require_admin()
         if "keeps-setting" not in self.behaviours:
             self.settings = json.loads(body)
-        return web.Response(status=200)
+        response = web.Response(status=200)
+        if "setting-goes-away" in self.behaviours:
+            await self._go_away(response)
+        return response
 
     async def _parse(self, request: web.Request, body: bytes) -> web.StreamResponse:
         if request.headers.get("Content-Type") != "application/octet-stream" or "org-id" not in request.query:
@@ -302,11 +309,16 @@ class SandboxCoder:
             if "breaks-off" in self.behaviours:
                 return self._break_off(request)
         response = web.json_response({"merge_conflicts": CONFLICTS if wanted["template_id"] else None})
-        if "goes-away" in self.behaviours and self._site is not None:
-            response.force_close()
+        if "goes-away" in self.behaviours:
+            await self._go_away(response)
+        return response
+
+    async def _go_away(self, response: web.Response) -> None:
+        """Lets one more answer go out, and takes no connection after it."""
+        response.force_close()
+        if self._site is not None:
             site, self._site = self._site, None
             await site.stop()
-        return response
 
     async def _schema(self, request: web.Request, body: bytes) -> web.StreamResponse:
         from wizard.policy.schema import schema
