@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class AppOptions:
     """What the wizard is started with. ``facts`` replays a saved reading in place of a cluster."""
 
     target: Target
-    answers: Answers
+    answers: Answers | None = None
     policy_file: str | None = None
     fresh: bool = False
     light: bool = False
@@ -130,6 +131,7 @@ class WizardApp(App[int]):
         self.walk_through.start()
         if self._driver is not None and not self.is_headless:
             self._guard.start(asyncio.get_running_loop(), self._driver)
+            self.call_after_refresh(collect_garbage_from_now_on)
         self.call_after_refresh(self.read_cluster)
 
     def read_cluster(self) -> None:
@@ -311,6 +313,12 @@ class WizardApp(App[int]):
 
     def _go_later(self, step: StepId) -> None:
         self.run_worker(self._main.go(step), group="go")
+
+
+def collect_garbage_from_now_on() -> None:
+    """What exists when the first picture stands stays until the end: the collector never looks at it again."""
+    gc.freeze()
+    gc.enable()
 
 
 def make_app(options: AppOptions) -> WizardApp:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -39,15 +39,13 @@ class MainScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The frame, with the first step in it."""
-        with Vertical(id="whole"):
-            yield self._top
-            with Container(id="middle"):
-                yield self._list
-                with Container(id="content"):
-                    first = self._make_step(self.current)
-                    self._made[self.current] = first
-                    yield first
-            yield KeyLine()
+        yield self._top
+        with Container(id="middle"):
+            yield self._list
+            first = self._make_step(self.current)
+            self._made[self.current] = first
+            yield first
+        yield KeyLine()
         yield Static(TOO_SMALL, id="too-small", markup=False)
 
     def on_mount(self) -> None:
@@ -77,7 +75,7 @@ class MainScreen(Screen[None]):
                 made = self._make_step(step)
                 self._made[step] = made
                 made.display = False
-                await self.query_one("#content").mount(made)
+                await self.query_one("#middle").mount(made)
             self.current = step
             self.show_current(focus=True)
 
@@ -107,7 +105,7 @@ class MainScreen(Screen[None]):
 
             self._progress = OperationView(self._walk)
             self._progress.display = False
-            _ = self.query_one("#content").mount(self._progress)
+            _ = self.query_one("#middle").mount(self._progress)
         return self._progress
 
     def neighbour(self, distance: int) -> StepId | None:

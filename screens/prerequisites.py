@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -13,7 +13,9 @@ from textual.binding import Binding, BindingType
 from screens.step import ListStep
 from screens.words import clean, finding_commands, finding_detail, finding_story, state_word
 from wizard.errors import WizardError
-from wizard.findings import Finding, Outcome, Remedy
+
+if TYPE_CHECKING:
+    from wizard.findings import Finding
 
 OTHER_FILE = "another file"
 
@@ -27,7 +29,7 @@ def _with_key(finding: Finding) -> Finding:
     return replace(finding, remedies=(replace(first, text=words), *rest))
 
 
-class FindingsStep(ListStep[Finding]):
+class FindingsStep(ListStep["Finding"]):
     """A step whose rows are findings."""
 
     def key(self, item: Finding) -> str:
@@ -98,6 +100,8 @@ policy, a README, and a role with exactly the rights that are missing. Someone w
         """The findings; where the cluster could not be read, why, and what to do."""
         trouble = self.walk.trouble
         if trouble is not None:
+            from wizard.findings import Finding, Outcome, Remedy
+
             yield Finding(
                 id="connection",
                 category="cluster",

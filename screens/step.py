@@ -22,7 +22,6 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from screens.dialogs import Choice, Confirm
 from screens.rows import Detail, RowList
 from screens.walk import Walk, Work
 from screens.words import clean
@@ -30,6 +29,7 @@ from wizard.errors import WizardError
 from wizard.steps import StepId
 
 if TYPE_CHECKING:
+    from screens.dialogs import Choice
     from wizard.session import Session
 
 Item = TypeVar("Item")
@@ -149,6 +149,8 @@ class Step(Vertical):
         ``what`` says what is done ("Label 12 nodes"), ``choices`` are the ways to do it, and ``work`` gives the work
         of the one that was chosen. Short pods in the namespace ``pods_in`` need less than the plan does.
         """
+        from screens.dialogs import Confirm
+
         why_not = self.walk.why_not_act(pods_in=pods_in)
         if why_not:
             self.say(why_not, bad=True)

@@ -39,7 +39,7 @@ class Walk:
     def __init__(
         self,
         target: Target,
-        answers: Answers,
+        answers: Answers | None,
         *,
         policy_file: str | None = None,
         fresh: bool = False,
@@ -87,10 +87,12 @@ class Walk:
         # which the first reading does, in the engine's thread.
         with self._waking:
             if self._awake is None:
+                from wizard.answers import Answers
                 from wizard.engine import Engine
                 from wizard.session import Session
 
-                self._awake = Session(self._answers), Engine(self.target, sandbox_speed=self._sandbox_speed)
+                session = Session(self._answers or Answers())
+                self._awake = session, Engine(self.target, sandbox_speed=self._sandbox_speed)
             return self._awake
 
     @property

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from wizard.escaping import printable
-from wizard.findings import Finding, Remedy
+
+if TYPE_CHECKING:
+    from wizard.findings import Finding, Remedy
 
 STATE_STYLES = {
     "ok": "green",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import gc
 import io
 import os
 import sys
@@ -38,8 +39,11 @@ def later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def make_parser(prog: str = "podman-wizard") -> argparse.ArgumentParser:
-    """The whole command line; ``--help`` and the shell completions are made from it."""
+def make_parser(prog: str = "podman-wizard", *, with_commands: bool = True) -> argparse.ArgumentParser:
+    """The whole command line; ``--help`` and the shell completions are made from it.
+
+    The wizard itself does without the commands: making their parsers takes longer than parsing its options.
+    """
     cluster = _cluster_options()
     parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION, parents=[cluster], allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"podman-wizard {__version__}")
@@ -54,7 +58,12 @@ def make_parser(prog: str = "podman-wizard") -> argparse.ArgumentParser:
         wizard.add_argument(f"--{name}", dest=f"wizard_{name}", action="store_true", help=text)
     parser.set_defaults(run=_open_wizard)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    if with_commands:
+        _add_commands(commands, cluster)
+    return parser
 
+
+def _add_commands(commands: Any, cluster: argparse.ArgumentParser) -> None:
     def command(
         parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True
     ) -> argparse.ArgumentParser:
@@ -117,7 +126,6 @@ def make_parser(prog: str = "podman-wizard") -> argparse.ArgumentParser:
     )
     completion.set_defaults(run=_print_completion)
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    return parser
 
 
 def _cluster_options() -> argparse.ArgumentParser:
@@ -229,7 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A user without an entry and without HOME, as in containers: their runtimes say so too.
         os.environ["HOME"] = "/"
     try:
-        parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard")
+        parser = make_parser(
+            "kubectl podman-wizard" if _is_plugin() else "podman-wizard", with_commands=not _opens_wizard(given)
+        )
         parsed = parser.parse_args(_with_default_scenario(given))
         _refuse_misplaced(parsed)
         return int(parsed.run(parsed))
@@ -255,6 +265,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 OUTPUT_ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How writing to stdout fails: the terminal has gone, or the disk is full."""
+
+
+def _opens_wizard(given: Sequence[str]) -> bool:
+    """Whether there is no word in it that could be a command, and nothing that lists the commands."""
+    return all(word.startswith("--") and word not in ("--", "--help") for word in given)
 
 
 def _is_plugin() -> bool:
@@ -339,11 +354,7 @@ def _with_default_scenario(arguments: Sequence[str]) -> list[str]:
 
 
 def _open_wizard(arguments: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from screens.terminal import prepare_environment, why_no_screen
-    from wizard.answers import Answers
-    from wizard.answers_file import read_answers
 
     reason = why_no_screen()
     if reason and not arguments.wizard_plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -351,10 +362,18 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
             f"The wizard needs a terminal: {reason}.",
             "With ssh, use ssh -t. Without a terminal: podman-wizard run --answers FILE --yes.",
         )
-    answers = read_answers(Path(arguments.wizard_answers)) if arguments.wizard_answers else Answers()
+    answers = None
+    if arguments.wizard_answers:
+        from pathlib import Path
+
+        from wizard.answers_file import read_answers
+
+        answers = read_answers(Path(arguments.wizard_answers))
     if arguments.wizard_plain or reason:
         return _open_plain(arguments, answers)
     prepare_environment()
+    # Nothing of what is made for the first picture is garbage; the app switches this on again.
+    gc.disable()
     from screens.app import AppOptions, run_app
     from wizard.target import target_of
 
@@ -369,14 +388,16 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
     )
 
 
-def _open_plain(arguments: argparse.Namespace, answers: Answers) -> int:
+def _open_plain(arguments: argparse.Namespace, answers: Answers | None) -> int:
     from dataclasses import replace
 
+    from wizard.answers import Answers
     from wizard.commands import run_async, sandbox_speed
     from wizard.plain import run_plain
     from wizard.session import Session
     from wizard.target import target_of
 
+    answers = answers or Answers()
     if arguments.wizard_policy:
         answers = replace(answers, policy=replace(answers.policy, file=arguments.wizard_policy))
     work = run_plain(

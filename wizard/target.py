@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wizard.answers import Answers
+if TYPE_CHECKING:
+    from wizard.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,8 @@ class Target:
 
 def target_of(arguments: argparse.Namespace, answers: Answers | None = None) -> Target:
     """The cluster that the options mean, else the one of the answers file."""
-    choice = (answers or Answers()).cluster
     return Target(
-        kubeconfig=getattr(arguments, "kubeconfig", None) or choice.kubeconfig,
-        context=getattr(arguments, "context", None) or choice.context,
+        kubeconfig=getattr(arguments, "kubeconfig", None) or (answers.cluster.kubeconfig if answers else None),
+        context=getattr(arguments, "context", None) or (answers.cluster.context if answers else None),
         sandbox=getattr(arguments, "sandbox", None),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from tests.benchmarks.rounds import quietest
+from tests.benchmarks.rounds import quietest, with_bytecode
 from wizard.policy import PolicyDocument, merge_podman
 
 pytestmark = pytest.mark.measured
@@ -83,9 +82,7 @@ def test_merge_and_proof_take_at_most_six_times_a_load(lines: int, repeats: int)
 def test_the_whole_process_takes_at_most_three_times_an_import_of_yaml(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(policy(100))
-    # bytecode as an installed program has it, wherever the tests may not write any
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode"), "PYTHONPATH": str(REPOSITORY)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment = {**with_bytecode(tmp_path / "bytecode"), "PYTHONPATH": str(REPOSITORY)}
 
     def run(*arguments: str) -> Callable[[], object]:
         return lambda: subprocess.run(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pkgutil import get_data
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from wizard.policy.tree import LOADER
+from wizard.resources import asset_bytes
 
 FieldPath = tuple[str, ...]
 
@@ -72,17 +72,10 @@ class Schema:
     groups: frozenset[FieldPath]
 
 
-def _asset(name: str) -> bytes:
-    # not by importlib.resources, which takes longer to import than a merge takes
-    content = get_data("assets", name)
-    assert content is not None
-    return content
-
-
 @lru_cache(maxsize=1)
 def schema() -> Schema:
     """The schema of version 0.2, in the order of the file."""
-    data = yaml.load(_asset("policies/schema.yaml"), Loader=LOADER)
+    data = yaml.load(asset_bytes("policies", "schema.yaml"), Loader=LOADER)
     fields = {field.path: field for field in (_field(name, entry) for name, entry in data["fields"].items())}
     groups = frozenset(path[:length] for path in fields for length in range(len(path)))
     return Schema(data["version"], MappingProxyType(fields), groups)
