@@ -20,9 +20,8 @@ from rich.text import Text
 
 from screens.policy_view import CLICKS, Click, click_detail
 from screens.words import STATE_STYLES, clean, detail_text
-from wizard.answers import CoderChoice
 from wizard.coder import UNTRIED
-from wizard.coder.actions import CoderAction, enable_action, undo_command, upload_action
+from wizard.coder.actions import CoderAction, UploadPolicy, enable_action, undo_command, upload_action
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
 from wizard.coder.refusals import CoderError, PolicyRefused, RefusedLine
 from wizard.coder.steps import (
@@ -43,14 +42,13 @@ from wizard.errors import WizardError
 from wizard.escaping import printable
 from wizard.events import ObjectResult
 from wizard.names import FUSE_RESOURCE
-from wizard.session import InCoder
+from wizard.policy import PolicyDocument
 
 if TYPE_CHECKING:
     from screens.operation import Operation
     from screens.policy_desk import PolicyDesk
     from screens.walk import Walk
     from wizard.coder.client import CoderClient
-    from wizard.policy import PolicyDocument
     from wizard.session import Session
     from wizard.target import Target
 
@@ -263,6 +261,7 @@ class CoderDesk:
         self.forget()
         try:
             self.status = await self._ask("coder", read_status)
+            self.walk.session.coder_is_v2 = self.is_v2
         except Stopped:
             self.trouble = CoderError("Coder was not waited for.", "r asks again.")
         except WizardError as error:
@@ -301,8 +300,8 @@ class CoderDesk:
             self.enable_trouble = None
             try:
                 async with self._connected() as client:
-                    self.enabled = await self._execute(engine, action, client, operation, ENABLE_ROW, None)
-                    self._did(client, ENABLED_TICKS, enabled=self.enabled)
+                    self.enabled = enabled = await self._execute(engine, action, client, operation, ENABLE_ROW, None)
+                    self._did(client, action, enabled)
                     await self._look_again(client)
             except WizardError as error:
                 self.enable_trouble = error
@@ -319,9 +318,9 @@ class CoderDesk:
             self.upload_trouble = self.uploaded = None
             try:
                 async with self._connected() as client:
-                    self.uploaded = await self._execute(engine, action, client, operation, UPLOAD_ROW, prepared)
-                    self.uploaded_bytes = action.content
-                    self._did(client, UPLOADED_TICKS, uploaded=self.uploaded, file=str(path))
+                    uploaded = await self._execute(engine, action, client, operation, UPLOAD_ROW, prepared)
+                    self.uploaded, self.uploaded_bytes = uploaded, action.content
+                    self._did(client, action, uploaded)
                     await self._look_again(client)
             except WizardError as error:
                 self.upload_trouble = error
@@ -361,35 +360,25 @@ class CoderDesk:
         with suppress(CoderError):
             self.status = await read_status(client)
 
-    def _did(
-        self,
-        client: CoderClient,
-        ticks: Sequence[str],
-        *,
-        file: str = "",
-        enabled: Enabled | None = None,
-        uploaded: Uploaded | None = None,
-    ) -> None:
+    def _did(self, client: CoderClient, action: CoderAction, result: Enabled | Uploaded) -> None:
         """Notes what Coder did, as ticks and as choices that a run repeats; for the engine's thread."""
         session: Session = self.walk.session
-        session.ticks.update(ticks)
-        done = session.in_coder if session.in_coder.url == client.url else InCoder(client.url)
-        session.in_coder = replace(
-            done,
-            enabled=enabled or done.enabled,
-            policy=file or done.policy,
-            uploaded=uploaded or done.uploaded,
-            undo=self.undo_words(client.url),
-        )
-        before = session.answers.coder
-        url = before.url if self.in_sandbox or self.status is None else self.status.url
-        coder = CoderChoice(url, before.enable_templates or bool(enabled), before.upload or bool(uploaded))
-        answers = replace(session.answers, coder=coder)
-        if file:
+        done = session.in_coder.with_result(client.url, result, action)
+        session.in_coder = replace(done, undo=self.undo_words(client.url))
+        choice, policy = session.answers.coder, session.answers.policy
+        if not self.in_sandbox:
+            choice = replace(choice, url=client.url)
+        if isinstance(action, UploadPolicy):
+            session.ticks.update(UPLOADED_TICKS)
+            choice = replace(choice, upload=True)
             # A run merges first: it writes into a file only where that changes nothing.
-            output = None if self.document is None or lacks_podman(self.document) else file
-            answers = replace(answers, policy=replace(answers.policy, file=file, output=output))
-        session.choose(answers)
+            merged = not lacks_podman(PolicyDocument.parse(action.content, done.policy))
+            output = done.policy if merged else None
+            policy = replace(policy, file=done.policy, output=output)
+        else:
+            session.ticks.update(ENABLED_TICKS)
+            choice = replace(choice, enable_templates=True)
+        session.choose(replace(session.answers, coder=choice, policy=policy))
 
 
 # Rows --------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ this cluster or on another one, without a screen."""
         session = self.session
         coder = session.in_coder
         here = session.policy_saved or coder.policy
-        for step, todo in steps_left(Path(here) if here else None):
+        for step, todo in steps_left(Path(here) if here else None, v2=session.coder_is_v2):
             who, _, what = todo.partition(": ")
             needed = {step, "coder-save"} if step == "coder-upload-policy" else {step}
             if not needed <= session.ticks:
@@ -174,6 +174,8 @@ this cluster or on another one, without a screen."""
             yield Line("done", f"Template policy: written to {session.policy_saved}")
         elif session.in_coder.uploaded is not None:
             yield Line("done", f"Template policy: {session.in_coder.policy}, uploaded as it was")
+        elif session.coder_is_v2:
+            yield Line("skipped", "Template policy: there is none in Coder v2", do="the template below takes its place")
         else:
             yield Line("skipped", "Template policy: not written", do="merge and save it in Template policy")
         yield from self._in_coder()

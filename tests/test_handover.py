@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
 import yaml
 
 from tests.clusters import Cluster, cluster_of, command
+from wizard.cli import make_parser
 from wizard.sandbox import Sandbox
 
 KUBECTL = """#!/bin/sh
@@ -56,6 +58,27 @@ async def test_the_role_has_the_verbs_of_the_pods_where_the_plan_sends_some(tmp_
     assert "pods/log" not in roles["without"]
     assert roles["with"]["pods"] == ["create", "delete", "get", "list", "watch"]
     assert roles["with"]["pods/log"] == ["get"]
+
+
+async def test_a_coder_admin_finds_the_clicks_and_the_commands(tmp_path: Path) -> None:
+    (tmp_path / "answers.yaml").write_text("coder: {url: https://coder.example.org/base, upload: true}\n")
+    folder = tmp_path / "plan"
+    ended = await command("plan", "--sandbox", "--answers", str(tmp_path / "answers.yaml"), "--to", str(folder))
+    assert ended.code == 0, ended.error
+    readme = (folder / "README.md").read_text()
+    assert "switch Enable workspace templates on" in readme
+    assert "under Template policy, upload template-policy.yaml" in readme
+    url = "--coder-url https://coder.example.org/base"
+    commands = [line.strip() for line in readme.splitlines() if line.startswith("    podman-wizard")]
+    assert commands == [
+        f"podman-wizard coder status {url}",
+        f"podman-wizard policy upload template-policy.yaml --dry-run {url}",
+        f"podman-wizard policy upload template-policy.yaml --enable-templates {url}",
+    ]
+    for line in commands:
+        make_parser().parse_args(shlex.split(line)[1:])  # exits where there is no such command
+    assert "never tried on a live deployment" in readme
+    assert "podman-wizard coder template" in readme
 
 
 async def test_its_commands_run_from_anywhere_and_on_their_own_cluster_only(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
     from wizard.cluster import ObjectCheck
+    from wizard.coder.actions import Outlook
     from wizard.manifest import Rendering
     from wizard.nodes import NodeVerdict
     from wizard.plan import Plan
@@ -692,7 +693,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    from wizard.unattended import look
+    from wizard.unattended import look, look_in_coder
     from wizard.unattended import run as run_all
 
     answers = read_answers(Path(arguments.answers))
@@ -705,7 +706,8 @@ async def _run(arguments: argparse.Namespace) -> int:
             if arguments.dry_run:
                 # A dry run creates nothing, probe pods included.
                 unprobed = replace(answers, security_modules=replace(answers.security_modules, probe=False))
-                _show_plan(await look(engine, unprobed), arguments, answers)
+                plan = await look(engine, unprobed)
+                _show_plan(plan, arguments, answers, await look_in_coder(engine, plan, answers))
                 return ExitCode.DONE
             summary = await run_all(engine, answers, tell_json if arguments.output == "json" else tell)
     if arguments.output == "text":
@@ -727,15 +729,23 @@ def choices_of(file: str | None) -> Iterator[None]:
         raise InputError(error.what, error.todo, file=file) from None
 
 
-def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers) -> None:
+def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers, coder: Outlook | None) -> None:
     from wizard.plan import ApplyObjects, WaitForRollout, WritePolicy
+    from wizard.unattended import left_by
 
     objects = [_result_of(check, answers.ownership) for check in plan.checks]
     if arguments.output == "json":
         actions = [action.to_json() for action in plan.actions]
         results = [event.to_json() for event in objects]
-        groups = [row.to_json() for row in plan.forecast]
-        document({"actions": actions, "objects": results, "forecast": groups, "left_to_do": list(plan.left_to_do)})
+        document(
+            {
+                "actions": actions,
+                "objects": results,
+                "forecast": [row.to_json() for row in plan.forecast],
+                "coder": coder.to_json() if coder else None,
+                "left_to_do": list(left_by(plan, coder)),
+            }
+        )
         return
     for action in plan.actions:
         out(f"{action.title}: {action.why}")
@@ -747,7 +757,11 @@ def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers) -> N
             print_comparison(compare(plan.forecast, action.nodes))
         if isinstance(action, WritePolicy):
             out(action.diff or "  no difference", lines=True)
-    for step in plan.left_to_do:
+    if coder is not None:
+        out("In Coder:")
+        for line in coder.lines:
+            out(f"  {line}")
+    for step in left_by(plan, coder):
         out(f"left to do: {step}")
 
 

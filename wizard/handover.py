@@ -15,6 +15,9 @@ from typing import Any
 import yaml
 
 from wizard.answers import Answers
+from wizard.coder import UNTRIED
+from wizard.coder.actions import undo_command
+from wizard.coder.steps import NOT_READABLE
 from wizard.errors import InputError
 from wizard.escaping import printable
 from wizard.facts import ClusterFacts, Right
@@ -266,6 +269,32 @@ def _to_the_repository(departures: Sequence[Departure]) -> Sequence[str]:
     )
 
 
+def _in_coder(answers: Answers) -> Sequence[str]:
+    """What a Coder admin has to know, and the commands in place of the clicks."""
+    url = printable(answers.coder.url or "https://coder.example.org")
+    option = f" --coder-url {shlex.quote(url)}"
+    return (
+        "## For the Coder admin",
+        "",
+        "It takes the role site-admin, and Coder 1.28 or later. In place of the clicks, with podman-wizard and a",
+        f"session token (CODER_URL and CODER_TOKEN, or `coder login {url}`):",
+        "",
+        f"    podman-wizard coder status{option}",
+        f"    podman-wizard policy upload {POLICY_FILE} --dry-run{option}",
+        f"    podman-wizard policy upload {POLICY_FILE} --enable-templates{option}",
+        "",
+        "The second line shows which workspaces the policy touches, and changes nothing.",
+        f"{UNTRIED}",
+        f"{NOT_READABLE}",
+        f"`{POLICY_FILE}` takes the place of the whole policy: if there is one already, merge into its file first",
+        "(`podman-wizard policy merge FILE`), and upload that.",
+        f"`{undo_command(url)}` shows what can be taken back.",
+        "",
+        "Coder v2 has no template policy: `podman-wizard coder template` prints what its Terraform templates need.",
+        "",
+    )
+
+
 def _readme(
     facts: ClusterFacts,
     answers: Answers,
@@ -293,10 +322,11 @@ def _readme(
         "2. Read and run `commands.sh` as someone who may change the cluster. In place of `kubectl apply`, a",
         "   GitOps repository can take the folder as it is (`kustomization.yaml`).",
         *_to_the_repository(departures),
-        f"3. In Coder, upload `{POLICY_FILE}` as the template policy:",
+        f"3. In Coder, enable workspace templates, and upload `{POLICY_FILE}` as the template policy; then test it:",
         "",
         *(f"   - {step.replace(str(policy.path), POLICY_FILE)}" for step in left_to_do(answers, policy)),
         "",
+        *_in_coder(answers),
         *_warnings(facts, answers),
         "## Where the manifest departs from the guide, and why",
         "",

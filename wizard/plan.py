@@ -31,10 +31,23 @@ if TYPE_CHECKING:
 MANIFEST_FILE = "smarter-device-manager.yaml"
 ENABLE_STEP = "Coder admin: in Coder, Manage > Admin > Templates, switch Enable workspace templates on, and save."
 
+TEMPLATE_STEP = (
+    "Template author: Coder v2 has no template policy; put what podman-wizard coder template prints into the Terraform "
+    "template of your workspaces, then coder templates push."
+)
+
+
+UPLOADING = "Coder admin: in Coder, Manage > Admin > Templates, under Template policy, upload "
+
 
 def upload_step(path: Path) -> str:
     """What a person does to upload the policy."""
-    return f"Coder admin: in Coder, Manage > Admin > Templates, under Template policy, upload {path}, and save."
+    return f"{UPLOADING}{path}, and save."
+
+
+def for_coder_v2(left: Sequence[str]) -> tuple[str, ...]:
+    """What is left to a person where Coder is a v2: the template takes the place of switch and policy."""
+    return (TEMPLATE_STEP, *(step for step in left if step != ENABLE_STEP and not step.startswith(UPLOADING)))
 
 
 def object_title(item: KubernetesObject) -> str:
@@ -252,10 +265,13 @@ def left_to_do(answers: Answers, policy: WritePolicy | None) -> tuple[str, ...]:
     return tuple(text for _, text in steps_left(policy.path if policy else None))
 
 
-def steps_left(policy: Path | None) -> tuple[tuple[str, str], ...]:
-    """The same by id, as a person ticks it off; ``policy`` is the file that was written, if one was."""
-    steps = [("coder-enable-templates", ENABLE_STEP)]
-    if policy is not None:
+def steps_left(policy: Path | None, *, v2: bool = False) -> tuple[tuple[str, str], ...]:
+    """The same by id, as a person ticks it off; ``policy`` is the file that was written, if one was.
+
+    ``v2`` is for a Coder v2, where the template takes the place of the policy.
+    """
+    steps = [("coder-template", TEMPLATE_STEP)] if v2 else [("coder-enable-templates", ENABLE_STEP)]
+    if policy is not None and not v2:
         steps.append(("coder-upload-policy", upload_step(policy)))
     steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in guide_test()]
     return tuple(steps)

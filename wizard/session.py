@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice, SecurityModulesChoice
+from wizard.coder.actions import InCoder
 from wizard.engine import ApplyOutcome
 from wizard.facts import ClusterFacts
 from wizard.findings import Finding, Outcome, blockers
@@ -29,7 +30,6 @@ from wizard.steps import StepState as StepState
 
 if TYPE_CHECKING:
     from wizard.cluster import ObjectCheck
-    from wizard.coder.steps import Enabled, Uploaded
     from wizard.labels import LabelResult
     from wizard.prove import Proof
     from wizard.rollout import RolloutResult
@@ -101,18 +101,6 @@ class Judgement:
         return tuple(verdict.node.name for verdict in self.chosen)
 
 
-@dataclass(frozen=True)
-class InCoder:
-    """What the wizard did in Coder on this walk: what became of the two steps, and the command that undoes it."""
-
-    url: str = ""
-    enabled: Enabled | None = None
-    policy: str = ""
-    """The file that was uploaded last."""
-    uploaded: Uploaded | None = None
-    undo: str = ""
-
-
 @dataclass
 class Session:
     """What one walk holds. ``judgement`` is None until facts were read."""
@@ -129,6 +117,8 @@ class Session:
     proofs: tuple[Proof, ...] = ()
     """What Podman said on each kind of node, where it was asked."""
     in_coder: InCoder = field(default_factory=InCoder)
+    coder_is_v2: bool = False
+    """Whether the Coder that answered is a v2, which has no template policy."""
     ticks: set[str] = field(default_factory=set)
     read_only: str = ""
     """Why nothing may be changed here ("" where it may): missing rights, or a second wizard."""

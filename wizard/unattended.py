@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from wizard.answers import Answers, PolicyChoice
-from wizard.coder.actions import CoderAction, UploadPolicy, coder_actions
+from wizard.coder.actions import CoderAction, InCoder, Outlook, UploadPolicy, coder_actions, look_ahead
 from wizard.coder.credentials import NoCredentials
+from wizard.coder.steps import IsV2
 from wizard.engine import ApplyOutcome, Engine
 from wizard.errors import InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
@@ -19,7 +20,17 @@ from wizard.files import read_snapshot, read_target
 from wizard.findings import Finding, Outcome, blockers
 from wizard.forecast import Comparison, compare
 from wizard.ownership import contests, require_decided, require_known_fields
-from wizard.plan import Action, ApplyObjects, LabelNodes, Plan, VerifyPodman, WaitForRollout, WritePolicy, make_plan
+from wizard.plan import (
+    Action,
+    ApplyObjects,
+    LabelNodes,
+    Plan,
+    VerifyPodman,
+    WaitForRollout,
+    WritePolicy,
+    for_coder_v2,
+    make_plan,
+)
 from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy
 from wizard.prove import Proof, all_well, probe_nodes, verify_nodes
 
@@ -43,6 +54,7 @@ class Summary(Event):
     proofs: tuple[Proof, ...] = ()
     groups: tuple[Comparison, ...] = ()
     """By kind of node, what the rollout was forecast to be and what happened."""
+    coder: InCoder = field(default_factory=InCoder)
 
     def to_json(self) -> dict[str, Any]:
         """In the shape that scripts rely on."""
@@ -59,6 +71,7 @@ class Summary(Event):
                 "groups": [group.to_json() for group in self.groups],
             },
             "policy": self.policy,
+            "coder": self.coder.to_json(),
             "verify": [proof.to_json() for proof in self.proofs],
             "left_to_do": list(self.left_to_do),
         }
@@ -166,6 +179,28 @@ def require_acknowledgement(findings: tuple[Finding, ...], answers: Answers) -> 
         )
 
 
+async def look_in_coder(engine: Engine, plan: Plan, answers: Answers) -> Outlook | None:
+    """What the plan would do in Coder; None where it does nothing there. Changes nothing, and stops nothing."""
+    actions = [action for action in plan.actions if isinstance(action, CoderAction)]
+    if not actions:
+        return None
+    try:
+        async with engine.coder(answers.coder.url) as client:
+            return await look_ahead(actions, client)
+    except WizardError as error:
+        return Outlook(trouble=error)
+
+
+def left_by(plan: Plan, coder: Outlook | None) -> tuple[str, ...]:
+    """What a run of this plan would leave to a person, where Coder does as it says now."""
+    if coder is not None and isinstance(coder.trouble, IsV2):
+        return for_coder_v2(plan.left_to_do)
+    if coder is None or coder.trouble is not None:
+        return plan.left_to_do
+    done = {action.replaces for action in plan.actions if isinstance(action, CoderAction)}
+    return tuple(step for step in plan.left_to_do if step not in done)
+
+
 async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
     """Looks, then executes the whole plan; what fails on the way is told, and in the summary.
 
@@ -198,12 +233,16 @@ class _Progress:
     policy: str | None = None
     proofs: tuple[Proof, ...] = ()
     groups: tuple[Comparison, ...] = ()
+    coder: InCoder = field(default_factory=InCoder)
     complete: bool = True
     stopped: bool = False
     spared: tuple[str, ...] = ()
     """Steps that were left to a person, and have been done in Coder."""
+    is_v2: bool = False
+    """Whether Coder turned out to be a v2."""
 
     def summary(self, result: Literal["done", "failed", "interrupted"], plan: Plan | None) -> Summary:
+        left = tuple(step for step in plan.left_to_do if step not in self.spared) if plan else ()
         return Summary(
             result=result,
             applied=self.applied,
@@ -215,7 +254,8 @@ class _Progress:
             policy=self.policy,
             proofs=self.proofs,
             groups=self.groups,
-            left_to_do=tuple(step for step in plan.left_to_do if step not in self.spared) if plan else (),
+            coder=self.coder,
+            left_to_do=for_coder_v2(left) if self.is_v2 else left,
         )
 
 
@@ -276,11 +316,15 @@ async def _execute_in_coder(
         return replace(progress, complete=False)
     try:
         async with engine.coder(answers.coder.url) as client:
-            await engine.execute_in_coder(action, client, listener)
+            result = await engine.execute_in_coder(action, client, listener)
+            coder = progress.coder.with_result(client.url, result, action)
+    except IsV2 as error:
+        listener(Note(f"{action.title}: not possible. {error}"))
+        return replace(progress, complete=False, is_v2=True)
     except NoCredentials as error:
         listener(Note(f"{action.title}: left to do. {error}"))
         return progress
     except WizardError as error:
         listener(Note(f"{action.title}: left to do. {error}"))
         return replace(progress, complete=False)
-    return replace(progress, spared=(*progress.spared, action.replaces))
+    return replace(progress, coder=coder, spared=(*progress.spared, action.replaces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,16 +13,18 @@ import pytest
 
 from wizard import journal as journals
 from wizard.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice
+from wizard.cli import main
 from wizard.coder.actions import EnableTemplates, UploadPolicy, coder_actions, execute, why_left
 from wizard.coder.refusals import CoderError
 from wizard.engine import Engine
+from wizard.errors import ExitCode
 from wizard.events import ActionEnded, Event, Note
 from wizard.journal import Change
-from wizard.plan import ENABLE_STEP, upload_step
+from wizard.plan import ENABLE_STEP, TEMPLATE_STEP, upload_step
 from wizard.sandbox.coder import SandboxCoder
 from wizard.state import cluster_folder
 from wizard.target import Target
-from wizard.unattended import plan_policy, run
+from wizard.unattended import Summary, plan_policy, run
 from wizard.undo import execute_undo, plan_undo
 
 
@@ -149,6 +152,104 @@ async def test_the_whole_guide_unattended_in_the_sandbox_and_undone(tmp_path: Pa
         assert "cannot be read through Coder's API" in coder[0].left
         assert await execute_undo(engine, undo, events.append) == ()
         assert server.settings["enable_workspaces_as_code"] is False
+
+
+async def _run(tmp_path: Path) -> tuple[Summary, list[Event], SandboxCoder]:
+    async with _engine() as engine:
+        events: list[Event] = []
+        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        assert isinstance(engine._coder, SandboxCoder)
+        return summary, events, engine._coder
+
+
+async def test_the_summary_tells_what_was_done_in_coder(tmp_path: Path) -> None:
+    summary, _, server = await _run(tmp_path)
+    coder = summary.to_json()["coder"]
+    assert coder["templates"] == {"before": False, "after": True}
+    assert (coder["url"], coder["uploaded"]) == (server.url, str(tmp_path / "policy.yaml"))
+    assert [row["workspace"] for row in coder["impact"]] == ["gpu-training", "notebooks"]
+
+
+@pytest.mark.parametrize("behaviour", ["refuses", "old", "wrong-role", "login-page", "huge"])
+async def test_templates_are_not_enabled_for_a_policy_that_coder_does_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", behaviour)
+    summary, events, server = await _run(tmp_path)
+    assert summary.result == "failed"
+    assert server.settings["enable_workspaces_as_code"] is False
+    assert server.policy is None
+    assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))
+    assert summary.to_json()["coder"] is None
+    assert not any("\n" in event.detail for event in events if isinstance(event, ActionEnded))
+
+
+async def test_on_coder_v2_the_template_is_left_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", "v2")
+    summary, events, _ = await _run(tmp_path)
+    assert summary.left_to_do[0] == TEMPLATE_STEP
+    assert not any("Manage > Admin > Templates" in step for step in summary.left_to_do)
+    failed = [event.detail for event in events if isinstance(event, ActionEnded) and event.action == "coder-templates"]
+    assert "is v2" in failed[0]
+
+
+def _dry_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text(
+        "security-modules: {acknowledged: true}\n"
+        f"policy: {{output: {tmp_path / 'policy.yaml'}}}\n"
+        "coder: {upload: true, enable-templates: true}\n"
+    )
+    assert main(["run", "--sandbox", "--answers", str(answers), "--dry-run", *options]) == ExitCode.DONE
+    assert not (tmp_path / "policy.yaml").exists()
+    return capsys.readouterr().out
+
+
+def test_a_dry_run_shows_the_impact_and_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[SandboxCoder] = []
+    start = SandboxCoder.start
+
+    async def noted(*behaviours: Any, prefix: str = "") -> SandboxCoder:
+        servers.append(await start(*behaviours, prefix=prefix))
+        return servers[-1]
+
+    monkeypatch.setattr(SandboxCoder, "start", noted)
+    text = _dry_run(tmp_path, capsys)
+    assert "workspace templates are off now" in text
+    assert "gpu-training  mia    error    now" in text
+    assert "2 workspaces are touched, 1 cannot be rebuilt." in text
+    assert "left to do: Coder admin: in Coder" not in text, "the run would do it"
+    found = json.loads(_dry_run(tmp_path, capsys, "-o", "json"))
+    assert found["coder"]["templates_enabled"] is False
+    assert [row["workspace"] for row in found["coder"]["impact"]] == ["gpu-training", "notebooks"]
+    for server in servers:
+        changing = [one for one in server.requests if one.method != "GET"]
+        assert [one.path.rpartition("/")[2] for one in changing] == ["parse?org-id=SKIP_ORG", "policy?dry-run=true"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said", "left"),
+    [
+        ("unauthorized", "refuses the session token (401)", ENABLE_STEP),
+        ("refuses", "line 9: resource-limits is not a field of this deployment", ENABLE_STEP),
+        ("v2", "Coder v2 has no template policy", TEMPLATE_STEP),
+    ],
+)
+def test_a_dry_run_says_what_would_be_left(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    behaviour: str,
+    said: str,
+    left: str,
+) -> None:
+    monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", behaviour)
+    text = _dry_run(tmp_path, capsys)
+    assert said in text
+    assert "So this is left to a person; nothing else waits for it." in text
+    assert f"left to do: {left}" in text
 
 
 async def test_without_rights_in_coder_the_clicks_are_left_to_do(

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -24,13 +24,18 @@ from wizard.coder.refusals import CoderError
 from wizard.coder.steps import (
     NOT_READABLE,
     Enabled,
+    IsV2,
     Prepared,
     Uploaded,
+    columns,
     enable_templates,
     impact_lines,
     impact_sentence,
+    impact_table,
     prepare,
     prepare_default,
+    read_status,
+    require_v1_admin,
     upload,
 )
 from wizard.errors import WizardError
@@ -66,9 +71,13 @@ class CoderAction(Action):
 
 @dataclass(frozen=True)
 class EnableTemplates(CoderAction):
-    """Workspace templates are enabled for the whole site."""
+    """Workspace templates are enabled for the whole site.
+
+    With ``upload``, which the plan has next, only where Coder would take that policy: else nobody would be helped.
+    """
 
     kind: ClassVar[str] = "coder-templates"
+    upload: UploadPolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -84,14 +93,48 @@ class UploadPolicy(CoderAction):
     given: str = ""
 
 
-def enable_action() -> EnableTemplates:
-    """Enabling workspace templates, as every plan has it."""
+@dataclass(frozen=True)
+class InCoder:
+    """What was done in one Coder: what became of the two steps, and the command that undoes it."""
+
+    url: str = ""
+    enabled: Enabled | None = None
+    policy: str = ""
+    """The file that was uploaded last."""
+    uploaded: Uploaded | None = None
+    undo: str = ""
+
+    def with_result(self, url: str, result: Enabled | Uploaded, action: CoderAction) -> InCoder:
+        """The same, and what one more action did; at another deployment only that."""
+        done = replace(self, url=url) if self.url in ("", url) else InCoder(url)
+        if isinstance(result, Enabled):
+            return replace(done, enabled=result)
+        path = action.path if isinstance(action, UploadPolicy) else None
+        return replace(done, policy=str(path or ""), uploaded=result)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """As commands print it; None where nothing was done."""
+        if not self.url:
+            return None
+        uploaded = self.uploaded
+        return {
+            "url": self.url,
+            "templates": {"before": self.enabled.before, "after": self.enabled.after} if self.enabled else None,
+            "uploaded": self.policy if uploaded else None,
+            "template": uploaded.template.id if uploaded else None,
+            "impact": [row.to_json() for row in uploaded.impact] if uploaded else [],
+        }
+
+
+def enable_action(upload: UploadPolicy | None = None) -> EnableTemplates:
+    """Enabling workspace templates, as every plan has it; ``upload`` is what is done next."""
     return EnableTemplates(
         title="Enable workspace templates in Coder",
         why=f"A template policy has no effect without them. {UNTRIED}",
         by_hand=(CLICKS_ENABLE,),
         undo="They are disabled again where they were not enabled before.",
         replaces=ENABLE_STEP,
+        upload=upload,
     )
 
 
@@ -125,14 +168,13 @@ def reset_action() -> UploadPolicy:
 
 def coder_actions(answers: Answers, policy: WritePolicy | None) -> tuple[CoderAction, ...]:
     """What the choices want done in Coder, in the guide's order; nothing where they want nothing."""
-    actions: list[CoderAction] = []
     choice = answers.coder
-    if choice.enable_templates:
-        actions.append(enable_action())
+    upload = None
     if choice.upload and policy is not None:
         given = Path(answers.policy.file) if answers.policy.file and policy.diff else None
-        actions.append(upload_action(policy.content, policy.path, given=given, url=choice.url))
-    return tuple(actions)
+        upload = upload_action(policy.content, policy.path, given=given, url=choice.url)
+    enable = enable_action(upload) if choice.enable_templates else None
+    return tuple(action for action in (enable, upload) if action is not None)
 
 
 async def execute(
@@ -163,7 +205,7 @@ async def execute(
             case _:
                 raise TypeError(f"no way to execute {type(action).__name__}")
     except WizardError as error:
-        listener(ActionEnded(action.kind, "failed", error.what))
+        listener(ActionEnded(action.kind, "failed", " ".join(error.what.split())))
         raise
     except asyncio.CancelledError:
         listener(ActionEnded(action.kind, "interrupted", "it is not known how far it came in Coder"))
@@ -175,6 +217,9 @@ def _said(enabled: Enabled) -> str:
 
 
 async def _enable(action: EnableTemplates, client: CoderClient, journal: Journal) -> Enabled:
+    await require_v1_admin(client)
+    if action.upload is not None:
+        await prepare_upload(action.upload, client, enabling=True)
     if (await client.settings()).templates_enabled:
         return Enabled(before=True, after=True)
     async with journal(action.title, {"what": "templates", "url": client.url, "enabled": False}) as change:
@@ -227,6 +272,57 @@ async def prepare_upload(action: UploadPolicy, client: CoderClient, *, enabling:
         return await prepare_default(client)
     name = str(action.path) if action.path is not None else "the policy"
     return await prepare(client, PolicyDocument.parse(action.content, name), enabling=enabling)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the actions of a plan would do in Coder, as far as it tells without a change.
+
+    ``trouble`` says why it cannot be told; then the steps are left to a person.
+    """
+
+    url: str = ""
+    templates_enabled: bool | None = None
+    prepared: Prepared | None = None
+    trouble: WizardError | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """As sentences and a table, for people."""
+        if self.trouble is not None:
+            return (*str(self.trouble).splitlines(), "So this is left to a person; nothing else waits for it.")
+        words = {True: "on already", False: "off now", None: "on or off: it cannot be read"}
+        said = [f"{self.url}: workspace templates are {words[self.templates_enabled]}"]
+        if self.prepared is not None:
+            said += [*self.prepared.notes, NOT_READABLE, f"{impact_sentence(self.prepared.impact)}."]
+            said += columns(impact_table(self.prepared.impact)) if self.prepared.impact else ()
+        return tuple(said)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``run --dry-run -o json`` prints it."""
+        prepared = self.prepared
+        return {
+            "url": self.url or None,
+            "templates_enabled": self.templates_enabled,
+            "impact": [row.to_json() for row in prepared.impact] if prepared else None,
+            "notes": list(prepared.notes) if prepared else [],
+            "trouble": str(self.trouble) if self.trouble else None,
+        }
+
+
+async def look_ahead(actions: Sequence[CoderAction], client: CoderClient) -> Outlook:
+    """Has Coder say what the actions would do: whether templates are enabled, and the dry run of an upload."""
+    status = await read_status(client)
+    if status.deployment.kind == "v2":
+        return Outlook(client.url, trouble=IsV2("; ".join(status.notes)))
+    if status.problems:
+        return Outlook(client.url, trouble=CoderError("; ".join(status.problems)))
+    enabling = any(isinstance(action, EnableTemplates) for action in actions)
+    prepared = None
+    for action in actions:
+        if isinstance(action, UploadPolicy):
+            prepared = await prepare_upload(action, client, enabling=enabling)
+    return Outlook(client.url, status.templates_enabled, prepared)
 
 
 def had_effect(change: Change) -> bool:

@@ -29,6 +29,10 @@ NOT_READABLE = (
 """What is to be said before an upload, and why its undo is a file of the person's own."""
 
 
+class IsV2(Refused):
+    """A Coder v2, which has neither a template policy nor a switch for templates."""
+
+
 LACKS_PODMAN = (
     f"This policy does not ask for {FUSE_RESOURCE} as Podman needs it: podman-wizard policy merge shows what it lacks."
 )
@@ -125,18 +129,18 @@ def _not_admin(user: User) -> str:
 
 
 async def require_v1_admin(client: CoderClient) -> User:
-    """Who we are, on a Coder v1 that is new enough and lets us. Raises Refused with what to do otherwise."""
+    """Who we are, on a Coder v1 that is new enough and lets us. Raises IsV2, or Refused, with what to do otherwise."""
     deployment = await client.deployment()
     if deployment.kind == "v2":
-        raise Refused(
+        raise IsV2(
             f"Coder at {client.url} is v2 ({deployment.version}); it has no template policy.",
             "podman-wizard coder template prints what a Terraform template of yours needs instead.",
         )
     if deployment.is_too_old:
-        raise Refused(_too_old(deployment), "Nothing was changed.")
+        raise Refused(_too_old(deployment), "Nothing was changed in Coder.")
     user = await client.me()
     if not user.is_site_admin:
-        raise Refused(_not_admin(user), "Nothing was changed.", status=403)
+        raise Refused(_not_admin(user), "Nothing was changed in Coder.", status=403)
     return user
 
 
