@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wizard.facts import ClusterFacts
     from wizard.journal import Run
     from wizard.target import Target
+    from wizard.unfinished import Unfinished
 
 LAST_WORK_SECONDS = 3.0
 """How long work in flight may go on after the terminal went away or the process was told to end."""
@@ -146,6 +147,13 @@ class WizardApp(App[int]):
     async def _end(self, code: int) -> None:
         """Lets the work in flight finish or stops it, and leaves."""
         await self.walk_through.finish(LAST_WORK_SECONDS)
+        try:
+            if code in SIGNALLED:
+                await self.walk_through.keep_unfinished(self._main.current, self._main.policy_edits())
+            else:
+                await self.walk_through.forget_unfinished()
+        except WizardError as error:  # the program ends either way
+            self.log.warning(f"not kept: {error}")
         self.exit_code = code
         self.exit(code, return_code=code)
 
@@ -166,20 +174,33 @@ class WizardApp(App[int]):
         if not self._main.is_mounted:
             return
         self._main.show_current()
-        if self.walk_through.interrupted is not None and not self._asked_about_earlier_run:
+        run, left = self.walk_through.interrupted, self.walk_through.unfinished
+        if run is None and left is None:
+            self._asked_about_earlier_run = False
+        elif not self._asked_about_earlier_run:
             self._asked_about_earlier_run = True
-            self._ask_about_earlier_run(self.walk_through.interrupted)
+            self._ask_about_earlier_run(run, left)
 
-    def _ask_about_earlier_run(self, run: Run) -> None:
+    def _ask_about_earlier_run(self, run: Run | None, left: Unfinished | None) -> None:
         from screens.dialogs import Choice, Confirm
 
-        lines = [f"While you were away: the run of {run.started} stopped in the middle. It had come so far:", ""]
-        words = {"done": "done", "failed": "failed", "interrupted": "stopped half-way", None: "not known to have ended"}
-        lines += [f"  {change.title}: {words[change.result]}" for change in run.changes]
-        lines += [
-            "",
-            "What the cluster has now was read afresh: what was done then counts as done, and is not done twice.",
-        ]
+        lines = []
+        if run is not None:
+            lines += [f"While you were away: the run of {run.started} stopped in the middle. It had come so far:", ""]
+            words = {
+                "done": "done",
+                "failed": "failed",
+                "interrupted": "stopped half-way",
+                None: "not known to have ended",
+            }
+            lines += [f"  {change.title}: {words[change.result]}" for change in run.changes]
+            lines += [
+                "",
+                "What the cluster has now was read afresh: what was done then counts as done, and is not done twice.",
+            ]
+            lines += ["", run.damage] if run.damage else []
+        if left is not None:
+            lines += ["", *told_unfinished(left)] if run is not None else told_unfinished(left)
         choices = [Choice("go-on", "Go on with its choices")]
         question = Confirm("Go on where it stood?", lines, choices, back="Start afresh")
         _ = self.push_screen(question, self._earlier_run_answered)
@@ -187,7 +208,7 @@ class WizardApp(App[int]):
     def _earlier_run_answered(self, answer: str | None) -> None:
         async def decide() -> None:
             try:
-                step = await self.walk_through.decide_about_interrupted(go_on=answer == "go-on")
+                step = await self.walk_through.decide_about_earlier(go_on=answer == "go-on")
             except WizardError as error:
                 self.notify(clean(f"{error.what} {error.todo}"), severity="error", markup=False)
             else:
@@ -319,6 +340,23 @@ def collect_garbage_from_now_on() -> None:
     """What exists when the first picture stands stays until the end: the collector never looks at it again."""
     gc.freeze()
     gc.enable()
+
+
+CHOICES_SHOWN = 12
+"""How many lines of a session's choices are shown."""
+
+
+def told_unfinished(left: Unfinished) -> list[str]:
+    """What a session left behind whose line dropped, in lines."""
+    lines = [f"While you were away: the line of a session dropped on {left.time}, at {dict(STEPS)[left.step]}."]
+    chosen = left.answers.splitlines() if left.answers.strip() != "{}" else []
+    if chosen:
+        more = len(chosen) - CHOICES_SHOWN
+        lines += ["What it had chosen and not done yet is kept here:", ""]
+        lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]] + ([f"  and {more} lines more"] if more > 0 else [])
+    if left.policy is not None:
+        lines.append(f"Changes to {left.policy.path or 'a new policy'} that were not saved are kept too.")
+    return lines
 
 
 def make_app(options: AppOptions) -> WizardApp:

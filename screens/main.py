@@ -17,6 +17,7 @@ from wizard.steps import STEPS, StepId
 if TYPE_CHECKING:
     from screens.progress import OperationView
     from screens.walk import Walk
+    from wizard.unfinished import PolicyEdits
 
 TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Make it larger; nothing is lost."
 
@@ -66,6 +67,11 @@ class MainScreen(Screen[None]):
     def unsaved(self) -> list[str]:
         """What would be lost with the program, a sentence a step."""
         return [words for step in self._made.values() if (words := step.unsaved())]
+
+    def policy_edits(self) -> PolicyEdits | None:
+        """The policy with changes that are not saved, wherever the person is now."""
+        kept = (step.unfinished() for step in self._made.values())
+        return next((edits for edits in kept if edits is not None), self._walk.policy_edits)
 
     async def go(self, step: StepId) -> None:
         """Shows a step."""

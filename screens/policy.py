@@ -74,6 +74,7 @@ from wizard.resources import asset_text
 if TYPE_CHECKING:
     from wizard.plan import WritePolicy
     from wizard.session import Session
+    from wizard.unfinished import PolicyEdits
 
 View = Literal["start", "fields", "problems", "diff", "effect", "coder"]
 
@@ -367,6 +368,10 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
         """The changes to the policy."""
         return f"The changes to {self.desk.name} are not saved." if self.dirty else ""
 
+    def unfinished(self) -> PolicyEdits | None:
+        """The changes to the policy, to be kept for the next session."""
+        return self.desk.unfinished()
+
     def home(self) -> Widget | None:
         """The list in view, or the line in which a value is typed."""
         if self._editor.row is not None:
@@ -451,6 +456,9 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             named = self.walk.policy_file or self.session.answers.policy.file
             if named:
                 self._open(Path(named), say=False)
+        if self.walk.policy_edits is not None:
+            edits, self.walk.policy_edits = self.walk.policy_edits, None
+            self._take_up(edits)
         desk = self.desk
         document = desk.document if desk.edits is not None else None
         original = desk.edits.original if desk.edits is not None else None
@@ -707,6 +715,19 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
                 self._after_refusal(f"{clean(str(path))} was not opened", error, self.desk.refused_text)
             return
         self._after_opening()
+
+    def _take_up(self, edits: PolicyEdits) -> None:
+        """Goes on with the changes of a session whose line dropped."""
+        try:
+            self.desk.take_up(edits)
+            changed = self.desk.changed_on_disk()
+        except InputError as error:
+            self.complain(error)
+            return
+        self.view = "fields"
+        if changed is not None:
+            what = "is no longer what was read then" if changed.content is not None else "is gone"
+            self.say(f"{self.desk.name} {what}. Your changes are kept here; s shows both before anything is written.")
 
     def _start(self, preset: str) -> None:
         self.desk.start(preset)

@@ -32,6 +32,7 @@ from wizard.policy import (
 if TYPE_CHECKING:
     from wizard.engine import Engine
     from wizard.events import Listener
+    from wizard.unfinished import PolicyEdits
 
 FieldPath = tuple[str, ...]
 Edit = Callable[[PolicyDocument, bool], PolicyDocument]
@@ -106,6 +107,28 @@ class PolicyDesk:
         self._take(PolicyDocument.parse(new_policy(preset), name), None, None)
         assert self.edits is not None
         self.edits.original = PolicyDocument.parse(b"", name)
+
+    def unfinished(self) -> PolicyEdits | None:
+        """What would be lost with the program, to be kept for the next time; None where nothing would."""
+        if not self.dirty or self.edits is None:
+            return None
+        original = self.edits.original.content if self.read is None else self.read.content or b""
+        from wizard.unfinished import PolicyEdits
+
+        return PolicyEdits(self.path and self.path.absolute(), original, self.document.content, self.draft)
+
+    def take_up(self, edits: PolicyEdits) -> None:
+        """Goes on with what was kept; where the file has changed since, saving says so. Raises InputError."""
+        name = str(edits.path or NEW_FILE)
+        original = PolicyDocument.parse(edits.original, name)
+        document = PolicyDocument.parse(edits.content, name)
+        if edits.path is None:
+            self._take(document, None, None)
+        else:
+            self._take(original, edits.path, Snapshot(edits.path, edits.original))
+            self.put(document)
+        assert self.edits is not None
+        self.edits.original, self.draft = original, edits.draft
 
     def read_again(self) -> None:
         """Takes what the file holds now; edits that were not saved go. Raises InputError as ``open`` does."""

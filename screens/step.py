@@ -31,6 +31,7 @@ from wizard.steps import StepId
 if TYPE_CHECKING:
     from screens.dialogs import Choice
     from wizard.session import Session
+    from wizard.unfinished import PolicyEdits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -91,6 +92,10 @@ class Step(Vertical):
     def unsaved(self) -> str:
         """What would be lost with the program, in a sentence; "" where nothing would."""
         return ""
+
+    def unfinished(self) -> PolicyEdits | None:
+        """What of it is kept for the next session where the line drops; None where nothing is."""
+        return None
 
     def describe(self, action: str) -> str:
         """What the key line calls an action just now ("Apply 4 objects"); "" for the binding's own words."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard.bridge import Bridge
-from wizard.errors import WizardError
+from wizard.errors import InputError, WizardError
 from wizard.steps import STEPS, StepId, StepState
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wizard.journal import Run
     from wizard.session import Judgement, Session
     from wizard.target import Target
+    from wizard.unfinished import PolicyEdits, Unfinished
 
 Result = TypeVar("Result")
 
@@ -64,6 +66,10 @@ class Walk:
         """The nodes that were read so far, until the facts are complete."""
         self.interrupted: Run | None = None
         """An earlier run on this cluster that stopped in the middle, until the person has decided about it."""
+        self.unfinished: Unfinished | None = None
+        """What a session had chosen when its line dropped, likewise."""
+        self.policy_edits: PolicyEdits | None = None
+        """The policy of that session, until its step takes it up."""
         self.is_new_here = False
         """Whether nothing was ever changed on this cluster from this machine."""
         self.trouble: WizardError | None = None
@@ -74,7 +80,7 @@ class Walk:
         self.files: list[str] = []
         """The files that were written on the way."""
         self._saved_facts = facts
-        self._looked_back = False
+        self._looked_back = self._looked_back_without_cluster = False
         self._named = False
         self._on_change = on_change
         self._on_operation = on_operation
@@ -197,6 +203,8 @@ class Walk:
             await self.run(self._read())
         except WizardError as error:
             self.trouble = error
+            if self.identity is None:
+                await self.compute(self._look_back_without_cluster)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -208,25 +216,43 @@ class Walk:
 
     async def _read(self) -> None:
         facts = self._saved_facts
-        if facts is None:
+        if facts is not None:
+            self._look_back_without_cluster()
+        else:
             if self.identity is None:
                 self.identity = await self.engine.open()
             self._tell_reading("Reading")
             verify_in = self.session.answers.verify.namespace
             facts = await self.engine.read_facts(self._take_slice, verify_in=verify_in)
             self.identity = facts.identity
-            if not self.session.read_only:
-                holder = self.engine.other_wizard()
-                if holder:
-                    self.session.read_only = f"Another podman-wizard ({holder}) is at work on this cluster."
-                elif not self.fresh and not self._looked_back:
-                    self.interrupted = self.engine.interrupted_run()
-                self._looked_back = True
-            self.is_new_here = not self._named and self.engine.is_new_here()
+            try:
+                self._look_back()
+            except InputError as error:
+                # Looking goes on where no journal can be kept.
+                self.session.read_only = f"Nothing can be changed from here: {error}"
         self.session.take_facts(facts)
         self.trouble = None
         assert self.session.judgement is not None
         self.session.judgement.evaluate()
+
+    def _look_back(self) -> None:
+        """Whether another wizard is at work, and what was left unfinished here. Raises InputError."""
+        holder = self.engine.other_wizard()
+        self.session.read_only = f"Another podman-wizard ({holder}) is at work on this cluster." if holder else ""
+        if holder:
+            return
+        if not self.fresh and not self._looked_back:
+            self.interrupted = self.engine.interrupted_run()
+            self.unfinished = self.engine.unfinished_session()
+        self._looked_back = True
+        self.is_new_here = not self._named and self.engine.is_new_here()
+
+    def _look_back_without_cluster(self) -> None:
+        """A policy can be worked on without a cluster, and its session's line drop."""
+        if not self.fresh and not self._looked_back_without_cluster:
+            self._looked_back_without_cluster = True
+            with contextlib.suppress(InputError):
+                self.unfinished = self.engine.unfinished_session()
 
     def _take_slice(self, nodes: tuple[NodeFacts, ...], total: int | None) -> None:
         self.arriving += nodes
@@ -243,7 +269,8 @@ class Walk:
         await self.run(engine.close())
         self.target, self._answers, self._awake = target, session.answers, None
         self.identity, self.trouble, self.operation, self._saved_facts = None, None, None, None
-        self._named = False
+        self.interrupted = self.unfinished = None
+        self._named = self._looked_back = False
         await self.read()
 
     async def change(self, change: Callable[[Session], None]) -> None:
@@ -324,20 +351,54 @@ class Walk:
     async def _settle(self, future: concurrent.futures.Future[None], seconds: float) -> None:
         await asyncio.wait([asyncio.ensure_future(_outcome(future))], timeout=seconds)
 
-    async def decide_about_interrupted(self, *, go_on: bool) -> StepId | None:
-        """Goes on with the choices of the interrupted run, or leaves it; gives the step where it stood."""
+    async def decide_about_earlier(self, *, go_on: bool) -> StepId | None:
+        """Goes on with what was left unfinished, or lets go of it; gives the step where it stood."""
         run, self.interrupted = self.interrupted, None
-        if run is None:
-            return None
+        left, self.unfinished = self.unfinished, None
 
-        await self.compute(lambda: self.engine.settle_run(run))
-        if not go_on:
+        def settle() -> None:
+            if run is not None and go_on:
+                self.engine.resume(run)
+            elif run is not None:
+                self.engine.settle_run(run)
+            if left is not None and (not go_on or self.identity is None):
+                self.engine.keep_session(None)
+
+        await self.compute(settle)
+        if not go_on or (run is None and left is None):
             return None
         from wizard.answers_file import parse_answers
 
-        answers = parse_answers(run.answers.encode(), str(run.path))
+        if left is not None:
+            self.policy_edits = left.policy
+        text, source = (
+            (left.answers, "the session") if left is not None else (run.answers, run.path) if run else ("", "")
+        )
+        answers = parse_answers(text.encode(), str(source))
         await self.change(lambda session: session.choose(answers))
-        return WHERE_IT_STOOD.get(run.changes[-1].kind)
+        if left is not None:
+            return left.step
+        return WHERE_IT_STOOD.get(run.changes[-1].kind) if run is not None else None
+
+    async def keep_unfinished(self, step: StepId, policy: PolicyEdits | None) -> None:
+        """Keeps what was chosen here and not done, for the next session: the line has dropped."""
+        if self._awake is None or self.unfinished is not None or self.interrupted is not None:
+            # What was on offer and not decided about stays on offer.
+            return
+        answers = self.session.answers
+        if policy is None and answers == self._answers:
+            return
+        from wizard.answers_file import write_answers
+        from wizard.journal import now
+        from wizard.unfinished import Unfinished
+
+        left = Unfinished(now(), step, write_answers(answers), policy)
+        await self.compute(lambda: self.engine.keep_session(left))
+
+    async def forget_unfinished(self) -> None:
+        """Lets go of it: the person has ended this session on purpose."""
+        if self._awake is not None and self.unfinished is None:
+            await self.compute(lambda: self.engine.keep_session(None))
 
     async def close(self, *, interrupted: bool = False) -> None:
         """Ends the connection; the thread is ended by ``bridge.stop``."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wizard import journal as journals
+from wizard import unfinished
 from wizard.answers import UNDECIDED, Answers, OwnershipChoice
 from wizard.answers_file import write_answers
 from wizard.errors import ClusterError, ConflictError, InputError, WizardError
@@ -247,6 +248,29 @@ class Engine:
     def settle_run(self, run: journals.Run) -> None:
         """Notes that an interrupted run is not to be offered again: it was taken up, or let go of."""
         journals.mark(run, "ended")
+
+    def _folder_of_unfinished(self) -> Path | None:
+        """None where nothing is kept: a sandbox never comes back, and another wizard at work keeps its own."""
+        if self.target.sandbox is not None:
+            return None
+        if self._identity is None:
+            return unfinished.folder_without_cluster()
+        return cluster_folder(self._identity) if not self.other_wizard() else None
+
+    def unfinished_session(self) -> unfinished.Unfinished | None:
+        """What a session on this cluster had chosen when its line dropped. Raises InputError."""
+        folder = self._folder_of_unfinished()
+        return unfinished.find(folder) if folder else None
+
+    def keep_session(self, session: unfinished.Unfinished | None) -> None:
+        """Keeps what this session had chosen for the next one; None lets go of what is kept. Raises InputError."""
+        folder = self._folder_of_unfinished()
+        if folder is None:
+            return
+        if session is None:
+            unfinished.forget(folder)
+        else:
+            unfinished.keep(folder, session)
 
     def claim(self) -> None:
         """Takes the cluster's lock. Raises ConflictError where another wizard holds it."""

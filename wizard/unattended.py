@@ -208,6 +208,8 @@ async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
     """
     progress, plan = _Progress(), None
     try:
+        # Where no journal can be kept, or another wizard is at work, not even a probe is sent.
+        engine.claim()
         plan = await look(engine, answers, listener)
         engine.note_answers(answers, repeat=True)
         for action in plan.actions:
