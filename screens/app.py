@@ -355,6 +355,7 @@ def told_unfinished(left: Unfinished) -> list[str]:
         lines += ["What it had chosen and not done yet is kept here:", ""]
         lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]] + ([f"  and {more} lines more"] if more > 0 else [])
     if left.policy is not None:
+        lines.append("")
         lines.append(f"Changes to {left.policy.path or 'a new policy'} that were not saved are kept too.")
     return lines
 

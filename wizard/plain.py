@@ -70,10 +70,13 @@ async def _take_up(engine: Engine, session: Session) -> None:
     if run is None:
         return
     out(f"A run that began at {run.started} stopped in the middle of its work, after: {run.changes[-1].title}.")
+    if run.damage:
+        out(run.damage)
     answer = await ask("Go on with its choices", ("yes", "no", "later"), default="yes")
     if answer == "yes":
         session.choose(parse_answers(run.answers.encode(), str(run.path)))
-    if answer != "later":
+        engine.resume(run)
+    elif answer == "no":
         engine.settle_run(run)
 
 

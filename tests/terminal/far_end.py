@@ -94,6 +94,12 @@ class FarTerminal(PseudoTerminal):
         self.send(keys)
         return self.wait_for(pattern)
 
+    def press_when(self, pattern: str, keys: str) -> None:
+        """Waits for a text, and types once the screen stands still."""
+        self.wait_for(pattern)
+        self.settle()
+        self.send(keys)
+
     def settle(self, seconds: float = 0.2) -> None:
         """Waits until nothing more is written."""
         self.wait_until(lambda: not self.read(seconds), "the screen stands still")
