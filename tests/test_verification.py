@@ -42,6 +42,7 @@ def test_a_container_that_ran_is_the_proof() -> None:
         ("run", "crun: mount `proc` to `proc`: Operation not permitted: OCI permission denied", "proc"),
         ("run", "Error: crun: mount `proc` to `proc`: Permission denied: OCI permission denied", "mount-denied"),
         ("info", "/bin/sh: podman: command not found", "no-podman"),
+        ("info", "user namespaces are not enabled in /proc/sys/kernel/unprivileged_userns_clone", "userns-clone"),
         ("info", "something new", "unclear"),
     ],
 )
@@ -50,6 +51,86 @@ def test_each_symptom_has_its_cause(check: str, line: str, expected: str) -> Non
     assert not diagnosis.ok
     assert diagnosis.id == expected
     assert any(line in said for said in diagnosis.excerpt)
+
+
+# As Podman 4.3 with crun 1.8, slirp4netns 1.2, fuse-overlayfs 1.10 and pasta of Debian 12 said it in a container.
+REAL = {
+    "device-denied": (
+        "run",
+        "using mount program /usr/bin/fuse-overlayfs: unknown argument ignored: lazytime",
+        "unknown argument ignored: ",
+        "fuse: failed to open /dev/fuse: Permission denied",
+        "fuse-overlayfs: cannot mount: Permission denied",
+        ": exit status 1",
+    ),
+    "uid-map": (
+        "info",
+        'time="2026-11-24T16:44:10Z" level=warning msg="\\"/\\" is not a shared mount, this could cause issues"',
+        'time="2026-11-24T16:44:10Z" level=error msg="running `/usr/bin/newuidmap 20694 0 1001 1 1 100000 65536`: '
+        'newuidmap: write to uid_map failed: Operation not permitted\\n"',
+        'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1',
+    ),
+}
+SLIRP = (
+    'Error: /usr/bin/slirp4netns failed: "open(\\"/dev/net/tun\\"): No such file or directory\\nWARNING: Support for '
+    'seccomp is experimental\\nWARNING: Support for IPv6 is experimental\\nchild failed(1)\\n"'
+)
+NO_HOST = (
+    "Error: initializing source docker://quay.io/podman/hello:latest: pinging container registry quay.io: Get "
+    '"https://quay.io/v2/": dial tcp: lookup quay.io on 10.255.255.53:53: no such host'
+)
+
+
+@pytest.mark.parametrize("expected", REAL)
+def test_what_podman_really_said_has_its_cause(expected: str) -> None:
+    check, *lines = REAL[expected]
+    assert diagnose(log(check, *lines)).id == expected
+
+
+def after(network: str = "", pull: str = "") -> str:
+    """A log in which Podman runs, and the default network or the pull fails with a line."""
+    said = ["uid: ok", "info: ok", "info>: true overlay", "run: ok"]
+    for name, line in (("network", network), ("pull", pull)):
+        said += [f"{name}: failed", f"{name}>: {line}"] if line else [f"{name}: ok"]
+    return "\n".join([*said, "end: reached"])
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (SLIRP, "tun"),
+        ("Failed to open tun socket in namespace", "tun"),
+        ("Failed to open() /dev/net/tun: No such file or directory", "tun"),
+        ("Error: could not find slirp4netns, the network namespace can't be configured", "no-network-tool"),
+        (
+            'Error: could not find pasta, the network namespace can\'t be configured: exec: "pasta": executable file not '
+            "found in $PATH",
+            "no-network-tool",
+        ),
+        ("Error: netavark: something else", "default-network"),
+    ],
+)
+def test_a_default_network_that_fails_is_not_podmans_failure(line: str, expected: str) -> None:
+    diagnosis = diagnose(after(network=line))
+    assert (diagnosis.ok, diagnosis.id) == (True, expected)
+    assert "--network=host" in diagnosis.cause
+    assert diagnosis.remedies
+    assert line in diagnosis.excerpt
+
+
+def test_a_pull_that_fails_too_is_told_with_it() -> None:
+    both = diagnose(after(SLIRP, NO_HOST))
+    assert (both.ok, both.id) == (True, "tun")
+    assert "a pull from quay.io fails: The network of the pods" in both.cause
+    assert both.excerpt == (SLIRP, NO_HOST)
+    assert diagnose(after(pull=NO_HOST)).id == "network"
+    assert diagnose(after()).id == "ok"
+
+
+def test_the_container_of_the_main_check_needs_no_network_of_its_own() -> None:
+    script = verify_pod("n", "i", "d")["spec"]["containers"][0]["command"][-1]
+    assert "attempt run podman run --rm --network=host wizard/true" in script
+    assert "attempt network podman run --rm wizard/true" in script
 
 
 def test_a_warning_of_a_check_that_passed_is_not_the_symptom() -> None:

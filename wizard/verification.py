@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from wizard.findings import Remedy
@@ -117,12 +117,17 @@ attempt info podman info --format '{{.Host.Security.Rootless}} {{.Store.GraphDri
 attempt userns podman unshare cat /proc/self/uid_map
 attempt import sh -c '
   tar -ch $(ldd /bin/true | grep -o "/[^ ]*") /bin/true 2>/dev/null | podman import -q - wizard/true'
-attempt run podman run --rm wizard/true /bin/true
-attempt pull podman run --rm quay.io/podman/hello
+attempt run podman run --rm --network=host wizard/true /bin/true
+attempt network podman run --rm wizard/true /bin/true
+attempt pull podman run --rm --network=host quay.io/podman/hello
 say end reached
 """
 """Rootless Podman step by step, from what needs least. A container is made of the image's own ``true``, so that it
-needs no network; the pull by the network comes last and is told apart."""
+needs no network, and runs in the pod's. What needs more comes after it and is told apart: Podman's default network,
+which wants /dev/net/tun unless the image's containers.conf says ``netns="host"``, and a pull."""
+
+_AFTER = ("network", "pull")
+"""The checks whose failure is none of Podman's."""
 
 
 def verify_pod(
@@ -274,10 +279,24 @@ _LOG_SYMPTOMS: tuple[_Symptom, ...] = (
         ),
     ),
     _Symptom(
+        "userns-clone",
+        r"unprivileged_userns_clone",
+        "No user namespace may be made",
+        "kernel.unprivileged_userns_clone is 0 on the node, as on Debian 10 and hardened systems.",
+        (
+            Remedy(
+                "Allow user namespaces to everybody.",
+                "sysctl -w kernel.unprivileged_userns_clone=1",
+                who="system admin",
+                touches="the nodes",
+            ),
+        ),
+    ),
+    _Symptom(
         "seccomp",
         r"cannot clone: Operation not permitted",
         "A new user namespace is not permitted",
-        "The runtime's seccomp filter, or the sysctl kernel.unprivileged_userns_clone.",
+        "The runtime's seccomp filter denies it.",
         (
             Remedy(
                 "Let workspaces run without the filter (Coder 1.35 and later).",
@@ -319,6 +338,20 @@ _LOG_SYMPTOMS: tuple[_Symptom, ...] = (
         ),
     ),
     _Symptom(
+        "device-denied",
+        r"/dev/fuse.*[Pp]ermission denied",
+        "/dev/fuse is denied",
+        "SELinux with an older policy, or the device's mode on the node.",
+        (
+            Remedy(
+                "Allow containers the devices that are given to them.",
+                "setsebool -P container_use_devices on",
+                who="system admin",
+                touches="every container with a device",
+            ),
+        ),
+    ),
+    _Symptom(
         "mount-denied",
         r"mount.*[Pp]ermission denied|flags: 0x1000: permission denied",
         "A mount is denied",
@@ -340,25 +373,46 @@ _LOG_SYMPTOMS: tuple[_Symptom, ...] = (
         ),
     ),
     _Symptom(
-        "device-denied",
-        r"/dev/fuse.*[Pp]ermission denied",
-        "/dev/fuse is denied",
-        "SELinux with an older policy, or the device's mode on the node.",
-        (
-            Remedy(
-                "Allow containers the devices that are given to them.",
-                "setsebool -P container_use_devices on",
-                who="system admin",
-                touches="every container with a device",
-            ),
-        ),
-    ),
-    _Symptom(
         "no-podman",
         r"podman: (?:command )?not found|newuidmap.*not found",
         "The image lacks what Podman needs",
         "There is no podman, or no newuidmap, in the image.",
         (Remedy("Verify with Podman's own image.", "podman-wizard verify", who="you", touches="one pod"),),
+    ),
+)
+
+_NETWORK_SYMPTOMS: tuple[_Symptom, ...] = (
+    _Symptom(
+        "tun",
+        r"/dev/net/tun|open tun socket",
+        "Podman runs; its default network wants /dev/net/tun",
+        "slirp4netns and pasta make a network of their own by that device, which pods do not have. Containers run with "
+        "--network=host.",
+        (
+            Remedy(
+                "Have the image's containers.conf say so, as that of quay.io/podman/stable does.",
+                "printf '[containers]\\nnetns=\"host\"\\n' > /etc/containers/containers.conf.d/netns.conf",
+                who="Coder admin",
+                touches="the workspace image",
+            ),
+            Remedy(
+                "Or have the device manager offer ^net/tun$ too, and request smarter-devices/net_tun.",
+                touches="the device manager and workspaces",
+            ),
+        ),
+    ),
+    _Symptom(
+        "no-network-tool",
+        r"could not find (?:slirp4netns|pasta)|exec: .(?:slirp4netns|pasta).: executable file not found",
+        "Podman runs; its default network lacks a program",
+        "The image has neither slirp4netns nor pasta. Containers run with --network=host.",
+        (
+            Remedy(
+                'Have the image\'s containers.conf say netns="host", or install passt.',
+                who="Coder admin",
+                touches="the workspace image",
+            ),
+        ),
     ),
 )
 
@@ -375,9 +429,9 @@ def diagnose(log: str, reasons: str = "") -> Diagnosis:
     The reasons are those of the pod's status and events, or the server's refusal, a line each, verbatim.
     """
     checks = dict(re.findall(r"(?m)^([a-z]+): (ok|failed)$", log))
-    local = {name: result for name, result in checks.items() if name != "pull"}
+    local = {name: result for name, result in checks.items() if name not in _AFTER}
     if local.get("run") == "ok":
-        return _works(log, checks.get("pull"))
+        return _works(log, checks)
     if found := _find(_POD_SYMPTOMS, reasons.splitlines()):
         return found
     failed = [name for name, result in local.items() if result == "failed"]
@@ -395,10 +449,41 @@ def diagnose(log: str, reasons: str = "") -> Diagnosis:
     return Diagnosis(False, "unclear", symptom, "No known symptom.", (_READ_POLICY,), _last(lines or log.splitlines()))
 
 
-def _works(log: str, pull: str | None) -> Diagnosis:
-    if pull != "failed":
+def _works(log: str, checks: dict[str, str]) -> Diagnosis:
+    found = []
+    if checks.get("network") == "failed":
+        found.append(_default_network(_said("network", log)))
+    if checks.get("pull") == "failed":
+        found.append(_pull(_said("pull", log)))
+    if not found:
         return Diagnosis(True, "ok", "Rootless Podman runs a container", excerpt=_last(_said("info", log)))
-    lines = _said("pull", log)
+    first, *others = found
+    return replace(
+        first,
+        cause=" ".join([first.cause, *(f"{one.symptom}: {one.cause}" for one in others)]),
+        remedies=tuple(remedy for one in found for remedy in one.remedies),
+        excerpt=tuple(line for one in found for line in one.excerpt),
+    )
+
+
+def _default_network(lines: list[str]) -> Diagnosis:
+    if known := _find(_NETWORK_SYMPTOMS, lines):
+        return replace(known, ok=True)
+    return Diagnosis(
+        True,
+        "default-network",
+        "Podman runs; its default network fails",
+        "Containers run with --network=host.",
+        (
+            Remedy(
+                'Have the image\'s containers.conf say netns="host".', who="Coder admin", touches="the workspace image"
+            ),
+        ),
+        _last(lines),
+    )
+
+
+def _pull(lines: list[str]) -> Diagnosis:
     network = any(_NETWORK.search(line) for line in lines)
     return Diagnosis(
         True,

@@ -28,7 +28,10 @@ SYMPTOMS = {
     ),
     "selinux": "Error: crun: mount `proc` to `proc`: Permission denied: OCI permission denied",
     "seccomp": "cannot clone: Operation not permitted",
-    "userns-clone": "cannot clone: Operation not permitted",
+    "userns-clone": (
+        "cannot clone: Operation not permitted\n"
+        "user namespaces are not enabled in /proc/sys/kernel/unprivileged_userns_clone"
+    ),
     "userns-restricted": (
         'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1: newuidmap: write to uid_map failed: '
         "Operation not permitted"
@@ -41,6 +44,10 @@ SYMPTOMS = {
         "cannot clone: Invalid argument\n"
         "user namespaces are not enabled in /proc/sys/user/max_user_namespaces\n"
         "Error: could not get runtime: cannot re-exec process"
+    ),
+    "tun": (
+        'Error: /usr/bin/slirp4netns failed: "open(\\"/dev/net/tun\\"): No such file or directory\\nWARNING: '
+        'Support for seccomp is experimental\\nchild failed(1)\\n"'
     ),
     "network": (
         "Trying to pull quay.io/podman/hello:latest...\n"
@@ -57,18 +64,20 @@ WORKS = {
     "userns": "         0       1000          1\n         1          1        999\n      1000       1001      64535",
     "import": "sha256:5c9a1d8f3b0e2a7c64de81f79b35a0c2d4e6f8091a2b3c4d5e6f708192a3b4c5",
     "run": "",
+    "network": "",
     "pull": "!... Hello Podman World ...!",
 }
 """The checks of the test in their order, with what they print where all is well."""
 
 FAILS = {
-    "no-device": ("fuse", "import", "run", "pull"),
-    "apparmor": ("import", "run", "pull"),
-    "selinux": ("run", "pull"),
+    "no-device": ("fuse", "import", "run", "network", "pull"),
+    "apparmor": ("import", "run", "network", "pull"),
+    "selinux": ("run", "network", "pull"),
+    "tun": ("network",),
     "network": ("pull",),
 }
 """The checks that a cause fails; the others fail all that need a user namespace."""
-NEED_USER_NAMESPACE = ("info", "userns", "import", "run", "pull")
+NEED_USER_NAMESPACE = ("info", "userns", "import", "run", "network", "pull")
 
 
 @dataclass(frozen=True)
