@@ -103,8 +103,8 @@ def after(network: str = "", pull: str = "") -> str:
         ("Failed to open() /dev/net/tun: No such file or directory", "tun"),
         ("Error: could not find slirp4netns, the network namespace can't be configured", "no-network-tool"),
         (
-            'Error: could not find pasta, the network namespace can\'t be configured: exec: "pasta": executable file not '
-            "found in $PATH",
+            'Error: could not find pasta, the network namespace can\'t be configured: exec: "pasta": executable file '
+            "not found in $PATH",
             "no-network-tool",
         ),
         ("Error: netavark: something else", "default-network"),
@@ -121,7 +121,7 @@ def test_a_default_network_that_fails_is_not_podmans_failure(line: str, expected
 def test_a_pull_that_fails_too_is_told_with_it() -> None:
     both = diagnose(after(SLIRP, NO_HOST))
     assert (both.ok, both.id) == (True, "tun")
-    assert "a pull from quay.io fails: The network of the pods" in both.cause
+    assert "A pull from quay.io fails: The network of the pods" in both.cause
     assert both.excerpt == (SLIRP, NO_HOST)
     assert diagnose(after(pull=NO_HOST)).id == "network"
     assert diagnose(after()).id == "ok"

@@ -460,10 +460,16 @@ def _works(log: str, checks: dict[str, str]) -> Diagnosis:
     first, *others = found
     return replace(
         first,
-        cause=" ".join([first.cause, *(f"{one.symptom}: {one.cause}" for one in others)]),
+        cause=" ".join([first.cause, *(f"{_alone(one.symptom)}: {one.cause}" for one in others)]),
         remedies=tuple(remedy for one in found for remedy in one.remedies),
         excerpt=tuple(line for one in found for line in one.excerpt),
     )
+
+
+def _alone(symptom: str) -> str:
+    """A symptom as a sentence of its own, where it was said before that Podman runs."""
+    rest = symptom.removeprefix("Podman runs; ")
+    return rest[:1].upper() + rest[1:]
 
 
 def _default_network(lines: list[str]) -> Diagnosis:
