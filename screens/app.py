@@ -15,6 +15,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from screens.lending import TerminalLender
 from screens.main import MainScreen
 from screens.messages import OperationChanged, WalkChanged
 from screens.step import Step
@@ -94,6 +95,7 @@ class WizardApp(App[int]):
         self.theme = "ansi-light" if options.light and not no_color else "ansi-dark"
         self.animation_level = "none"
         self.exit_code: int = ExitCode.DONE
+        self._lender = TerminalLender(self)
         self.walk_through = Walk(
             options.target,
             options.answers,
@@ -101,6 +103,7 @@ class WizardApp(App[int]):
             fresh=options.fresh,
             facts=options.facts,
             sandbox_speed=options.sandbox_speed,
+            interactive=self._lender.lend,
             on_change=self._tell_changed,
             on_operation=self._tell_operation,
         )
@@ -146,6 +149,7 @@ class WizardApp(App[int]):
 
     async def _end(self, code: int) -> None:
         """Lets the work in flight finish or stops it, and leaves."""
+        await self._lender.close()
         await self.walk_through.finish(LAST_WORK_SECONDS)
         try:
             if code in SIGNALLED:

@@ -20,6 +20,7 @@ from wizard.steps import STEPS, StepId, StepState
 if TYPE_CHECKING:
     from screens.operation import Operation
     from wizard.answers import Answers
+    from wizard.credentials import Interactive
     from wizard.engine import Engine
     from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
     from wizard.journal import Run
@@ -47,6 +48,7 @@ class Walk:
         fresh: bool = False,
         facts: ClusterFacts | None = None,
         sandbox_speed: float = 1.0,
+        interactive: Interactive | None = None,
         on_change: Callable[[], None] = lambda: None,
         on_operation: Callable[[], None] = lambda: None,
     ) -> None:
@@ -54,6 +56,7 @@ class Walk:
         self.bridge = Bridge()
         self._answers = answers
         self._sandbox_speed = sandbox_speed
+        self._interactive = interactive
         self._awake: tuple[Session, Engine] | None = None
         self._waking = threading.Lock()
         self.policy_file = policy_file
@@ -98,7 +101,8 @@ class Walk:
                 from wizard.session import Session
 
                 session = Session(self._answers or Answers())
-                self._awake = session, Engine(self.target, sandbox_speed=self._sandbox_speed)
+                engine = Engine(self.target, sandbox_speed=self._sandbox_speed, interactive=self._interactive)
+                self._awake = session, engine
             return self._awake
 
     @property

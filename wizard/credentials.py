@@ -36,13 +36,19 @@ QUIET_SECONDS = 60.0
 PATIENCE_SECONDS = 8.0
 """How long a plugin may take before it is taken to be waiting for a person, where it could have the terminal."""
 
+STDERR_KEPT = 4000
+"""How much of what a plugin wrote to stderr is kept, in bytes."""
+
 EXPIRY_MARGIN_SECONDS = 10.0
 """A credential is renewed this long before it expires, so that none expires on its way to the server."""
 
 EXEC_API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
-Interactive = Callable[[], AbstractAsyncContextManager[None]]
-"""Gives the plugin the real terminal for as long as the context is open."""
+Interactive = Callable[[str], AbstractAsyncContextManager[None]]
+"""Gives a plugin the real terminal for as long as the context is open; it is told whom, in a few words."""
+
+RELAY_SECONDS = 0.5
+"""How long a plugin's last words may take after it has ended; what it left running may keep its stderr open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +93,39 @@ class Credentials:
         self._interactive = interactive
         self._lock = asyncio.Lock()
         self._current: Credential | None = None
+        self._failures = 0
+        self._failure: ClusterError | None = None
 
     async def current(self) -> Credential:
         """The credential to use now. Raises ClusterError where it cannot be had."""
+        failures = self._failures
         async with self._lock:
             if self._current is None or _expired(self._current):
-                self._current = await self._obtain()
+                self._current = await self._try(failures)
             return self._current
 
     async def renew(self, rejected: Credential) -> bool:
         """After the server answered 401 to ``rejected``: whether there is another credential to try."""
         if self._identity.exec is None and self._identity.token_file is None:
             return False
+        failures = self._failures
         async with self._lock:
             if self._current is None or self._current is rejected:
-                self._current = await self._obtain()
+                self._current = await self._try(failures)
             return self._current != rejected
+
+    async def _try(self, failures: int) -> Credential:
+        """A new credential. ``failures`` is how often that had failed when the caller began to wait for its turn.
+
+        What failed meanwhile failed for all who waited: nobody is asked for a password thirty times.
+        """
+        if self._failure is not None and self._failures != failures:
+            raise ClusterError(self._failure.what, self._failure.todo)
+        try:
+            return await self._obtain()
+        except ClusterError as error:
+            self._failures, self._failure = self._failures + 1, error
+            raise
 
     async def _obtain(self) -> Credential:
         identity = self._identity
@@ -155,14 +178,14 @@ async def run_plugin(config: ExecConfig, interactive: Interactive | None = None)
             "Log in with it in a terminal first, or use a kubeconfig with a token.",
         )
     if person and interactive is None:
-        return await _run_with_terminal(config)
+        return await _run_with_terminal(config, relay=False)
     if not person or interactive is None:
         return await _run_quietly(config, QUIET_SECONDS)
     if config.interactive_mode == "IfAvailable":
         with contextlib.suppress(ClusterError):
             return await _run_quietly(config, PATIENCE_SECONDS)
-    async with interactive():
-        return await _run_with_terminal(config)
+    async with interactive(f"The credential plugin {printable(config.command)}"):
+        return await _run_with_terminal(config, relay=True)
 
 
 def _person_present() -> bool:
@@ -172,13 +195,30 @@ def _person_present() -> bool:
         return False
 
 
-async def _run_with_terminal(config: ExecConfig) -> Credential:
-    process = await _start(config, interactive=True, stdin=None, stderr=None)
+async def _run_with_terminal(config: ExecConfig, *, relay: bool) -> Credential:
+    """Under screens, which come back and cover what it wrote to stderr, that is relayed: shown, and kept."""
+    process = await _start(config, interactive=True, stdin=None, stderr=asyncio.subprocess.PIPE if relay else None)
+    said = bytearray()
+    relaying = asyncio.create_task(_relay(process.stderr, said)) if process.stderr is not None else None
     try:
-        output, _ = await process.communicate()
+        assert process.stdout is not None
+        output = await process.stdout.read()
+        status = await process.wait()
+        if relaying is not None:
+            await asyncio.wait([relaying], timeout=RELAY_SECONDS)
     finally:
+        if relaying is not None:
+            relaying.cancel()
         await _end(process, group=False)
-    return _read_result(config, process.returncode, output, b"")
+    return _read_result(config, status, output, bytes(said))
+
+
+async def _relay(stream: asyncio.StreamReader, said: bytearray) -> None:
+    while part := await stream.read(4096):
+        said += part
+        del said[:-STDERR_KEPT]
+        with contextlib.suppress(OSError):  # the terminal is gone
+            os.write(2, part)
 
 
 async def _run_quietly(config: ExecConfig, seconds: float) -> Credential:
@@ -242,8 +282,9 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
     command = printable(config.command)
     said = _tail(errors)
     if status != 0:
+        how = f"was ended by signal {-status}" if status is not None and status < 0 else f"failed (exit code {status})"
         raise ClusterError(
-            f"The credential plugin {command} failed (exit code {status})" + (f":\n{said}" if said else "."),
+            f"The credential plugin {command} {how}" + (f":\n{said}" if said else "."),
             "Run it by hand, or log in again with the tool that it belongs to.",
         )
 
@@ -286,5 +327,5 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
 
 
 def _tail(errors: bytes, lines: int = 5) -> str:
-    text = errors[-4000:].decode("utf-8", "replace").strip()
+    text = errors[-STDERR_KEPT:].decode("utf-8", "replace").strip()
     return "\n".join(printable(line.strip()) for line in text.splitlines()[-lines:])

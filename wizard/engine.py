@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wizard.coder.client import CoderClient
     from wizard.coder.credentials import CoderCredentials
     from wizard.coder.steps import Prepared
+    from wizard.credentials import Interactive
     from wizard.labels import LabelResult
     from wizard.rollout import RolloutResult
     from wizard.sandbox import Sandbox
@@ -70,6 +71,8 @@ class Engine:
 
     target: Target
     sandbox_speed: float = 1.0
+    interactive: Interactive | None = None
+    """Gives a credential plugin the terminal, where screens have it; None: it is there for the taking."""
     _gateway: Gateway | None = None
     _sandbox: Sandbox | None = None
     _sandbox_folder: Path | None = None
@@ -133,7 +136,8 @@ class Engine:
             path = self._sandbox_folder / "kubeconfig"
             self._sandbox.write_kubeconfig(path)
             kubeconfig, context = str(path), None
-        self._gateway = await Gateway.connect(kubeconfig, context, sandbox=self.target.sandbox or "")
+        scenario = self.target.sandbox or ""
+        self._gateway = await Gateway.connect(kubeconfig, context, sandbox=scenario, interactive=self.interactive)
         identity = await self._gateway.identity()
         self._end_journal()
         self._deployment, self._identity = "", identity

@@ -131,7 +131,8 @@ async def test_under_the_screens_a_quiet_plugin_never_takes_the_terminal(
     asked: list[str] = []
 
     @asynccontextmanager
-    async def terminal() -> AsyncIterator[None]:
+    async def terminal(whom: str) -> AsyncIterator[None]:
+        assert whom.startswith("The credential plugin ")
         asked.append("taken")
         yield
         asked.append("given back")
@@ -176,6 +177,40 @@ async def test_many_refusals_renew_once(tmp_path: Path) -> None:
     first = await credentials.current()
     await asyncio.gather(*(credentials.renew(first) for _ in range(20)))
     assert log.read_text() == "xx"
+
+
+async def test_what_fails_fails_for_all_who_waited_and_is_tried_again_later(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = plugin(tmp_path / "p", f"open({str(log)!r}, 'a').write('x'); sys.exit('no')")
+    credentials = Credentials(Identity(exec=ExecConfig(command, V1)))
+    ended = await asyncio.gather(*(credentials.current() for _ in range(20)), return_exceptions=True)
+    assert [type(one) for one in ended] == [ClusterError] * 20
+    assert log.read_text() == "x"
+    with pytest.raises(ClusterError, match=r"failed \(exit code 1\)"):
+        await credentials.current()
+    assert log.read_text() == "xx"
+
+
+async def test_what_a_plugin_says_under_the_screens_is_kept_although_something_holds_its_stderr_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_person_present", lambda: True)
+    script = (
+        "import subprocess\nif not json.loads(os.environ['KUBERNETES_EXEC_INFO'])['spec']['interactive']: sys.exit(1)\n"
+        f"c = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL); open({str(tmp_path / 'left')!r}, 'w')"
+        ".write(str(c.pid)); sys.stderr.write('no \\x1b[2J way\\n'); sys.stderr.flush(); os._exit(4)"
+    )
+
+    @asynccontextmanager
+    async def terminal(whom: str) -> AsyncIterator[None]:
+        yield
+
+    try:
+        with pytest.raises(ClusterError) as caught:
+            await asyncio.wait_for(run_plugin(ExecConfig(plugin(tmp_path / "browser", script), V1), terminal), 20)
+        assert "browser failed (exit code 4):\nno \\x1b[2J way" in caught.value.what
+    finally:
+        os.kill(int((tmp_path / "left").read_text()), 9)
 
 
 async def test_token_files_are_read_again(tmp_path: Path) -> None:
