@@ -17,7 +17,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -197,28 +197,47 @@ def _person_present() -> bool:
 
 async def _run_with_terminal(config: ExecConfig, *, relay: bool) -> Credential:
     """Under screens, which come back and cover what it wrote to stderr, that is relayed: shown, and kept."""
-    process = await _start(config, interactive=True, stdin=None, stderr=asyncio.subprocess.PIPE if relay else None)
     said = bytearray()
-    relaying = asyncio.create_task(_relay(process.stderr, said)) if process.stderr is not None else None
-    try:
-        assert process.stdout is not None
-        output = await process.stdout.read()
-        status = await process.wait()
-        if relaying is not None:
-            await asyncio.wait([relaying], timeout=RELAY_SECONDS)
-    finally:
-        if relaying is not None:
-            relaying.cancel()
-        await _end(process, group=False)
-    return _read_result(config, status, output, bytes(said))
+    async with _relayed(said) if relay else contextlib.nullcontext() as stderr:
+        process = await _start(config, interactive=True, stdin=None, stderr=stderr)
+        try:
+            output, _ = await process.communicate()
+        finally:
+            await _end(process, group=False)
+    return _read_result(config, process.returncode, output, bytes(said))
 
 
-async def _relay(stream: asyncio.StreamReader, said: bytearray) -> None:
-    while part := await stream.read(4096):
-        said += part
+@contextlib.asynccontextmanager
+async def _relayed(said: bytearray) -> AsyncIterator[int]:
+    """A descriptor; what is written to it comes out of our stderr, and its end is kept in ``said``.
+
+    A pipe of asyncio's would not do: a process counts as ended only when its pipes are closed, and a browser that the
+    plugin left running keeps this one open.
+    """
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def pass_on() -> None:
+        part = os.read(reading, 4096)
+        if not part:
+            loop.remove_reader(reading)
+            ended.set()
+        said.extend(part)
         del said[:-STDERR_KEPT]
         with contextlib.suppress(OSError):  # the terminal is gone
             os.write(2, part)
+
+    loop.add_reader(reading, pass_on)
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELAY_SECONDS):
+                await ended.wait()
+        loop.remove_reader(reading)
+        os.close(reading)
 
 
 async def _run_quietly(config: ExecConfig, seconds: float) -> Credential:
