@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 
+from screens.ground import LightGround
 from screens.lending import TerminalLender
 from screens.main import MainScreen
 from screens.messages import OperationChanged, WalkChanged
+from screens.rows import RowList
 from screens.step import Step
 from screens.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
 from screens.walk import Walk
@@ -93,6 +96,7 @@ class WizardApp(App[int]):
         no_color = "NO_COLOR" in os.environ
         super().__init__(ansi_color=True if no_color else None)
         self.theme = "ansi-light" if options.light and not no_color else "ansi-dark"
+        self._light_ground = LightGround()
         self.animation_level = "none"
         self.exit_code: int = ExitCode.DONE
         self._lender = TerminalLender(self)
@@ -112,10 +116,18 @@ class WizardApp(App[int]):
         self._ending = False
         self._asked_about_earlier_run = False
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With darker colours on a light ground."""
+        filters = super().get_line_filters()
+        return filters if self.current_theme.dark or self.no_color else [*filters, self._light_ground]
+
     def _make_step(self, step: StepId) -> Step:
+        return self._step_class(step)(self.walk_through)
+
+    def _step_class(self, step: StepId) -> type[Step]:
         module, name = STEP_CLASSES[step]
-        kind: Callable[[Walk], Step] = getattr(import_module(module), name)
-        return kind(self.walk_through)
+        kind: type[Step] = getattr(import_module(module), name)
+        return kind
 
     def _tell_changed(self) -> None:
         # Called from the engine's thread: posting is what may be done from there.
@@ -263,16 +275,10 @@ class WizardApp(App[int]):
 
     def action_help(self) -> None:
         """What this step is for, and every key that works now."""
-        from screens.pages import HelpPage
+        from screens.pages import show_help
 
         step = self._main.step
-        keys: list[tuple[str, str, str]] = []
-        for active in self._main.active_bindings.values():
-            binding = active.binding
-            group = getattr(type(active.node), "BINDING_GROUP_TITLE", None) or "Everywhere"
-            if active.enabled and binding.id and (binding.tooltip or binding.description):
-                keys.append((group, self.get_key_display(binding), binding.tooltip or binding.description))
-        _ = self.push_screen(HelpPage(step.TITLE, step.HELP or "", keys))
+        show_help(self._main, step.TITLE, step.HELP)
 
     def action_copy(self) -> None:
         """The commands of this step, to take away."""
@@ -321,13 +327,12 @@ class WizardApp(App[int]):
         for step, title in STEPS:
             yield SystemCommand(f"Go to {title}", "A step of the wizard", partial(self._go_later, step))
         if screen is self._main:
-            for key, active in self._main.active_bindings.items():
-                binding = active.binding
-                if isinstance(active.node, Step) and active.enabled:
-                    words = active.node.describe(binding.action) or binding.description
-                    yield SystemCommand(
-                        f"{active.node.TITLE}: {words}", binding.tooltip, partial(self.simulate_key, key)
-                    )
+            yield from self._commands_here()
+        for step, title in STEPS:
+            if step != self._main.current:
+                for binding in self._step_class(step).actions():
+                    go = partial(self._go_later, step, binding.key.partition(",")[0])
+                    yield SystemCommand(f"{title}: {binding.description}", binding.tooltip, go)
         yield SystemCommand("Read the cluster again", "Facts and findings anew", self.read_cluster)
         yield SystemCommand("Help", "What this step is for, and its keys", self.action_help)
         yield SystemCommand("Hand the plan over", "A folder for someone who may do it", self.action_hand_over)
@@ -336,8 +341,26 @@ class WizardApp(App[int]):
         yield SystemCommand("Colours for a light background", "Theme", partial(setattr, self, "theme", "ansi-light"))
         yield SystemCommand("Quit", "Asks first", self.action_ask_quit)
 
-    def _go_later(self, step: StepId) -> None:
-        self.run_worker(self._main.go(step), group="go")
+    def _commands_here(self) -> Iterable[SystemCommand]:
+        for key, active in self._main.active_bindings.items():
+            node, binding = active.node, active.binding
+            if not binding.id or not active.enabled or node is self or isinstance(node, RowList):
+                continue
+            words = node.describe(binding.action) if isinstance(node, Step) else ""
+            title = node.TITLE if isinstance(node, Step) else getattr(type(node), "BINDING_GROUP_TITLE", "")
+            yield SystemCommand(
+                f"{title}: {words or binding.description}", binding.tooltip, partial(self.simulate_key, key)
+            )
+
+    def _go_later(self, step: StepId, key: str = "") -> None:
+        """Goes to a step and presses a key there, once it is drawn."""
+
+        async def go() -> None:
+            await self._main.go(step)
+            if key:
+                self.call_after_refresh(self.simulate_key, key)
+
+        self.run_worker(go(), group="go")
 
 
 def collect_garbage_from_now_on() -> None:

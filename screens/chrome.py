@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 KEY_NAMES = {"enter": "enter", "space": "space", "escape": "escape", "slash": "/"}
 KEY_GAP = 2
 ALWAYS = 10
-PLACES = {"step.story": 1, "app.copy": 2, "app.handover": ALWAYS, "app.next": ALWAYS + 1, "app.help": ALWAYS + 2}
+PLACES = {
+    "step.story": 1,
+    "app.copy": 2,
+    "app.handover": ALWAYS,
+    "app.next": ALWAYS + 1,
+    "app.help": ALWAYS + 2,
+    "page.help": ALWAYS + 2,
+}
 """What comes after a step's own keys; from ``ALWAYS`` on it is there however narrow the terminal is."""
 
 

@@ -30,7 +30,11 @@ class Dialog(ModalScreen[Result | None]):
         Binding("escape,ctrl+c,ctrl+q", "refuse", "Back", priority=True, id="dialog.refuse", tooltip="Nothing is done"),
         Binding("left", "app.focus_previous", "Previous", show=False, id="dialog.previous", tooltip="Previous button"),
         Binding("right", "app.focus_next", "Next", show=False, id="dialog.next", tooltip="Next button"),
+        Binding("f1", "help", "Help", id="dialog.help", tooltip="What is asked here, and the keys"),
     ]
+    HELP: ClassVar[str] = """\
+A question. Nothing has been done yet, and escape goes back without doing anything. tab goes to the next field or \
+button, shift+tab to the one before; enter presses the button in reverse."""
 
     def __init__(self, title: str) -> None:
         super().__init__(classes="dialog")
@@ -51,6 +55,12 @@ class Dialog(ModalScreen[Result | None]):
         """No."""
         _ = self.dismiss(None)
 
+    def action_help(self) -> None:
+        """What is asked."""
+        from screens.pages import show_help
+
+        show_help(self, clean(self._title), self.HELP)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -67,6 +77,15 @@ class Confirm(Dialog[str]):
     With ``type_first`` that word has to be typed before a dangerous choice can be taken: a guard against the
     wrong cluster.
     """
+
+    HELP = """\
+The lines say what will be done, and where. Nothing has been done yet, and escape or the first button goes back \
+without doing anything.
+
+A button says what it does. left, right and tab go from one to the next, enter presses the one in reverse; a button \
+that changes something on a cluster is never the first to be in reverse. The first time that something is to be \
+changed on a cluster, its context has to be typed before: who has several clusters has one moment more to see which \
+one this is. What was changed is in a journal, and podman-wizard undo takes it back."""
 
     def __init__(
         self,
@@ -128,6 +147,9 @@ class Confirm(Dialog[str]):
 class AskText(Dialog[str]):
     """Asks for a line of text, and says what is wrong with it while it is typed."""
 
+    HELP = """\
+One line of text. What stands there is what holds now; type over it. What is wrong with it is said under it while \
+you type, and enter does not take it until it is right. Escape leaves it as it was."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "take", "Take it", priority=True, id="dialog.take", tooltip="Take what stands there"),
     ]
@@ -174,6 +196,9 @@ class Option:
 class Pick(Dialog[str]):
     """Asks for one of several."""
 
+    HELP = """\
+One of several. The cursor is on what holds now; up and down move it, enter takes the row under it. Escape leaves \
+it as it was."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "take", "Take it", id="dialog.take", tooltip="Take the row under the cursor"),
     ]

@@ -182,6 +182,12 @@ class Written:
 class SavePage(Dialog[str]):
     """Which file, what changes in it, what becomes of what it held."""
 
+    HELP = """\
+Where the policy goes, and what changes in that file: lines with + come, lines with - go, nothing else is touched. \
+Another name leaves the file that you opened as it is. Nothing has been written yet; "Not yet" or escape goes back.
+
+A file that is replaced is kept beside the new one, with a name that ends in .bak; the new one keeps its mode and its \
+owner. If somebody changed the file since it was read, nothing is written."""
     DEFAULT_CSS = """
     SavePage .save-changes { height: auto; max-height: 8; scrollbar-size-vertical: 1; }
     SavePage .save-changes Static { height: auto; width: auto; }

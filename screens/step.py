@@ -101,6 +101,13 @@ class Step(Vertical):
         """What the key line calls an action just now ("Apply 4 objects"); "" for the binding's own words."""
         return ""
 
+    @classmethod
+    def actions(cls) -> Iterable[Binding]:
+        """What its keys do, its own first; for who looks for an action without being there."""
+        for kind in cls.__mro__:
+            if issubclass(kind, Step):
+                yield from (binding for binding in vars(kind).get("BINDINGS", ()) if isinstance(binding, Binding))
+
     # For subclasses to use ------------------------------------------------------------------------------------
 
     @property
@@ -196,6 +203,7 @@ class Step(Vertical):
 class ListStep(Step, Generic[Item]):
     """A step that is a list over a detail; Enter opens the whole story of a row."""
 
+    BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "enter", "story", "Whole story", id="step.story", tooltip="All that is known about this row", priority=False

@@ -28,7 +28,7 @@ STATE_STYLES = {
     "unknown": "magenta",
     "skipped": "dim",
 }
-"""Colours of the sixteen that read on a dark ground and on a light one; the word always stands beside them."""
+"""Colours of the sixteen, darkened on a light ground (screens.ground); the word always stands beside them."""
 
 OUTCOME_WORDS = {"pass": "ok"}
 STATE_WIDTH = 8

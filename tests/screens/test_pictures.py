@@ -69,9 +69,10 @@ def test_small(snap_compare: Snapshot, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=walk_to(app, "manifest"))
 
 
-def test_light(snap_compare: Snapshot) -> None:
+@pytest.mark.parametrize("step", STEPS)
+def test_light(snap_compare: Snapshot, step: str) -> None:
     app = on_facts(light=True)
-    assert snap_compare(app, terminal_size=(80, 24), run_before=walk_to(app, "security-modules"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=walk_to(app, step))
 
 
 def test_without_colour(snap_compare: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:

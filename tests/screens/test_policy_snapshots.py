@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from textual.pilot import Pilot
 
+from screens.app import WizardApp
 from screens.coder_desk import CoderDesk
 from screens.policy import PolicyStep
 from screens.walk import Walk
@@ -47,7 +48,10 @@ def test_template_policy(
     Path("bad.yaml").write_text('version: "0.2"\nworkspace:\n\tspecs: {}\n')
     file = {"start": None, "refused": "bad.yaml"}.get(view, "policy.yaml")
     app = on_facts(policy_file=file)
+    assert snap_compare(app, terminal_size=size, run_before=to_view(app, view))
 
+
+def to_view(app: WizardApp, view: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
     async def before(pilot: Pilot[Any]) -> None:
         await pilot.pause()
         await app.workers.wait_for_complete()
@@ -57,7 +61,17 @@ def test_template_policy(
         await app.workers.wait_for_complete()
         await pilot.pause()
 
-    assert snap_compare(app, terminal_size=size, run_before=before)
+    return before
+
+
+@pytest.mark.parametrize("view", ["fields", "diff"])
+def test_template_policy_on_a_light_ground(
+    view: str, snap_compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(DATA / "running-deployment.yaml", "policy.yaml")
+    app = on_facts(policy_file="policy.yaml", light=True)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=to_view(app, view))
 
 
 SHOWN = "https://coder.example.org"
