@@ -395,6 +395,19 @@ async def test_an_error_in_the_middle_ends_with_the_summary_of_what_was_done(tmp
         assert (tmp_path / "policy.yaml").read_text() == "# someone was here\n"
 
 
+async def test_another_count_in_the_policy_stops_a_run_that_was_told_so(tmp_path: Path) -> None:
+    (tmp_path / "five.yaml").write_text(
+        'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      resource-limits:\n        policy: write\n'
+        '        value: {"smarter-devices/fuse": "5"}\n'
+    )
+    for word, code in (("fail", 5), ("keep", 0)):
+        answers = _answers(tmp_path, policy={"file": "five.yaml", "output": "out.yaml", "on-conflict": word})
+        ended = await command("run", "--sandbox", "--answers", answers, "--dry-run", folder=tmp_path)
+        assert ended.code == code, ended.error
+        assert "line 7 has 5, not 1" in ended.out + ended.error
+    assert not (tmp_path / "out.yaml").exists()
+
+
 async def test_a_policy_that_cannot_be_written_is_found_out_before_anything_changes(tmp_path: Path) -> None:
     async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
         answers = _answers(tmp_path, policy={"output": str(tmp_path / "nosuch" / "policy.yaml")})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from tests.clusters import ROOT, cluster_of, command
 from wizard.journal import runs
+from wizard.plain import HELP
 from wizard.state import ClusterLock
 
 WALK = """next
@@ -36,7 +38,7 @@ next
 no
 next
 yes
-no
+quit
 """
 
 
@@ -126,6 +128,64 @@ async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_o
         assert "I have read this" not in taken.out  # it was acknowledged by then
         settled = await cluster.command("--plain", typed="quit\n")
         assert "stopped in the middle" not in settled.out
+
+
+async def test_it_explains_itself_and_its_findings(tmp_path: Path) -> None:
+    ended = await command("--plain", "--sandbox", folder=tmp_path, typed="help\n7\nagain\n99\nquit\n")
+    assert ended.code == 0, ended.error
+    assert "Nothing is changed before a question that says what and where." in ended.out
+    assert "smarter-device-manager, offers this one to the" in ended.out
+    seventh = re.findall(r"(?m)^7\. \w+: (.*)$", ended.out)
+    assert len(seventh) == 2  # the step was shown again
+    _, story = ended.out.split("Go, or the number of a finding", 2)[2].split(": ", 1)
+    assert seventh[0] in story
+    assert len(story.partition("Go, or")[0].splitlines()) > 3
+    assert "Please answer one of: next, again, back, hand-over, help, quit." in ended.out
+
+
+async def test_help_is_there_at_every_step(tmp_path: Path) -> None:
+    typed = (
+        "help\nnext\nno\nhelp\nnext\nnext\nhelp\nnext\nnext\nhelp\nnext\nnext\nhelp\nnext\nhelp\nnext\nno\nhelp\nquit\n"
+    )
+    ended = await command("--plain", "--sandbox", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    for text in HELP.values():
+        assert ended.out.count(text) == 1
+
+
+async def test_values_names_and_the_file_of_the_manifest(tmp_path: Path) -> None:
+    manifest = "pod-quota=77\npod-quota=many\nsave\n\nnext\nnext\n"
+    typed = f"next\nyes\nnext\n{manifest}workspaces-noble-1 talos-a7k-m2p\nnext\nquit\n"
+    ended = await command("--plain", "--sandbox", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    assert "pod-quota" in ended.error and "many" in ended.error
+    assert "pods: 77" in (tmp_path / "smarter-device-manager.yaml").read_text()
+    assert "2 of 12 nodes chosen, 2 to label." in ended.out
+
+
+async def test_another_count_in_the_policy_is_asked_about(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      resource-limits:\n        policy: write\n'
+        '        value: {"smarter-devices/fuse": "5"}\n'
+    )
+    walk = "next\nno\nnext\nnext\nnext\nnext\nnext\npolicy.yaml\nas it is\npolicy.yaml\n{}\nyes\nquit\n"
+    for answer, count in (("keep", "5"), ("replace", "1")):
+        ended = await command("--plain", "--sandbox", folder=tmp_path, typed=walk.format(answer))
+        assert ended.code == 0, ended.error
+        assert "Keep what stands there, or replace it" in ended.out
+        limits = yaml.safe_load(policy.read_text())["workspace"]["specs"]["kubernetes"]["resource-limits"]
+        assert limits["value"] == {"smarter-devices/fuse": count}
+
+
+async def test_without_rights_the_plan_is_handed_over(tmp_path: Path) -> None:
+    typed = "next\nyes\nnext\napply\nnext\nhand-over\n\nquit\n"
+    ended = await command("--plain", "--sandbox=restricted", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    assert 'At "Go", hand-over writes the plan for someone who may.' in ended.out
+    folder = tmp_path / "podman-wizard-plan"
+    assert {path.name for path in folder.iterdir()} >= {"README.md", "commands.sh", "missing-rights.yaml"}
+    assert "rights that are missing here" in ended.out
 
 
 @pytest.mark.terminal

@@ -11,21 +11,25 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import Literal
 
-from wizard.answers import Decision, NodesChoice
+from wizard.answers import Decision, ManifestChoice, NodesChoice
 from wizard.answers_file import parse_answers, write_answers
 from wizard.commands import out, print_comparison, print_proofs, say, tell
 from wizard.differences import against_cluster, against_guide
 from wizard.engine import Engine
-from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, WizardError
+from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, UsageError, WizardError
 from wizard.escaping import printable
+from wizard.explanations import explain
 from wizard.facts import KubernetesObject
-from wizard.files import write_file
+from wizard.files import read_target, write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import summary
-from wizard.handover import write_overlay
+from wizard.handover import write_handover, write_overlay
+from wizard.manifest import check_choice
 from wizard.names import PROBE_NAMESPACE
 from wizard.ownership import Contest, Departure, contests, decided_lines, value_words
 from wizard.plan import steps_left
@@ -38,8 +42,61 @@ from wizard.verification import guide_test
 
 WORDS: Mapping[str, Literal["write", "read", "append"]] = {"write": "write", "read": "read", "append": "append"}
 DECISIONS: Mapping[str, Decision] = {"take": "take", "leave": "leave", "skip": "skip"}
+COUNTS: Mapping[str, Literal["keep", "replace"]] = {"keep": "keep", "replace": "replace"}
 OVERLAY_FOLDER = "podman-wizard-overlay"
+PLAN_FOLDER = "podman-wizard-plan"
+MANIFEST_FILE = "smarter-device-manager.yaml"
 ANSWERS_FILE = "podman-wizard.answers.yaml"
+
+INTRODUCTION = """\
+The wizard in questions and lines. The words that a question takes stand behind it; enter alone takes the one behind
+"enter:". Nothing is changed before a question that says what and where. At "Go", help tells what a step is for, and
+hand-over writes the plan into a folder for someone who has the rights. ctrl+c ends it.
+"""
+
+HELP: Mapping[StepId, str] = {
+    "prerequisites": """\
+For the files of its containers Podman needs FUSE: a device, /dev/fuse, by which a program offers a file system
+without being root. Pods get no devices by themselves; a small daemon, smarter-device-manager, offers this one to the
+cluster, node by node. This step only looks: can this cluster, and may you?
+ok: nothing to do. info: worth knowing. warning: it works, with a catch. blocker: a later step cannot be carried out
+until it is mended. unknown: you hold no right to look. skipped: it does not apply here.
+""",
+    "security-modules": """\
+A node's kernel may forbid what Podman needs although the device is there: AppArmor, SELinux and seccomp confine
+containers, and some systems allow no user namespaces, in which Podman would be root of its own. Nodes that are alike
+share a finding; remedies stand in order, the least drastic first. What is said is often a known default; probe sends
+a short pod to a node of each kind, which looks for itself. Applying and labelling want you to say that you have read
+this; going on does not.
+""",
+    "manifest": """\
+Four objects bring FUSE to the nodes: a Namespace, a ResourceQuota for it, a ConfigMap that names the device, and a
+DaemonSet that runs one pod on every node with the guide's label. The guide's manifest is some years old; each
+adjustment is one departure from it. What this cluster needs is on; its id switches it, ID=VALUE gives it a value of
+yours. diff shows what differs from the guide and from the cluster, save writes the YAML to a file, apply asks first.
+""",
+    "nodes": """\
+The device manager runs where a node carries the guide's label, and workspaces that ask for FUSE go there. At first
+every node that qualifies is chosen; list tells why others do not. A label selector (pool=workspaces) or names of
+nodes choose others, all goes back. label sets the label, unlabel takes it off, wait waits until each node offers FUSE.
+""",
+    "policy": """\
+A template policy is a YAML file that a Coder admin uploads once, for all of Coder. It says, field by field, what the
+author of a workspace may decide: read, not at all; append, add to it; write, replace it. Podman needs one FUSE device
+in resource-requests and in resource-limits. The merge adds that to your policy and changes nothing else in the file,
+no comment and no blank. With write a workspace can replace the whole value and lose FUSE; append keeps it.
+""",
+    "verify": """\
+Everything is in place when a person can start a container in a workspace. The guide proves it by hand: import an
+image that has Podman in it, create a workspace, become the user podman there. Without waiting for a workspace, Podman
+can be run in a short pod on one node of each kind.
+""",
+    "summary": """\
+What was done, what is left for whom, how to take it back, and the answers file, with which podman-wizard run repeats
+it. Whatever was changed is in a journal; podman-wizard undo reads it, and leaves alone what others changed since.
+""",
+}
+"""For someone who meets all this for the first time."""
 
 
 async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fresh: bool = False) -> int:
@@ -47,6 +104,7 @@ async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fre
     engine = Engine(target, sandbox_speed=speed)
     try:
         identity = await engine.open()
+        out(INTRODUCTION, lines=True)
         out(f"Cluster: {identity.context}, {identity.server}, {identity.version}, {identity.distribution}")
         session.take_facts(await engine.read_facts(verify_in=session.answers.verify.namespace))
         try:
@@ -116,8 +174,11 @@ class _Lines:
 _lines = _Lines()
 
 
-async def ask(question: str, options: Sequence[str] = (), *, default: str = "") -> str:
-    """One answer from stdin; one of the options where there are any. Raises Interrupted at the end of stdin."""
+async def ask(question: str, options: Sequence[str] = (), *, default: str = "", also: Sequence[str] = ()) -> str:
+    """One answer from stdin; one of the options where there are any, or of those that the question itself names.
+
+    Raises Interrupted at the end of stdin.
+    """
     hint = f" [{'/'.join(options)}]" if options else ""
     hint += f" (enter: {default})" if default else ""
     while True:
@@ -127,7 +188,7 @@ async def ask(question: str, options: Sequence[str] = (), *, default: str = "") 
         if not line:
             raise Interrupted("The input ended.", "What was done so far is said above, and kept in the journal.")
         answer = line.strip() or default
-        if not options or answer in options:
+        if not options or answer in options or answer in also:
             return answer
         out(f"Please answer one of: {', '.join(options)}.")
 
@@ -145,6 +206,10 @@ class _Walk:
         """What was written for a repository in place of an apply, by kind."""
         self._is_known = False
         """Whether this cluster was changed from here before, or its context has been typed."""
+        self._told: Sequence[Finding] = ()
+        """The findings of the step, each of which has a number."""
+        self._shown = ""
+        """What the step has said last of its state."""
 
     async def through(self) -> None:
         """All steps in order; ``back`` and ``next`` walk, whatever was done or not."""
@@ -161,32 +226,82 @@ class _Walk:
         while number < len(STEPS):
             step, title = STEPS[number]
             out(f"\nStep {number + 1} of {len(STEPS)}: {title}", lines=True)
-            try:
-                await steps[step]()
-            except Interrupted:
-                raise
-            except WizardError as error:
-                say(str(error))
-            if number == len(STEPS) - 1 and not await _agreed("Walk back to the step before"):
-                return
-            last = number == len(STEPS) - 1
-            answer = "back" if last else await ask("Go", ("next", "again", "back", "quit"), default="next")
+            self._told, self._shown = (), ""
+            await self._or_say(steps[step])
+            answer = await self._way_on(step)
             if answer == "quit":
                 return
             number = max(0, number + {"next": 1, "again": 0, "back": -1}[answer])
 
+    async def _or_say(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Does it; what does not work is said, and the walk goes on."""
+        try:
+            await work()
+        except Interrupted:
+            raise
+        except WizardError as error:
+            say(str(error))
+
+    async def _way_on(self, step: StepId) -> str:
+        """Where to go from a step; help, stories and the hand-over come in between."""
+        options = ["again", "back", "hand-over", "help", "quit"]
+        default = "quit"
+        if step != STEPS[-1][0]:
+            options.insert(0, "next")
+            default = "next"
+        numbers = [str(number) for number in range(1, len(self._told) + 1)]
+        question = "Go, or the number of a finding for its whole story" if numbers else "Go"
+        while True:
+            answer = await ask(question, options, default=default, also=numbers)
+            if answer == "help":
+                out(HELP[step], lines=True)
+            elif answer == "hand-over":
+                await self._or_say(self._hand_over)
+            elif answer in numbers:
+                _tell_story(self._told[int(answer) - 1])
+            else:
+                return answer
+
+    async def _hand_over(self) -> None:
+        """Writes the whole plan into a folder, for someone who has the rights that are missing here."""
+        judgement = self._session.judgement
+        assert judgement is not None
+        folder = _path(await ask("The folder for the plan", default=PLAN_FOLDER))
+        pods_in = self._session.pods_offered()
+        for path in write_handover(judgement.facts, self._session.answers, folder, pods_in=pods_in):
+            out(f"  {path}")
+        missing = len(judgement.facts.missing_rights(pods_in))
+        role = f"a role with the {missing} rights that are missing here" if missing else "no role: no right is missing"
+        out(f"In it: the manifest, the commands, the policy, {role}. README.md says what to do, in order.")
+
+    def _tell_findings(self, findings: Sequence[Finding]) -> None:
+        self._told = findings
+        for number, finding in enumerate(findings, start=1):
+            _tell_finding(finding, number)
+
+    def _show_once(self, text: str) -> None:
+        """Says what stands; where that is what was said last, it is not said again."""
+        if text != self._shown:
+            self._shown = text
+            out(text, lines=True)
+
+    def _refuses(self, reason: str) -> bool:
+        """Says why something may not be done here, and what remains; whether there is a reason."""
+        if reason:
+            out(reason)
+            out('At "Go", hand-over writes the plan for someone who may.')
+        return bool(reason)
+
     async def _prerequisites(self) -> None:
         judgement = self._session.judgement
         assert judgement is not None
-        for finding in judgement.prerequisites:
-            _tell_finding(finding)
+        self._tell_findings(judgement.prerequisites)
 
     async def _security_modules(self) -> None:
         while True:
             judgement = self._session.judgement
             assert judgement is not None
-            for finding in judgement.security_modules:
-                _tell_finding(finding)
+            self._tell_findings(judgement.security_modules)
             if not self._session.needs_acknowledgement:
                 return
             options = ("yes", "no") if judgement.probes else ("yes", "no", "probe")
@@ -194,33 +309,49 @@ class _Walk:
             if answer != "probe":
                 self._session.acknowledge(answer == "yes")
                 return
-            reason = self._session.may_send_pods(PROBE_NAMESPACE)
-            if reason:
-                out(reason)
-            elif await self._agreed_here(f"Send a short pod to each kind of node ({PROBE_IMAGE}, {PROBE_NAMESPACE})"):
+            if not self._refuses(self._session.may_send_pods(PROBE_NAMESPACE)) and await self._agreed_here(
+                f"Send a short pod to each kind of node ({PROBE_IMAGE}, {PROBE_NAMESPACE})"
+            ):
                 self._session.take_probes(await probe_nodes(self._engine, judgement.facts, tell))
 
     async def _manifest(self) -> None:
         while True:
             judgement = self._session.judgement
             assert judgement is not None
-            for switch in judgement.rendering.switches:
-                out(f"{'on' if switch.on else 'off':4} {switch.id:28} {switch.why}")
-            out(summary(judgement.forecast))
-            answer = await ask("apply, yaml, diff, next, or the id of an adjustment to switch", default="next")
-            switched = next((item for item in judgement.rendering.switches if item.id == answer), None)
+            switches = [f"{'on' if one.on else 'off':4} {one.id:28} {one.why}" for one in judgement.rendering.switches]
+            self._show_once("\n".join([*switches, summary(judgement.forecast)]))
+            answer = await ask(
+                "apply, yaml, diff, save, next, the id of an adjustment to switch, or ID=VALUE", default="next"
+            )
+            name, sign, value = answer.partition("=")
+            switched = next((item for item in judgement.rendering.switches if item.id == name.strip()), None)
             if answer == "next":
                 return
             if answer == "yaml":
                 out(judgement.rendering.yaml(), lines=True)
             elif answer == "diff":
                 await self._show_diff()
+            elif answer == "save":
+                await self._or_say(self._save_manifest)
             elif answer == "apply":
                 await self._apply()
             elif switched is not None:
-                self._session.switch(switched.id, not switched.on)
+                on, given = (True, value.strip()) if sign else (not switched.on, None)
+                await self._or_say(partial(self._switch, switched.id, on, given))
             else:
-                out("There is no such adjustment.")
+                out(f"There is no adjustment {answer!r}.")
+
+    async def _switch(self, adjustment: str, on: bool, value: str | None) -> None:
+        if value is not None:
+            check_choice(ManifestChoice(set={adjustment: value}))
+        self._session.switch(adjustment, on, value)
+
+    async def _save_manifest(self) -> None:
+        judgement = self._session.judgement
+        assert judgement is not None
+        path = _path(await ask("The file; what one of that name held is kept", default=MANIFEST_FILE))
+        write_file(path, judgement.rendering.yaml().encode(), read=read_target(path))
+        out(f"Written: {path}")
 
     async def _show_diff(self) -> None:
         judgement = self._session.judgement
@@ -237,9 +368,7 @@ class _Walk:
     async def _apply(self) -> None:
         judgement = self._session.judgement
         assert judgement is not None
-        reason = self._session.may_act()
-        if reason:
-            out(reason)
+        if self._refuses(self._session.may_act()):
             return
         objects = judgement.rendering.objects
         found = await self._decide_ownership(objects)
@@ -329,7 +458,9 @@ class _Walk:
             print_comparison(self._session.comparison or judgement.expectations)
             chosen = {verdict.node.name for verdict in judgement.chosen}
             out(f"{len(chosen)} of {len(judgement.verdicts)} nodes chosen, {len(judgement.to_label)} to label.")
-            answer = await ask("list, label, unlabel, wait, next, all, or a label selector", default="next")
+            answer = await ask(
+                "list, label, unlabel, wait, next, all, a label selector, or names of nodes", default="next"
+            )
             if answer == "next":
                 return
             if answer == "list":
@@ -343,15 +474,25 @@ class _Walk:
             elif answer == "wait":
                 await self._wait()
             else:
-                choice = NodesChoice() if answer == "all" else NodesChoice(all=False, selector=answer)
-                self._session.choose(replace(self._session.answers, nodes=choice))
+                await self._or_say(partial(self._choose, answer))
+
+    async def _choose(self, answer: str) -> None:
+        """All that qualify, those with these names, or those that a selector matches."""
+        judgement = self._session.judgement
+        assert judgement is not None
+        words = tuple(answer.replace(",", " ").split())
+        if answer == "all":
+            choice = NodesChoice()
+        elif {verdict.node.name for verdict in judgement.verdicts}.issuperset(words):
+            choice = NodesChoice(all=False, names=words)
+        else:
+            choice = NodesChoice(all=False, selector=answer)
+        self._session.choose(replace(self._session.answers, nodes=choice))
 
     async def _label(self, *, remove: bool = False) -> None:
         judgement = self._session.judgement
         assert judgement is not None
-        reason = self._session.may_act()
-        if reason:
-            out(reason)
+        if self._refuses(self._session.may_act()):
             return
         names = tuple(v.node.name for v in judgement.chosen if v.node.labelled) if remove else judgement.to_label
         word = "Unlabel" if remove else "Label"
@@ -377,7 +518,11 @@ class _Walk:
 
     async def _policy(self) -> None:
         choice = self._session.answers.policy
-        file = await ask("Policy file to merge into, or guide for the guide's own", default=choice.file or "guide")
+        file = await ask(
+            "Policy file to merge into, guide for the guide's own, or next", default=choice.file or "guide"
+        )
+        if file == "next":
+            return
         mode = await ask("Policy word of the FUSE fields", (*WORDS, "as it is"), default="as it is")
         output = await ask("Write it to", default=choice.output or (file if file != "guide" else "policy.yaml"))
         choice = replace(
@@ -386,9 +531,17 @@ class _Walk:
             output=output,
             mode=WORDS.get(mode),
         )
-        action = plan_policy(choice)
+        try:
+            action = plan_policy(replace(choice, on_conflict="fail"))
+        except ConflictError as error:
+            out(error.what)
+            answer = await ask("Keep what stands there, or replace it", tuple(COUNTS), default="keep")
+            choice = replace(choice, on_conflict=COUNTS[answer])
+            action = plan_policy(choice)
         self._session.choose(replace(self._session.answers, policy=choice))
-        out(action.diff or "No difference.", lines=True)
+        out(action.diff or "No difference: the policy already asks for FUSE, or keeps what it has.", lines=True)
+        if not action.diff and choice.file == choice.output:
+            return
         if await _agreed(f"Write {action.path}"):
             self._engine.note_answers(self._session.answers)
             await self._engine.write_policy(action, tell)
@@ -406,10 +559,7 @@ class _Walk:
         if not subjects(judgement.facts):
             out("No node offers FUSE yet: apply, label and wait first.")
             return
-        reason = self._session.may_send_pods(choice.namespace)
-        if reason:
-            out(reason)
-        elif await self._agreed_here(
+        if not self._refuses(self._session.may_send_pods(choice.namespace)) and await self._agreed_here(
             f"Run Podman in a pod on each kind of node ({choice.image}, in {choice.namespace})"
         ):
             self._session.proofs = await verify_nodes(self._engine, judgement.facts, choice, tell)
@@ -429,15 +579,36 @@ class _Walk:
             write_file(Path(ANSWERS_FILE), text.encode())
 
 
-def _tell_finding(finding: Finding) -> None:
-    out(f"{'ok' if finding.outcome is Outcome.PASS else finding.outcome}: {finding.title}")
+def _path(typed: str) -> Path:
+    return Path(typed).expanduser().absolute()
+
+
+def _tell_finding(finding: Finding, number: int) -> None:
+    word = "ok" if finding.outcome is Outcome.PASS else finding.outcome
+    out(f"{number}. {word}: {finding.title}")
     if finding.outcome in (Outcome.PASS, Outcome.SKIPPED):
         return
-    for seen in finding.evidence:
+    _tell_details(finding)
+
+
+def _tell_details(finding: Finding) -> None:
+    for seen in dict.fromkeys(finding.evidence):
         out(f"  Seen: {seen}")
+    if finding.confidence != "high":
+        out(f"  Sure: {finding.confidence} confidence")
     if finding.detail:
         out(f"  Then: {finding.detail}")
     for remedy in finding.remedies:
         out(f"  Do: {remedy.text} ({remedy.who})")
         if remedy.command:
-            out(f"    {remedy.command}", lines=True)
+            out(indent(remedy.command, "    "), lines=True)
+
+
+def _tell_story(finding: Finding) -> None:
+    """All that is known of a finding, with the background for who meets the matter for the first time."""
+    out(f"{finding.outcome}: {finding.title}")
+    _tell_details(finding)
+    try:
+        out(explain(finding.id), lines=True)
+    except UsageError:
+        out("There is no more to say of it.")

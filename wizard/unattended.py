@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +15,7 @@ from wizard.coder.actions import CoderAction, InCoder, Outlook, UploadPolicy, co
 from wizard.coder.credentials import NoCredentials
 from wizard.coder.steps import IsV2
 from wizard.engine import ApplyOutcome, Engine
-from wizard.errors import InputError, ProblemsFound, WizardError
+from wizard.errors import ConflictError, InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
 from wizard.files import read_snapshot, read_target
 from wizard.findings import Finding, Outcome, blockers
@@ -32,6 +33,7 @@ from wizard.plan import (
     make_plan,
 )
 from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy
+from wizard.policy.merge import Conflict
 from wizard.prove import Proof, all_well, probe_nodes, verify_nodes
 
 DEFAULT_POLICY = "policy.yaml"
@@ -91,10 +93,15 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
     merged = merge_podman(
         PolicyDocument.parse(content, name), mode=choice.mode, devices=choice.devices, on_conflict=choice.on_conflict
     )
+    if choice.on_conflict == "fail" and merged.conflicts:
+        raise ConflictError(
+            f"{name} asks for another number of FUSE devices: {_counts(merged.conflicts)}.",
+            "Decide with on-conflict: keep or replace in the answers file, under policy.",
+        )
     in_place = source is not None and output.absolute() == source.absolute()
     return WritePolicy(
         title=f"Write {output}",
-        why="With it, every workspace gets a FUSE device.",
+        why=f"With it, every workspace gets a FUSE device.{_kept(merged.conflicts)}",
         by_hand=(_by_hand(source, output, choice),),
         undo="The file gets back what it held; a new one is removed.",
         path=output,
@@ -102,6 +109,15 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
         diff=merged.diff(width=80),
         read=snapshot if in_place else read_target(output),
     )
+
+
+def _counts(conflicts: Iterable[Conflict]) -> str:
+    return ", ".join(f"line {one.line} has {one.found}, not {one.wanted}" for one in conflicts)
+
+
+def _kept(conflicts: Sequence[Conflict]) -> str:
+    kept = [one for one in conflicts if one.kept]
+    return f" What was there is kept: {_counts(kept)}." if kept else ""
 
 
 def _by_hand(source: Path | None, output: Path, choice: PolicyChoice) -> str:
