@@ -163,6 +163,17 @@ async def test_values_names_and_the_file_of_the_manifest(tmp_path: Path) -> None
     assert "2 of 12 nodes chosen, 2 to label." in ended.out
 
 
+async def test_a_word_that_is_no_answer_chooses_no_nodes(tmp_path: Path) -> None:
+    typed = "next\nno\nnext\nnext\nnext\nyes\nwait\nkubernetes.io/os=linux,=\nnext\nquit\n"
+    ended = await command("--plain", "--sandbox", folder=tmp_path, typed=typed)
+    assert ended.code == 0, ended.error
+    assert "No node has these labels: yes. The choice stays as it was." in ended.out
+    assert "No chosen node has the label: there is nothing to wait for." in ended.out
+    assert "kubernetes.io/os=linux,=" in ended.error  # no selector at all
+    counts = re.findall(r"(\d+) of 12 nodes chosen", ended.out)
+    assert set(counts) == {"8"}
+
+
 async def test_another_count_in_the_policy_is_asked_about(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text(

@@ -487,7 +487,12 @@ class _Walk:
             choice = NodesChoice(all=False, names=words)
         else:
             choice = NodesChoice(all=False, selector=answer)
-        self._session.choose(replace(self._session.answers, nodes=choice))
+        before = self._session.answers
+        self._session.choose(replace(before, nodes=choice))
+        chosen = self._session.judgement.chosen if self._session.judgement else ()
+        if choice.selector is not None and not chosen:
+            self._session.choose(before)
+            out(f"No node has these labels: {answer}. The choice stays as it was.")
 
     async def _label(self, *, remove: bool = False) -> None:
         judgement = self._session.judgement
@@ -509,10 +514,12 @@ class _Walk:
     async def _wait(self) -> None:
         judgement = self._session.judgement
         assert judgement is not None
+        if len(judgement.to_label) == len(judgement.expected):
+            out("No chosen node has the label: there is nothing to wait for.")
+            return
         timeout = self._session.answers.rollout.timeout
         rollout = await self._engine.wait(judgement.expected, tell, timeout=timeout)
         self._session.take_rollout(rollout, judgement.forecast)
-        print_comparison(self._session.comparison)
         self._done.append(f"{rollout.ready} of {rollout.desired} nodes offer FUSE")
         self._session.take_facts(await self._engine.read_facts())
 
