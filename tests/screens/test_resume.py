@@ -78,3 +78,30 @@ async def test_another_cluster_by_key(target: Target) -> None:
         await pilot.press("home", "enter")
         await until(pilot, lambda: app.walk_through.target.context is not None and app.walk_through.facts is not None)
         await until(pilot, lambda: "API server answers" in screen_text(app))
+
+
+async def test_where_no_journal_can_be_kept_one_may_look(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in-the-way").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "in-the-way"))
+    app = on(target)
+    async with running(app) as pilot:
+        await until(pilot, lambda: "API server answers" in screen_text(app))
+        assert "READ ONLY" in screen_text(app)
+        assert "Set XDG_STATE_HOME" in app.walk_through.why_not_act()
+
+
+async def test_a_second_wizard_reads_until_the_first_has_ended(target: Target) -> None:
+    first = Engine(target)
+    await first.open()
+    first.claim()
+    app = on(target)
+    async with running(app) as pilot:
+        await until(pilot, lambda: "API server answers" in screen_text(app))
+        assert "READ ONLY" in screen_text(app)
+        assert "is at work on this cluster" in app.walk_through.why_not_act()
+        await first.close()
+        await pilot.press("r")
+        await until(pilot, lambda: not app.walk_through.session.read_only)
+        await until(pilot, lambda: "READ ONLY" not in screen_text(app))
