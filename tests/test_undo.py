@@ -40,7 +40,7 @@ async def test_several_runs_are_undone_as_one_and_labels_of_others_stay(tmp_path
         shown = await cluster.command("undo", "--all")
         assert shown.code == 2
         assert shown.out.startswith("This takes back 3 runs, to the state before the first:\n  the run of ")
-        assert shown.out.endswith(f"Z\nTake the label off 1 node ({NODES[1]})\n")
+        assert shown.out.endswith(f"Z: Unlabel 1 node\nTake the label off 1 node ({NODES[1]})\n")
         assert "only with --yes" in shown.error
         # Where there is no journal, the field manager tells.
         (await cluster.journals()).rename(tmp_path / "elsewhere")
@@ -84,7 +84,7 @@ async def test_undo_in_json_says_what_it_would_do(tmp_path: Path) -> None:
         assert shown.code == 0, shown.error
         assert shown.document["undone"] is False
         assert [step["what"] for step in shown.document["steps"]] == ["delete"] * 4
-        assert json.dumps(shown.document).count("+++ after/") == 4
+        assert json.dumps(shown.document).count("+++ undone/") == 4
 
 
 async def test_a_namespace_stays_with_what_stays_in_it(tmp_path: Path) -> None:
@@ -221,6 +221,7 @@ async def test_what_was_taken_is_given_back_while_others_write(tmp_path: Path) -
             query = "fieldManager=argocd&force=true"
             assert await cluster.send("PATCH", f"{path}?{query}", body, "application/apply-patch+yaml") == 200
         before = {path: (await cluster.get(path))["spec"] for path in theirs}
+        owned = {path: owners(await cluster.get(path)) for path in (*theirs, NAMESPACE)}
         taken = await cluster.command("manifest", "apply", "--ownership", "take")
         assert taken.code == 0, taken.error
         assert {path: (await cluster.get(path))["spec"] for path in theirs} != before
@@ -237,6 +238,31 @@ async def test_what_was_taken_is_given_back_while_others_write(tmp_path: Path) -
         assert await execute_undo(engine, plan, lambda event: None) == ()
         await engine.close()
         assert {path: (await cluster.get(path))["spec"] for path in theirs} == before
+        for path, entries in owned.items():
+            now = owners(await cluster.get(path))
+            assert {key: now[key] for key in entries} == entries
+            assert ("podman-wizard", "Update") not in now
+
+
+def owners(item: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Who owns which fields, but for those of the status."""
+    entries = [entry for entry in item["metadata"]["managedFields"] if "subresource" not in entry]
+    return {(entry["manager"], entry["operation"]): entry["fieldsV1"] for entry in entries}
+
+
+async def test_claims_on_the_objects_of_others_are_given_up(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "owned", tmp_path) as cluster:
+        paths = (NAMESPACE, QUOTA, CONFIG_MAP, DAEMON_SET)
+        owned = [owners(await cluster.get(path)) for path in paths]
+        assert not any(manager == "podman-wizard" for entries in owned for manager, _ in entries)
+        taken = await cluster.command("manifest", "apply", "--skip", "DaemonSet", "--ownership", "take")
+        assert taken.code == 0, taken.error
+        assert [owners(await cluster.get(path)) for path in paths] != owned
+        shown = await cluster.command("undo", "--dry-run")
+        assert "ConfigMap smarter-device-manager: its content is as it was before; give its fields back" in shown.out
+        assert (await cluster.command("undo", "--yes")).code == 0
+        assert [owners(await cluster.get(path)) for path in paths] == owned
+        assert "nothing to undo" in (await cluster.command("undo", "--all")).out
 
 
 async def test_what_someone_changed_after_it_was_shown_is_left(tmp_path: Path) -> None:

@@ -444,7 +444,7 @@ class Engine:
 
         word, value = ("Unlabel", None) if remove else ("Label", NODE_LABEL_VALUE)
         kind: Literal["label", "unlabel"] = "unlabel" if remove else "label"
-        title = f"{word} {len(names)} nodes"
+        title = f"{word} {len(names)} node{'s' * (len(names) != 1)}"
         listener(ActionStarted(kind, title, len(names)))
         async with self._change("label", title, {"nodes": list(names), "value": value}) as change:
 
@@ -553,8 +553,10 @@ class _JournaledChange:
 
 
 def _noted(before: KubernetesObject | None, meant: KubernetesObject | None) -> dict[str, Any]:
-    """What the journal notes of an object before an apply: as it is, and as the server says it will be."""
-    return {"object": journals.without_noise(before), "meant": journals.without_noise(meant)}
+    """What the journal notes of an object before an apply: as it is, who owns it, and as the server says it will be."""
+    owners = before["metadata"].get("managedFields", ()) if before else ()
+    states = {"object": journals.without_noise(before), "meant": journals.without_noise(meant)}
+    return {**states, "owners": list(owners)} if before else states
 
 
 def _folder_for(sandbox: Sandbox) -> Path:

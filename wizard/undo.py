@@ -30,11 +30,16 @@ from wizard.plan import object_title
 SHOWN = 20
 """How many nodes a title names."""
 
-TRIES = 5
+TRIES = 8
 """How often an object is looked at anew that somebody writes to (its status, as a rule) while it is put back."""
 
 AS_BEFORE = "it is as it was before"
 CHANGED = "someone changed it since"
+
+
+What = Literal[
+    "delete", "restore", "give back", "unlabel", "relabel", "file", "remove file", "disable templates", "nothing"
+]
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,13 @@ class UndoStep:
     """One thing that undo does. ``left`` says why it leaves it alone, "" where it does not."""
 
     title: str
-    what: Literal["delete", "restore", "unlabel", "relabel", "file", "remove file", "disable templates", "nothing"]
+    what: What
     left: str = ""
     diff: str = ""
     object: KubernetesObject | None = None
     live: KubernetesObject | None = None
+    owners: Sequence[Mapping[str, Any]] = ()
+    """The object's managed fields as they were before."""
     nodes: tuple[tuple[str, str | None], ...] = ()
     path: Path | None = None
     content: bytes | None = None
@@ -89,8 +96,15 @@ class UndoPlan:
         for run in reversed(self.runs):
             ended = ", which was cut off" if run.interrupted else ""
             went_on = ", which went on with the one before" if run.resumes in names else ""
-            lines.append(f"the run of {run.started}{went_on}{ended}")
+            lines.append(f"the run of {run.started}{went_on}{ended}: {_did(run)}")
         return tuple(lines)
+
+
+def _did(run: journals.Run) -> str:
+    """What a run tried, in short."""
+    objects = sum(change.kind == "apply" for change in run.changes)
+    told = [f"apply {objects} object{'s' * (objects != 1)}"] if objects else []
+    return ", ".join([*told, *(change.title for change in run.changes if change.kind != "apply")])
 
 
 async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
@@ -152,7 +166,8 @@ def _had_effect(change: journals.Change) -> bool:
     match change.kind:
         case "apply":
             # An answer that was lost says nothing about what became of the request.
-            return "object" not in change.after or change.before.get("object") != change.after["object"]
+            unclaimed = "owners" in change.before and not _claims(change.before["owners"])
+            return "object" not in change.after or change.before.get("object") != change.after["object"] or unclaimed
         case "label":
             return change.result is None or any(value != change.before["value"] for value in change.after.values())
         case "policy":
@@ -225,21 +240,30 @@ async def _object_step(engine: Engine, latest_first: Sequence[journals.Change]) 
         metadata = known["metadata"]
         live = await engine.gateway.get(known["kind"], metadata["name"], metadata.get("namespace", ""))
     current = journals.without_noise(live)
+    owners = latest_first[-1].before.get("owners", ())
     if current == before:
+        if live is not None and _owners_to_give_back(live, owners):
+            return UndoStep(title, "give back", object=before, live=live, owners=owners)
         return UndoStep(title, "nothing", left=AS_BEFORE)
     if live is None:
-        return UndoStep(title, "nothing", left="it is gone", diff=unified([ours[-1] or before or {}], []))
+        return UndoStep(title, "nothing", left="it is gone", diff=_diff(known, None, names=("as-left", "now")))
     if live["metadata"].get("deletionTimestamp"):
         return UndoStep(title, "nothing", left="it is being deleted")
     if current not in ours:
         made_by_us_alone = not latest_first[0].after and _ours(live) and not _other_owners(live)
         if ours and not made_by_us_alone:
             was = next((state for state in reversed(ours) if state is not None), None)
-            return UndoStep(title, "nothing", left=CHANGED, diff=unified([was] if was else [], [current or {}]))
+            return UndoStep(title, "nothing", left=CHANGED, diff=_diff(was, current, names=("as-left", "now")))
         if not _ours(live):
             return UndoStep(title, "nothing", left="it is not of the wizard")
-    diff = unified([current] if current else [], [before] if before else [])
-    return UndoStep(title, "restore" if before else "delete", diff=diff, object=before, live=live)
+    diff = _diff(current, before)
+    return UndoStep(title, "restore" if before else "delete", diff=diff, object=before, live=live, owners=owners)
+
+
+def _diff(
+    old: KubernetesObject | None, new: KubernetesObject | None, names: tuple[str, str] = ("now", "undone")
+) -> str:
+    return unified([old] if old else [], [new] if new else [], names=names)
 
 
 async def _sparing_others(
@@ -370,7 +394,7 @@ def _file_diff(path: Path, now: bytes | None, then: bytes) -> str:
     def lines(content: bytes | None) -> list[str]:
         return [f"{line}\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
 
-    return "".join(difflib.unified_diff(lines(now), lines(then), f"before/{path.name}", f"after/{path.name}"))
+    return "".join(difflib.unified_diff(lines(now), lines(then), f"now/{path.name}", f"undone/{path.name}"))
 
 
 async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoStep]) -> tuple[list[UndoStep], list[str]]:
@@ -406,7 +430,7 @@ async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoSte
         elif others:
             steps.append(UndoStep(title, "nothing", left=f"{', '.join(others)} owns fields of it too"))
         else:
-            steps.append(UndoStep(title, "delete", diff=unified([journals.without_noise(item) or {}], []), live=item))
+            steps.append(UndoStep(title, "delete", diff=_diff(journals.without_noise(item), None), live=item))
     if steps:
         notes.append(
             "No journal on this machine tells of some of this: it was found by the field manager podman-wizard. What "
@@ -421,7 +445,10 @@ async def _labelled_by_us(engine: Engine) -> list[str]:
 
 
 def _fields_of_ours(live: KubernetesObject) -> list[Mapping[str, Any]]:
-    entries = live["metadata"].get("managedFields", ())
+    return _claims(live["metadata"].get("managedFields", ()))
+
+
+def _claims(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [entry.get("fieldsV1", {}) for entry in entries if entry.get("manager") == FIELD_MANAGER]
 
 
@@ -461,9 +488,11 @@ async def execute_undo(engine: Engine, plan: UndoPlan, listener: Listener) -> tu
             failed.append(Shortfall(step.title, error.what))
             listener(ObjectResult("undo", step.title, "failed", message=error.what))
         else:
-            gone |= {step.title} if step.what == "delete" else set()
-            change: Literal["delete", "configure"] = "delete" if step.what in ("delete", "remove file") else "configure"
-            listener(ObjectResult("undo", step.title, change))
+            if step.what == "delete":
+                gone.add(step.title)
+            deletes = step.what in ("delete", "remove file", "unlabel")
+            what = f"Label of {len(step.nodes)} node{'s' * (len(step.nodes) != 1)}" if step.nodes else step.title
+            listener(ObjectResult("undo", what, "delete" if deletes else "configure"))
     if not failed:
         for run in plan.runs:
             journals.mark(run, "undone")
@@ -476,6 +505,43 @@ def _changes_words(count: int) -> str:
     return f"{count} change{'s' * (count != 1)}"
 
 
+def _owners_to_give_back(live: KubernetesObject, before: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The managed fields with which everyone owns again what they owned before; none where they do already.
+
+    The wizard's claims become what they were. Nobody else loses one: who came since keeps theirs. What is written to
+    a subresource is the business of those who write it. Managed fields are written as client-go's csaupgrade does it.
+    """
+    now = live["metadata"].get("managedFields") or ()
+    if not before or not _claims(now):
+        return []
+    kept = {_owner(entry): entry for entry in now if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")}
+    wanted = dict(kept)
+    for entry in before:
+        key = _owner(entry)
+        if entry.get("subresource"):
+            continue
+        there = kept.get(key, {}).get("fieldsV1", {})
+        wanted[key] = {**entry, "fieldsV1": _union(entry.get("fieldsV1", {}), there)}
+    owned = {_owner(entry): entry.get("fieldsV1") for entry in now}
+    as_it_was = {key: entry.get("fieldsV1") for key, entry in wanted.items()} == owned
+    return [] if as_it_was else list(wanted.values())
+
+
+def _owner(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(entry.get(key) for key in ("manager", "operation", "apiVersion", "subresource"))
+
+
+def _union(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two sets of fields (FieldsV1) as one: a member without members below it is an empty mapping."""
+    if bool(one) != bool(other):
+        return {".": {}, **one, **other}
+    return {
+        key: _union(one[key], other[key]) if key in one and key in other else {**one, **other}[key]
+        for key in {**one, **other}
+        if key != "."
+    } | ({".": {}} if "." in one or "." in other else {})
+
+
 def _put_back(before: KubernetesObject, live: KubernetesObject) -> KubernetesObject:
     """The object as it was, as a write that fails where it changed since; what tools keep on it stays theirs."""
     metadata = {**before["metadata"], **{key: live["metadata"][key] for key in ("uid", "resourceVersion")}}
@@ -486,7 +552,7 @@ def _put_back(before: KubernetesObject, live: KubernetesObject) -> KubernetesObj
 
 
 async def _execute_step(engine: Engine, step: UndoStep, listener: Listener) -> None:
-    if step.what in ("delete", "restore") and step.live is not None:
+    if step.what in ("delete", "restore", "give back") and step.live is not None:
         await _execute_on_object(engine, step, step.live)
     elif step.nodes:
         for value in {value for _, value in step.nodes}:
@@ -510,22 +576,29 @@ async def _execute_on_object(engine: Engine, step: UndoStep, shown: KubernetesOb
 
     metadata, kind = shown["metadata"], shown["kind"]
     name, namespace = metadata["name"], metadata.get("namespace", "")
+    put_back = False
     for _ in range(TRIES):
         live = await engine.gateway.get(kind, name, namespace)
         current = journals.without_noise(live)
-        if current == step.object:
+        is_back = live is not None and (put_back or (step.object is not None and current == step.object))
+        owners = _owners_to_give_back(live, step.owners) if live is not None and is_back else []
+        if (is_back and not owners) or (live is None and (put_back or step.object is None)):
             return
-        if live is None or live["metadata"]["uid"] != metadata["uid"] or current != journals.without_noise(shown):
+        as_shown = is_back or current == journals.without_noise(shown)
+        if live is None or live["metadata"]["uid"] != metadata["uid"] or not as_shown:
             raise ConflictError(f"{step.title} is no longer what was shown: it was left alone.", "Look, and repeat it.")
+        version = live["metadata"]["resourceVersion"]
         try:
-            if step.object is None:
-                version = live["metadata"]["resourceVersion"]
+            if is_back:
+                change = {"managedFields": owners, "resourceVersion": version}
+                await engine.gateway.patch(kind, name, {"metadata": change}, namespace)
+            elif step.object is None:
                 await engine.gateway.delete(kind, name, namespace, uid=metadata["uid"], version=version)
+                return
             else:
                 await engine.gateway.replace(_put_back(step.object, live))
+                put_back = True
         except ApiRefusal as refusal:
             if refusal.status != 409 or refusal.namespace_terminating:
                 raise
-        else:
-            return
     raise ConflictError(f"{step.title} changes all the time.", "Try again when it has come to rest.")

@@ -248,11 +248,16 @@ class Cluster:
         asked = obj["metadata"].get("resourceVersion", "")
         if asked and asked != live.obj["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind.resource, name)
+        owners = obj["metadata"].get("managedFields")
         obj = self._kept_apart(kind, live.obj, obj, write.subresource)
         if not write.subresource:
             obj = with_defaults(obj)
         manager = self._manager(kind, write, "Update")
-        owned = updated(live.obj, obj, kind.schema, manager, self.clock.now())
+        old = live.obj
+        if owners and not write.subresource:
+            # Who owns what can be written too; only an empty list says nothing.
+            old = {**old, "metadata": {**old["metadata"], "managedFields": owners}}
+        owned = updated(old, obj, kind.schema, manager, self.clock.now())
         obj = {**obj, "metadata": {**obj["metadata"], "managedFields": owned}}
         return self._store_update(kind, live, obj, write)
 
