@@ -520,8 +520,8 @@ def _owners_to_give_back(live: KubernetesObject, before: Sequence[Mapping[str, A
         key = _owner(entry)
         if entry.get("subresource"):
             continue
-        there = kept.get(key, {}).get("fieldsV1", {})
-        wanted[key] = {**entry, "fieldsV1": _union(entry.get("fieldsV1", {}), there)}
+        there = kept.get(key)
+        wanted[key] = {**entry, "fieldsV1": _union(entry["fieldsV1"], there["fieldsV1"])} if there else entry
     owned = {_owner(entry): entry.get("fieldsV1") for entry in now}
     as_it_was = {key: entry.get("fieldsV1") for key, entry in wanted.items()} == owned
     return [] if as_it_was else list(wanted.values())
