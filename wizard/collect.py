@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,17 @@ from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
 from wizard.cluster.gateway import BORROWED_NAMESPACE
 from wizard.errors import InputError
-from wizard.facts import DRY_RUN, ClusterFacts, DevicePlugin, KubernetesObject, NodeFacts, Right, Unread
+from wizard.facts import (
+    DRY_RUN,
+    ClusterFacts,
+    ClusterIdentity,
+    DevicePlugin,
+    KubernetesObject,
+    NodeFacts,
+    Right,
+    Unread,
+)
 from wizard.files import read_snapshot, write_file
-from wizard.manifest import guide_objects
 from wizard.names import NAMESPACE, PROBE_NAMESPACE
 
 T = TypeVar("T")
@@ -83,16 +92,7 @@ async def collect(
     server cannot be reached or does not take the credentials.
     """
     unread: list[Unread] = []
-
-    async def read(what: str, verb: str, resource: str, work: Awaitable[T]) -> T | None:
-        try:
-            return await work
-        except ApiRefusal as refusal:
-            if refusal.status == 401:
-                raise
-            unread.append(Unread(what, verb, resource, refusal.message or refusal.what))
-            return None
-
+    read = partial(_read, unread)
     work: list[Coroutine[Any, Any, Any]] = [
         gateway.identity(),
         gateway.review_rights((*rights_for_plan(), *(one for place in pods_in for one in rights_for_pods(place)))),
@@ -117,7 +117,7 @@ async def collect(
         place = f" in {refusal.target.namespace}" if refusal.target.namespace else ""
         unread.append(Unread(DRY_RUN, refusal.target.verb, f"{refusal.target.resource}{place}", refusal.message))
     return ClusterFacts(
-        read_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        read_at=_now(),
         identity=identity,
         rights=rights,
         nodes=nodes,
@@ -132,12 +132,44 @@ async def collect(
     )
 
 
+async def collect_nodes(gateway: Gateway, identity: ClusterIdentity) -> ClusterFacts:
+    """The nodes and no other facts, in a fraction of the requests; otherwise as ``collect``."""
+    unread: list[Unread] = []
+    nodes = await _read(unread, "nodes", "list", "nodes", _read_nodes(gateway, None, "", at_once=True))
+    return ClusterFacts(
+        read_at=_now(),
+        identity=identity,
+        rights=(),
+        nodes=nodes,
+        unread=tuple(unread),
+        clock_skew=gateway.clock_skew,
+        warnings=gateway.warnings,
+    )
+
+
+async def _read(unread: list[Unread], what: str, verb: str, resource: str, work: Awaitable[T]) -> T | None:
+    """What is read, or None, noted in ``unread``, where the server refuses it."""
+    try:
+        return await work
+    except ApiRefusal as refusal:
+        if refusal.status == 401:
+            raise
+        unread.append(Unread(what, verb, resource, refusal.message or refusal.what))
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
     """Why the device manager's pod would be refused in a namespace; "" where it would not, or does not say.
 
     Where its own namespace does not exist yet, another one tells of the cluster's default, unless that one has
     levels of its own. Raises ApiRefusal where nobody may ask.
     """
+    from wizard.manifest import guide_objects
+
     daemon_set = next(item for item in guide_objects() if item["kind"] == "DaemonSet")
     pod = {
         "apiVersion": "v1",
@@ -163,10 +195,12 @@ def _resource(kind: str) -> str:
     return "daemonsets.apps" if kind == "DaemonSet" else f"{kind.lower()}s"
 
 
-async def _read_nodes(gateway: Gateway, on_nodes: OnNodes | None, selector: str) -> tuple[NodeFacts, ...]:
+async def _read_nodes(
+    gateway: Gateway, on_nodes: OnNodes | None, selector: str, *, at_once: bool = False
+) -> tuple[NodeFacts, ...]:
     told: set[str] = set()
     found: dict[str, NodeFacts] = {}
-    async for part in gateway.nodes(selector):
+    async for part in gateway.nodes(selector, at_once=at_once):
         if part.restarted:
             found.clear()
         found.update((node.name, node) for node in part.items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -55,6 +56,10 @@ SEVERITIES: dict[str, tuple[Outcome, ...]] = {
 }
 
 
+COLLECT_AFTER = 50_000
+"""After how many new objects the garbage collector looks for some that are not needed any more."""
+
+
 def sandbox_speed() -> float:
     """How many times faster than life the sandbox plays; tests set it in the environment."""
     return float(os.environ.get("PODMAN_WIZARD_SANDBOX_SPEED", "1"))
@@ -81,6 +86,8 @@ async def engine_of(engine: Engine) -> AsyncIterator[Engine]:
 
 def run_async(work: Coroutine[Any, Any, int]) -> int:
     """Runs a command's coroutine; a signal cancels it, so that it can say what was done, and sets the exit code."""
+    # What is read of thousands of nodes stays: the collector would go through it after every 700 new objects.
+    gc.set_threshold(COLLECT_AFTER)
     return asyncio.run(_until_signalled(work))
 
 
@@ -119,9 +126,16 @@ def say(text: str) -> None:
     sys.stderr.write(printable(text, lines=True) + "\n")
 
 
-def document(content: Any) -> None:
-    """Prints the one JSON document of a command, in ASCII: valid in every locale, and harmless in a terminal."""
-    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+def document(content: Any, *, rows: str = "") -> None:
+    """Prints the one JSON document of a command, in ASCII: valid in every locale, and harmless in a terminal.
+
+    ``rows`` names a list in it that may be long: its items get a line each.
+    """
+    text = json.dumps({**content, rows: []} if rows else content, indent=2)
+    if rows and content[rows]:
+        lines = ",\n".join(f"    {json.dumps(row)}" for row in content[rows])
+        text = text.replace(f'"{rows}": []', f'"{rows}": [\n{lines}\n  ]', 1)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
@@ -538,7 +552,7 @@ async def _nodes_list(arguments: argparse.Namespace) -> int:
     from wizard.nodes import choose, judge
 
     async with connected(target_of(arguments)) as engine:
-        facts = await engine.read_facts()
+        facts = await engine.read_nodes()
     require_nodes(facts)
     if arguments.names or arguments.selector:
         verdicts: Sequence[NodeVerdict] = choose(facts, nodes_choice(arguments))
@@ -558,15 +572,16 @@ async def _nodes_list(arguments: argparse.Namespace) -> int:
         for verdict in verdicts
     ]
     if arguments.output == "json":
-        document({"nodes": rows, "total": len(rows)})
+        document({"nodes": rows, "total": len(rows)}, rows="nodes")
         return ExitCode.DONE
+    lines = []
     for verdict in verdicts:
         node = verdict.node
         state = "labelled" if node.labelled else "ready" if verdict.eligible else "unfit"
         fuse = f"fuse {node.fuse_devices}" if node.fuse_devices else "; ".join(verdict.reasons)
-        out(f"{node.name:32} {state:9} {node.os_image:36} {node.kernel:28} {fuse}".rstrip())
+        lines.append(printable(f"{node.name:32} {state:9} {node.os_image:36} {node.kernel:28} {fuse}".rstrip()))
     fit = sum(verdict.eligible for verdict in verdicts)
-    out(f"{fit} of {len(verdicts)} nodes qualify.")
+    out("\n".join((*lines, f"{fit} of {len(verdicts)} nodes qualify.")), lines=True)
     return ExitCode.DONE
 
 
@@ -598,7 +613,7 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
         raise UsageError("Which nodes?", "Name them, or say --selector S or --all.")
     choice = nodes_choice(arguments)
     async with connected(target_of(arguments)) as engine:
-        facts = await engine.read_facts()
+        facts = await engine.read_nodes()
         require_nodes(facts)
         if remove and arguments.all:
             names = [node.name for node in facts.nodes or () if node.labelled]

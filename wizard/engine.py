@@ -26,7 +26,6 @@ from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFa
 from wizard.files import read_snapshot, write_file
 from wizard.names import PROBE_NAMESPACE
 from wizard.ownership import contests, decision_words, require_decided, require_known_fields
-from wizard.plan import Action, ApplyObjects, LabelNodes, WaitForRollout, WritePolicy
 from wizard.state import ClusterLock, cluster_folder, deployment_folder, private_folder, state_folder
 from wizard.target import Target
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from wizard.coder.steps import Prepared
     from wizard.credentials import Interactive
     from wizard.labels import LabelResult
+    from wizard.plan import Action, WritePolicy
     from wizard.rollout import RolloutResult
     from wizard.sandbox import Sandbox
     from wizard.sandbox.coder import SandboxCoder
@@ -202,6 +202,12 @@ class Engine:
 
         return await collect(self.gateway, on_nodes=on_nodes, pods_in=dict.fromkeys((PROBE_NAMESPACE, verify_in)))
 
+    async def read_nodes(self) -> ClusterFacts:
+        """Reads the nodes and nothing else, for commands that are about nodes only."""
+        from wizard.collect import collect_nodes
+
+        return await collect_nodes(self.gateway, self.identity)
+
     def other_wizard(self) -> str:
         """Which other process holds this cluster's lock; "" where it is ours now."""
         if self._lock is None:
@@ -317,6 +323,8 @@ class Engine:
 
     async def execute(self, action: Action, listener: Listener, *, ownership: OwnershipChoice = UNDECIDED) -> Any:
         """Executes one action of a plan; gives what the method for its kind gives."""
+        from wizard.plan import ApplyObjects, LabelNodes, WaitForRollout, WritePolicy
+
         match action:
             case ApplyObjects():
                 return await self.apply(action.objects, listener, ownership=ownership)

@@ -12,6 +12,9 @@ def printable(text: str, *, lines: bool = False) -> str:
     what it says. With ``lines``, newlines and tabs stay.
     """
     kept = "\n\t" if lines else ""
+    # The interpreter's own test is stricter, and a hundred times as fast.
+    if (text.replace("\n", "").replace("\t", "") if lines else text).isprintable():
+        return text
     return "".join(
         character
         if character in kept or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")

@@ -20,6 +20,7 @@ from statistics import median
 
 import pytest
 
+from tests.benchmarks.rounds import with_bytecode
 from wizard.cluster import Gateway
 from wizard.cluster.transport import CLIENT
 from wizard.facts import NodeFacts
@@ -63,9 +64,7 @@ class Spent:
 
 def spent(*command: str) -> Spent:
     """Runs a command to its end."""
-    # Bytecode as an installed program has it, wherever the tests may not write any.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(Path.home() / "bytecode")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment = {**with_bytecode(Path.home() / "bytecode"), "PYTHONPATH": str(ROOT)}
     measured = subprocess.run(
         [sys.executable, "-S", "-c", MEASURE, *command], env=environment, stdout=subprocess.PIPE, check=True
     )
@@ -158,7 +157,7 @@ def test_listing_takes_at_most_half_of_the_peers_time(server: Server) -> None:
         whole_memory, memory = (median(one.megabytes for one in each) for each in list(zip(*rounds, strict=True))[1:])
         print(f"peak memory: kubectl get nodes {memory:.0f} MB, podman-wizard nodes list {whole_memory / memory:.2f}")
         # What the command costs beyond the reading is the import of the Kubernetes client.
-        assert whole <= peer
+        assert whole <= 0.8 * peer
         assert whole_memory <= 0.5 * memory
 
 

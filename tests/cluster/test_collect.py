@@ -27,7 +27,8 @@ async def test_an_admin_gets_everything(opened: Opened) -> None:
 
         facts = await collect(gateway, on_nodes=on_nodes)
     assert facts.nodes == tuple(told)
-    assert totals == {len(told)}
+    # In the middle of a page it is not known how many there are.
+    assert totals - {None} == {len(told)}
     assert facts.unread == ()
     assert facts.missing_rights() == ()
     wanted = (*rights_for_plan(), *rights_for_pods("default"))

@@ -344,9 +344,9 @@ class Gateway:
                 return tuple((await self.request("GET", f"{path}{place}/{plural}")).body.get("items") or ())
         return ()
 
-    async def nodes(self, selector: str = "") -> AsyncGenerator[Slice[NodeFacts], None]:
+    async def nodes(self, selector: str = "", *, at_once: bool = False) -> AsyncGenerator[Slice[NodeFacts], None]:
         """The nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""
-        async for part in self.slices("Node", labels=selector, convert=node_facts):
+        async for part in self.slices("Node", labels=selector, convert=node_facts, at_once=at_once):
             yield part
 
     async def slices(
@@ -357,53 +357,70 @@ class Gateway:
         labels: str = "",
         fields: str = "",
         convert: Callable[[KubernetesObject], T],
+        at_once: bool = False,
     ) -> AsyncGenerator[Slice[T], None]:
-        """A list in pages and slices, converted on the way so that a page is never held whole as objects."""
+        """A list in pages and slices, converted on the way so that a page is never held whole as objects.
+
+        The server makes the next page while one is converted. ``at_once`` reads a page in one go, for commands:
+        with it, a page holds up all that runs beside it.
+        """
         selectors = _selectors(labels, fields)
         query = {**selectors, "limit": str(PAGE)}
         path = path_of(kind, namespace=namespace)
         told, restarted = 0, False
-        while True:
-            try:
-                raw = await self._transport.fetch("GET", path, query=query)
-            except ApiRefusal as refusal:
-                if refusal.status != 410 or "continue" not in query:
-                    raise
-                # The list is older than the server remembers: the whole of it at once cannot grow too old.
-                query, told, restarted = dict(selectors), 0, True
-                continue
-            items: list[T] = []
-            metadata: Mapping[str, Any] = {}
-            text = raw.body.decode("utf-8", "replace")
-            del raw
-            began = time.perf_counter()
-            try:
-                for key, value in list_parts(text):
-                    if key == "metadata":
-                        metadata = value
-                    elif key == "items":
-                        # The items of a list have no kind of their own.
-                        value.setdefault("kind", kind)
-                        items.append(convert(value))
-                        if time.perf_counter() - began > SLICE_SECONDS:
-                            told += len(items)
-                            yield Slice(tuple(items), self._total(metadata, told), restarted)
-                            items, restarted = [], False
-                            await asyncio.sleep(0)
-                            began = time.perf_counter()
-            except ValueError:
-                raise ClusterError(
-                    f"The list of {Target.of('GET', path)} that the server sent cannot be read.",
-                    "Check what stands between here and the server (a proxy), and try again.",
-                ) from None
-            told += len(items)
-            token = str(metadata.get("continue") or "")
-            version = "" if token else str(metadata.get("resourceVersion") or "")
-            yield Slice(tuple(items), told if not token else self._total(metadata, told), restarted, version)
-            restarted = False
-            if not token:
-                return
-            query["continue"] = token
+
+        def ask() -> asyncio.Task[Answer[bytes]]:
+            return asyncio.create_task(self._transport.fetch("GET", path, query=dict(query)))
+
+        page = ask()
+        try:
+            while True:
+                try:
+                    raw = await page
+                except ApiRefusal as refusal:
+                    if refusal.status != 410 or "continue" not in query:
+                        raise
+                    # The list is older than the server remembers: the whole of it at once cannot grow too old.
+                    query, told, restarted = dict(selectors), 0, True
+                    page = ask()
+                    continue
+                items: list[T] = []
+                metadata: Mapping[str, Any] = {}
+                token = ""
+                text = raw.body.decode("utf-8", "replace")
+                del raw
+                began = time.perf_counter()
+                try:
+                    for key, value in list_parts(text, at_once=at_once):
+                        if key == "metadata":
+                            metadata = value
+                            if token := str(metadata.get("continue") or ""):
+                                query["continue"] = token
+                                page = ask()
+                        elif key == "items":
+                            # The items of a list have no kind of their own.
+                            value.setdefault("kind", kind)
+                            items.append(convert(value))
+                            if time.perf_counter() - began > SLICE_SECONDS:
+                                told += len(items)
+                                yield Slice(tuple(items), self._total(metadata, told), restarted)
+                                items, restarted = [], False
+                                await asyncio.sleep(0)
+                                began = time.perf_counter()
+                except ValueError:
+                    raise ClusterError(
+                        f"The list of {Target.of('GET', path)} that the server sent cannot be read.",
+                        "Check what stands between here and the server (a proxy), and try again.",
+                    ) from None
+                told += len(items)
+                version = "" if token else str(metadata.get("resourceVersion") or "")
+                yield Slice(tuple(items), told if not token else self._total(metadata, told), restarted, version)
+                restarted = False
+                if not token:
+                    return
+        finally:
+            page.cancel()
+            await asyncio.gather(page, return_exceptions=True)
 
     @staticmethod
     def _total(metadata: Mapping[str, Any], told: int) -> int | None:
