@@ -14,7 +14,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
@@ -50,7 +50,7 @@ from screens.policy_view import (
     suggested_value,
     tree_rows,
 )
-from screens.rows import RowList
+from screens.rows import LongDetail, RowList
 from screens.step import Step
 from screens.walk import Walk
 from screens.words import clean, detail_text, diff_text, state_word
@@ -324,7 +324,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
         self._notice: tuple[str, RenderableType] | None = None
         """What is said in place of a row's detail, as long as the cursor stays on that row."""
         self._editor = ValueEditor()
-        self._detail = Static("", classes="detail-text", markup=False)
+        self._detail = LongDetail()
         self._diff = Static("", markup=False, classes="diff")
         self._diff_scroll = Scroll(self._diff, classes="diff-scroll")
         self._proof = Static("", classes="proof", markup=False)
@@ -356,9 +356,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             yield from self._lists.values()
             yield self._diff_scroll
             with Vertical(classes="detail"):
-                scroll = VerticalScroll(self._detail, classes="detail-scroll")
-                scroll.can_focus = False
-                yield scroll
+                yield self._detail
                 yield self._editor
         yield self._coder
         yield self._proof

@@ -6,7 +6,7 @@ key repaints two lines. (A DataTable of that size holds the loop for half a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.console import RenderableType
@@ -222,6 +222,39 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self._move(len(self.items) - 1)
 
 
+def fold(widget: Widget, content: RenderableType, width: int) -> list[Strip]:
+    """A text as lines of at most that width."""
+    console = widget.app.console
+    options = console.options.update(width=width, height=None)
+    return [Strip(line) for line in console.render_lines(content, options, pad=False)]
+
+
+def changed_parts(before: Sequence[Strip], after: Sequence[Strip], width: int) -> Iterator[Region]:
+    """What has to be drawn again, line by line, for one text in place of another: blanks after both stay."""
+    for y in range(max(len(before), len(after))):
+        old, new = (_characters(lines[y]) if y < len(lines) else [] for lines in (before, after))
+        if old == new:
+            continue
+        if any(lines[y : y + 1] and lines[y].cell_length != len(lines[y].text) for lines in (before, after)):
+            # A character of two cells cannot be drawn by halves.
+            yield Region(0, y, width, 1)
+            continue
+        start = next((x for x, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
+        start = min(len(old), len(new)) if start is None else start
+        yield Region(start, y, max(len(old), len(new)) - start, 1)
+
+
+def _characters(line: Strip) -> list[tuple[str, Style | None]]:
+    found = [(character, segment.style) for segment in line for character in segment.text]
+    while found and found[-1][0] == " " and not _shows_on_blanks(found[-1][1]):
+        found.pop()
+    return found
+
+
+def _shows_on_blanks(style: Style | None) -> bool:
+    return style is not None and bool(style.reverse or style.underline or style.bgcolor)
+
+
 class Detail(Widget):
     """The text under a list. It draws again only the lines that changed: the cursor moves often."""
 
@@ -236,17 +269,14 @@ class Detail(Widget):
         """Shows another text."""
         self._content = content
         before, self._lines = self._lines, self._make_lines()
-        for y in range(max(len(before), len(self._lines))):
-            if before[y : y + 1] != self._lines[y : y + 1]:
-                self.refresh(Region(0, y, self.size.width, 1))
+        for part in changed_parts(before, self._lines, self.size.width):
+            self.refresh(part)
 
     def _make_lines(self) -> list[Strip]:
         width, height = self.size
         if not width or not height:
             return []
-        console = self.app.console
-        options = console.options.update(width=width, height=None)
-        lines = [Strip(line) for line in console.render_lines(self._content, options, pad=False)]
+        lines = fold(self, self._content, width)
         if len(lines) > height:
             lines[height - 1 :] = [Strip([Segment(self.MORE, Style(dim=True))])]
         return lines
@@ -259,4 +289,41 @@ class Detail(Widget):
     def render_line(self, y: int) -> Strip:
         """One line."""
         line = self._lines[y] if y < len(self._lines) else Strip([])
+        return line.adjust_cell_length(self.size.width).apply_style(self.rich_style).simplify()
+
+
+class LongDetail(ScrollView, can_focus=False, inherit_bindings=False):
+    """As ``Detail``, with nothing left out: what does not fit is scrolled to."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="detail-scroll")
+        self._content: RenderableType = ""
+        self._lines: list[Strip] = []
+
+    def update(self, content: RenderableType) -> None:
+        """Shows another text, from its start."""
+        self._content = content
+        self.scroll_to(y=0, animate=False, immediate=True)
+        before = self._lines
+        self._fold()
+        for part in changed_parts(before, self._lines, self.size.width):
+            self.refresh(part)
+
+    def _fold(self) -> None:
+        width, height = self.size
+        self._lines = fold(self, self._content, width) if width and height else []
+        if len(self._lines) > height:
+            self._lines = fold(self, self._content, width - self.styles.scrollbar_size_vertical)
+        # As high as there is room at least: another height would have all of it drawn again.
+        self.virtual_size = Size(0, max(len(self._lines), height))
+
+    def on_resize(self) -> None:
+        """Folds the text anew."""
+        self._fold()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line."""
+        number = y + self.scroll_offset.y
+        line = self._lines[number] if number < len(self._lines) else Strip([])
         return line.adjust_cell_length(self.size.width).apply_style(self.rich_style).simplify()
