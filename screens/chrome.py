@@ -128,7 +128,7 @@ class StepList(Line):
         if self.size.height <= 1:
             return self._one_line(states)
         lines = [Text(" Steps", style="dim")]
-        lines += [self._step_line(step, title, states[step]) for step, title in STEPS]
+        lines += [self._step_line(step, self._walk.step_title(step), states[step]) for step, _ in STEPS]
         pending = self._pending()
         room = self.size.height - len(lines) - len(pending)
         lines += [Text()] * max(0, room)
@@ -137,7 +137,9 @@ class StepList(Line):
 
     def _one_line(self, states: dict[StepId, StepState]) -> Text:
         number = [step for step, _ in STEPS].index(self.current)
-        text = Text.assemble(f" {number + 1} of {len(STEPS)} ", (STEPS[number][1], "bold"), no_wrap=True)
+        text = Text.assemble(
+            f" {number + 1} of {len(STEPS)} ", (self._walk.step_title(self.current), "bold"), no_wrap=True
+        )
         state = states[self.current]
         if state:
             text.append(f"  {state}")

@@ -191,7 +191,7 @@ class CoderView(Container):
     def excerpt(self) -> str:
         """The sentence under the title."""
         if self.desk.is_v2:
-            return "What your own Terraform template needs, and where in it each part goes."
+            return "What your own Terraform template needs, part by part."
         if self.desk.document is None:
             return "Coder's own two steps; the policy itself is not here yet (o, n)."
         return f"{clean(self.desk.policy.name)} into Coder: through its API, or by the clicks."
@@ -332,6 +332,7 @@ class CoderView(Container):
 
     async def _read(self, *, keep: bool = False) -> None:
         said = await self.desk.read(keep=keep)
+        self._step.walk.tell()  # what the step is called depends on it
         if said:
             self._step.say(said)
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -36,7 +37,16 @@ from wizard.coder.steps import (
     prepare,
     read_status,
 )
-from wizard.coder.v2 import CONTAINER, CONTRADICTIONS, DOCUMENTED, PLUGINS, plugin_of, template_parts
+from wizard.coder.v2 import (
+    CONTAINER,
+    CONTRADICTIONS,
+    DOCUMENTED,
+    PLUGINS,
+    THE_POD,
+    outline,
+    plugin_of,
+    template_parts,
+)
 from wizard.engine import Engine
 from wizard.errors import WizardError
 from wizard.escaping import printable
@@ -652,8 +662,11 @@ def _v2_rows(desk: CoderDesk, status: Status) -> tuple[CoderRow, ...]:
             "Other name",
         ),
     ]
+    places = Group(Text(outline(desk.container).rstrip("\n")), Text(THE_POD))
+    rows.append(CoderRow("outline", "info", "Where each part goes in a usual main.tf", places))
     for number, part in enumerate(template_parts(desk.resource, desk.container), 1):
-        rows.append(CoderRow(f"part-{part.id}", "", f"{number} {part.title}", part_detail(part.place, part.text)))
+        detail = part_detail(f"{part.place}. {part.mind}", part.text)
+        rows.append(CoderRow(f"part-{part.id}", "", f"{number} {part.title}: {part.place}", detail))
     for id, title, lines in (
         ("documented", "What v2's documentation asks for besides", DOCUMENTED),
         ("contradictions", "Where v2's documentation contradicts itself", CONTRADICTIONS),
@@ -665,5 +678,5 @@ def _v2_rows(desk: CoderDesk, status: Status) -> tuple[CoderRow, ...]:
 
 def part_detail(place: str, text: str) -> RenderableType:
     """A part of a template: where it goes, and the text as it stands there."""
-    source = Text(printable(text.rstrip("\n"), lines=True), overflow="fold")
+    source = Text(printable(dedent(text).rstrip("\n"), lines=True), overflow="fold")
     return Group(Text(f"Into {place}", style="bold"), source)

@@ -426,7 +426,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             return edits is not None or self.desk.refused is not None
         if action == "view" and parameters == ("coder",):
             return True
-        if edits is None:
+        if edits is None or (self.view == "coder" and self.coder.is_v2 and action in ("merge", "save")):
             return False
         if action in ("word", "add", "remove"):
             if self.view != "fields" or row is None or row.view is None:
@@ -466,6 +466,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
         desk = self.desk
         document = desk.document if desk.edits is not None else None
         original = desk.edits.original if desk.edits is not None else None
+        self.set_title(self.walk.step_title(self.STEP))
         width = max(20, min(80, self._diff_scroll.size.width or self.app.size.width) - 1) if self.view == "diff" else 0
         refused = desk.refused
         state = (document, original, desk.path, self.view, refused, self.coder.is_v2, width)

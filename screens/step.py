@@ -41,18 +41,19 @@ class HeadLine(Widget):
     """The title of a step on the left, a short note (a count, a file) on the right."""
 
     note: reactive[str | Text] = reactive("")
+    title: reactive[str] = reactive("")
 
     def __init__(self, title: str) -> None:
         super().__init__(classes="headline")
-        self._title = title
+        self.title = title
 
     def render(self) -> Text:
         """One line."""
         note = self.note.copy() if isinstance(self.note, Text) else Text(self.note)
-        space = self.size.width - len(self._title) - note.cell_len
+        space = self.size.width - len(self.title) - note.cell_len
         if space < 2:
             note, space = Text(), 0
-        return Text.assemble((self._title, "bold"), " " * space, note, no_wrap=True, overflow="ellipsis")
+        return Text.assemble((self.title, "bold"), " " * space, note, no_wrap=True, overflow="ellipsis")
 
 
 class Step(Vertical):
@@ -118,6 +119,10 @@ class Step(Vertical):
     def set_note(self, note: str | Text) -> None:
         """The short note to the right of the title."""
         self._head.note = note
+
+    def set_title(self, title: str) -> None:
+        """Another title than the step's own."""
+        self._head.title = title
 
     def set_excerpt(self, text: str) -> None:
         """The sentence under the title."""

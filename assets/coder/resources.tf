@@ -1,4 +1,4 @@
-      # Container ${container}: one FUSE device. An extended resource wants the same number in both.
+      # One FUSE device; both want the same number.
       resources {
         requests = {
           "${resource}" = "1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.coder.v2 import PLUGINS, plugin_of, template_parts, template_text
+from wizard.coder.v2 import PLUGINS, outline, plugin_of, template_parts, template_text
 from wizard.errors import UsageError
 from wizard.names import FUSE_RESOURCE
 
@@ -15,10 +15,11 @@ def test_parts(resource: str) -> None:
     assert '"container.apparmor.security.beta.kubernetes.io/workspace" = "unconfined"' in annotation.text
     assert "run_as_user = 1000" in security.text
     assert resources.text.count(f'"{resource}" = "1"') == 2
-    assert "metadata" in annotation.place
-    assert "spec" in security.place
-    assert "container" in resources.place
-    for part in (annotation, security, resources):
+    assert annotation.place.startswith("metadata {")
+    assert security.place.startswith("spec {")
+    assert resources.place.startswith("container {")
+    for number, part in enumerate((annotation, security, resources), 1):
+        assert f"# {number}. {part.title}" in outline("workspace")
         assert part.text.count("{") == part.text.count("}")
         assert "$" not in part.text
 
@@ -35,3 +36,31 @@ def test_both_plugins_are_known() -> None:
     assert [plugin.resource for plugin in PLUGINS] == [FUSE_RESOURCE, "github.com/fuse"]
     with pytest.raises(UsageError, match="is not a FUSE resource"):
         plugin_of("squat.ai/fuse")
+
+
+def test_put_into_the_outline_the_parts_are_a_pod_of_the_usual_form() -> None:
+    """Each part at its number, in its block: no block is opened or closed twice, and none of them is outside."""
+    filled = outline("dev")
+    for number, part in enumerate(template_parts("github.com/fuse"), 1):
+        filled = "\n".join(part.text.rstrip("\n") if f"# {number}. " in line else line for line in filled.splitlines())
+    blocks: list[str] = []
+    found: dict[str, list[str]] = {}
+    for line in filled.splitlines():
+        text = line.partition("#")[0].strip()
+        if text.endswith("{"):
+            blocks.append(text.split()[0])
+            found[blocks[-1]] = blocks[:-1]
+        elif text == "}":
+            blocks.pop()
+    assert blocks == []
+    assert found["annotations"] == ["resource", "metadata"]
+    assert found["security_context"] == ["resource", "spec"]
+    assert found["limits"] == ["resource", "spec", "container", "resources"]
+
+
+def test_the_text_has_both_plugins_with_their_limits() -> None:
+    text = template_text("smarter-devices/fuse")
+    assert "smarter-devices/fuse is offered by smarter-device-manager" in text
+    assert "github.com/fuse is what you would ask for instead" in text
+    for plugin in PLUGINS:
+        assert all(limit in text for limit in plugin.limits)

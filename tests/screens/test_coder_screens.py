@@ -530,7 +530,13 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         assert "Coder v2, v2.24.1" in screen.flat and "[ ]" not in screen.flat
         screen.rows.move_to("part-resources")
         await screen.pilot.pause()
-        assert "inside container { ... }" in screen.text and '"smarter-devices/fuse"' in screen.text
+        assert "Into container { ... } of the pod" in screen.text and '"smarter-devices/fuse"' in screen.text
+        screen.rows.move_to("outline")
+        await screen.pilot.pause()
+        assert 'container { name = "dev" # 3. FUSE device: resources' in screen.text
+        steps = [line[:20].strip(" >") for line in screen_text(screen.app).splitlines()]
+        assert "Template" in steps and "Template policy" not in steps, "the step is called so in the list as well"
+        assert "Merge" not in screen.text and "Save" not in screen.text
         await screen.choose("resource")
         assert "Resource: github.com/fuse (fuse-device-plugin)" in screen.flat
         assert "at most 5 workspaces a node" in screen.text
@@ -546,6 +552,10 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         written = (tmp_path / "coder-podman-parts.tf.txt").read_text()
         assert '"github.com/fuse"' in written and "apparmor.security.beta.kubernetes.io/workspace" in written
         assert screen.app.walk_through.files == ["coder-podman-parts.tf.txt"]
+        lines = await summary(screen)
+        assert "skipped Template policy: there is none in Coder v2" in lines
+        assert any(line.startswith("waiting Template author: Coder v2 has no template policy") for line in lines)
+        assert not any("Manage > Admin" in line for line in lines)
 
 
 async def type_into_only(screen: Screen, text: str) -> None:

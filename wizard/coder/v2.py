@@ -75,12 +75,13 @@ CONTRADICTIONS = (
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of HCL, and where in a usual main.tf it goes."""
+    """A piece of HCL, where in a usual main.tf it goes, and what to mind there."""
 
     id: str
     title: str
     place: str
     text: str
+    mind: str = ""
 
 
 def plugin_of(resource: str) -> Plugin:
@@ -101,16 +102,32 @@ def template_parts(resource: str = FUSE_RESOURCE, container: str = CONTAINER) ->
     plugin_of(resource)
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", container):
         raise UsageError("That is not the name of a container.", f"For example: {CONTAINER}")
-    pod = 'resource "kubernetes_pod" (or kubernetes_deployment: the pod in template)'
     places = (
-        ("annotation", "AppArmor", f"{pod}, inside metadata {{ ... }}; keep annotations that are there."),
-        ("security-context", "User", f"{pod}, inside spec {{ ... }}, before container {{ ... }}."),
-        ("resources", "FUSE device", f"{pod}, inside container {{ ... }}; merge with a resources block that is there."),
+        ("annotation", "AppArmor", "metadata { ... } of the pod", "Keep annotations that are there."),
+        (
+            "security-context",
+            "User",
+            "spec { ... } of the pod",
+            "Take the place of one that is there.",
+        ),
+        ("resources", "FUSE device", "container { ... } of the pod", "Merge it with a resources block that is there."),
     )
-    return tuple(
-        Part(id, title, place, Text(asset_text("coder", f"{id}.tf")).substitute(resource=resource, container=container))
-        for id, title, place in places
-    )
+    return tuple(Part(id, title, place, _hcl(id, resource, container), mind) for id, title, place, mind in places)
+
+
+def _hcl(name: str, resource: str, container: str) -> str:
+    return Text(asset_text("coder", f"{name}.tf")).substitute(resource=resource, container=container)
+
+
+THE_POD = (
+    'The pod is the resource "kubernetes_pod" of the template; in a "kubernetes_deployment" it is its template { ... }.'
+)
+"""Which block of a template the places mean."""
+
+
+def outline(container: str = CONTAINER) -> str:
+    """A usual main.tf with nothing in it but the places of the parts, by their numbers."""
+    return _hcl("outline", "", container)
 
 
 def template_text(resource: str = FUSE_RESOURCE, container: str = CONTAINER) -> str:
@@ -122,12 +139,15 @@ def template_text(resource: str = FUSE_RESOURCE, container: str = CONTAINER) -> 
         "# then run terraform validate, and coder templates push.",
         "# Read in the documentation of Coder v2, never tried on a live deployment.",
         "#",
-        f"# {plugin.resource} is offered by {plugin.name}:",
-        *(f"#   {limit}" for limit in plugin.limits),
-        "",
     ]
+    for one in (plugin, *(other for other in PLUGINS if other is not plugin)):
+        words = "is offered by" if one is plugin else "is what you would ask for instead, of"
+        lines += [f"# {one.resource} {words} {one.name}:", *(f"#   {limit}" for limit in one.limits)]
+    lines += ["#", "# Where each part goes in a usual main.tf:", "#"]
+    lines += [f"#   {line}" for line in outline(container).splitlines()]
+    lines += ["#", f"# {THE_POD}", ""]
     for number, part in enumerate(template_parts(resource, container), 1):
-        lines += [f"# {number}. {part.title}", f"#    Goes into {part.place}", part.text]
+        lines += [f"# {number}. {part.title}", f"#    Goes into {part.place}. {part.mind}", part.text]
     lines += ["# The documentation of Coder v2 says besides:", *(f"#   {text}" for text in DOCUMENTED)]
     lines += ["# Where the documentation of Coder v2 contradicts itself:", *(f"#   {text}" for text in CONTRADICTIONS)]
     return "\n".join(lines) + "\n"
@@ -141,9 +161,10 @@ def template_json(resource: str = FUSE_RESOURCE, container: str = CONTAINER) -> 
         "plugin": plugin.name,
         "limits": list(plugin.limits),
         "parts": [
-            {"id": part.id, "title": part.title, "place": part.place, "text": part.text}
+            {"id": part.id, "title": part.title, "place": part.place, "mind": part.mind, "text": part.text}
             for part in template_parts(resource, container)
         ],
+        "outline": outline(container),
         "documented": list(DOCUMENTED),
         "contradictions": list(CONTRADICTIONS),
         "text": template_text(resource, container),
