@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -17,7 +18,7 @@ from screens.policy import PolicyStep
 from screens.walk import Walk
 from tests.screens.conftest import on_facts, until
 from wizard.bridge import Bridge
-from wizard.coder.actions import execute, unjournaled
+from wizard.coder.actions import execute
 from wizard.coder.client import CoderClient
 from wizard.coder.credentials import CoderCredentials
 from wizard.engine import Engine
@@ -109,6 +110,10 @@ def test_coder(
     server = bridge.submit(SandboxCoder.start(*names)).result(10)
     # The saved facts stand for a cluster, and the URL for the port, which is another one each time.
     monkeypatch.setattr(Walk, "offline", False)
+
+    @asynccontextmanager
+    async def unjournaled(title: str, before: Any) -> AsyncIterator[SimpleNamespace]:
+        yield SimpleNamespace(after={})
 
     async def executed(self: Engine, action: Any, client: Any, listener: Any, prepared: Any = None) -> Any:
         return await execute(action, client, listener, unjournaled, prepared)
