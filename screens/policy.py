@@ -1117,8 +1117,9 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             if not self.coder.is_uploaded:
                 session.ticks.difference_update(UPLOADED_TICKS)
 
-        if written not in self.walk.files:
-            self.walk.files.append(written)
+        for file in (written, *([str(backup)] if backup else [])):
+            if file not in self.walk.files:
+                self.walk.files.append(file)
         self.change(keep)
         self._changed()
         self._explain(

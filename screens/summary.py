@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from screens.step import ListStep
-from screens.words import clean, detail_text, state_word
+from screens.words import clean, detail_text, remedy_lines, state_word
 from wizard.answers_file import write_answers
 from wizard.coder.actions import undo_command
 from wizard.coder.steps import impact_sentence
@@ -29,7 +30,7 @@ class Line:
     what: str
     seen: str | Sequence[str] = ""
     then: str | Sequence[str] = ""
-    do: str = ""
+    do: str | Sequence[str] = ""
 
 
 class SummaryStep(ListStep[Line]):
@@ -121,6 +122,21 @@ this cluster or on another one, without a screen."""
         in_journal = session.in_coder.undo == undo_command()
         return bool(session.applied or session.labelled or session.policy_saved or in_journal)
 
+    def _verified(self) -> Iterable[Line]:
+        """What Podman said on the nodes, a line for all kinds and one for each where it did not run."""
+        proofs = self.session.proofs
+        bad = [proof for proof in proofs if not proof.ok]
+        if proofs:
+            yield Line(
+                "failed" if bad else "done",
+                f"Verify: Podman ran on {len(proofs) - len(bad)} of {len(proofs)} kinds of nodes",
+                seen=[proof.title for proof in proofs if proof.ok],
+            )
+        for proof in bad:
+            yield Line(
+                "failed", f"Verify: {proof.title}", seen=proof.excerpt, then=proof.text, do=remedy_lines(proof.remedies)
+            )
+
     def _in_coder(self) -> Iterable[Line]:
         """What the wizard itself did in Coder; clicks that were ticked off are among what was left."""
         coder = self.session.in_coder
@@ -179,6 +195,7 @@ this cluster or on another one, without a screen."""
         else:
             yield Line("skipped", "Template policy: not written", do="merge and save it in Template policy")
         yield from self._in_coder()
+        yield from self._verified()
 
     def show(self) -> None:
         """Again, from the session."""
@@ -188,10 +205,13 @@ this cluster or on another one, without a screen."""
     def commands(self) -> Sequence[str]:
         """Undo and repeat."""
         target = self.walk.target
-        where = f" --context {target.context}" if target.context else ""
+        where = f" --context {shlex.quote(target.context)}" if target.context else ""
+        coder = self.session.in_coder
+        own = coder.url and coder.undo != undo_command()
         return (
             "# take the last run back",
             f"podman-wizard{where} undo --yes",
+            *(("# and what was done in Coder alone", f"{coder.undo} --yes") if own else ()),
             "# the same again, without a screen",
             f"podman-wizard{where} run --answers {ANSWERS_FILE} --yes",
         )
@@ -202,4 +222,6 @@ this cluster or on another one, without a screen."""
 
         text = write_answers(self.session.answers)
         text = "# every default, nothing chosen\n" if text.strip() == "{}" else text
-        _ = self.app.push_screen(CommandsPage("Answers file", text, str(Path(ANSWERS_FILE)), self.walk.files))
+        page = CommandsPage("Answers file", text, ANSWERS_FILE, self.walk.files)
+        # What was written there belongs into the list.
+        _ = self.app.push_screen(page, lambda _: self.show())

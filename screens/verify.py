@@ -25,7 +25,7 @@ class VerifyStep(ListStep[TestStep | Proof]):
 
     STEP = "verify"
     TITLE = "Verify"
-    EXCERPT = "The guide's own test, to tick off; v runs Podman on each kind of node."
+    EXCERPT = "The guide's own test, to tick off; v has Podman run."
     WIDTHS = (3, 13, 0)
     HELP = """\
 Everything is in place when a person can start a container in a workspace. The guide proves it so: import an image \
@@ -97,7 +97,9 @@ all."""
         self.show_detail()
         steps = self.steps()
         ticked = sum(step.id in self.session.ticks for step in steps)
-        self.set_note(f"{ticked} of {len(steps)} ticked off")
+        proofs = self.session.proofs
+        works = f"Podman on {sum(proof.ok is True for proof in proofs)} of {len(proofs)} kinds, " if proofs else ""
+        self.set_note(f"{works}{ticked} of {len(steps)} ticked off")
 
     def action_tick(self) -> None:
         """Ticks the step under the cursor, or takes the tick back."""
@@ -128,4 +130,5 @@ all."""
         ]
         choices = [Choice("verify", f"Run {len(kinds)} pods", danger=True)]
         what = f"Run Podman on {len(kinds)} kinds of nodes"
-        self.ask_to(what, lines, choices, lambda _: work, stops_softly=False, pods_in=choice.namespace)
+        rows = tuple(kind.title for kind in kinds)
+        self.ask_to(what, lines, choices, lambda _: work, rows=rows, stops_softly=False, pods_in=choice.namespace)

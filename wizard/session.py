@@ -27,6 +27,7 @@ from wizard.security_modules import Probe, judge_security_modules
 from wizard.steps import STEPS as STEPS
 from wizard.steps import StepId as StepId
 from wizard.steps import StepState as StepState
+from wizard.verification import guide_test
 
 if TYPE_CHECKING:
     from wizard.cluster import ObjectCheck
@@ -260,4 +261,8 @@ class Session:
             states["nodes"] = "!" if self.labelled.failed or self.labelled.cancelled else "ok"
         if self.policy_saved or self.in_coder.uploaded:
             states["policy"] = "ok"
+        if self.proofs:
+            states["verify"] = "ok" if all(proof.ok for proof in self.proofs) else "!"
+        elif {step.id for step in guide_test()} <= self.ticks:
+            states["verify"] = "ok"
         return states

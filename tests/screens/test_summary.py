@@ -1,0 +1,105 @@
+"""Verify and Summary at the end of the whole way: what ran on each kind of node, what was done, what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.dialogs import Confirm
+from screens.step import ListStep
+from screens.summary import ANSWERS_FILE, SummaryStep
+from screens.verify import VerifyStep
+from tests.facts_for_tests import cluster, nodes
+from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
+from wizard.answers import Answers, SecurityModulesChoice
+from wizard.answers_file import read_answers
+from wizard.prove import Proof
+
+ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def lines(step: ListStep[Any]) -> list[str]:
+    return [f"{item.state} {item.what}" for item in step.rows.items]
+
+
+async def work(app: WizardApp, pilot: Pilot[Any], step: Any, key: str) -> None:
+    """Does what a key of a step does, to its end, and turns away from the result."""
+    await app.action_go(step)
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(app.screen, Confirm))
+    await pilot.press("right", "enter")
+    walk = app.walk_through
+    await until(pilot, lambda: app._main.showing_progress and walk.operation is not None and walk.operation.ended)
+    await pilot.press("enter")
+    await until(pilot, lambda: not walk.reading and not app._main.showing_progress)
+
+
+async def test_verification_is_shown_kind_by_kind_and_summed_up() -> None:
+    app = on_sandbox(answers=ACKNOWLEDGED)
+    async with running(app) as pilot:
+        walk = app.walk_through
+        await work(app, pilot, "manifest", "a")
+        await work(app, pilot, "nodes", "l")
+        await app.action_go("verify")
+        await pilot.press("space", "v")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: app._main.showing_progress)
+        operation = walk.operation
+        assert operation is not None
+        assert len(operation.rows) == 8, "each kind has a row from the start"
+        await until(pilot, lambda: operation.ended)
+        assert {row.state for row in operation.rows} == {"done", "failed"}
+        await pilot.press("enter")
+        await until(pilot, lambda: "Podman on 4 of 8 kinds, 1 of 5 ticked off" in screen_text(app))
+        assert walk.session.step_states()["verify"] == "!"
+
+        for key in ("ctrl+n", "escape", "escape", "ctrl+n", "ctrl+n"):
+            await pilot.press(key)
+            await pilot.pause()
+        step = app.query_one(SummaryStep)
+        await until(pilot, lambda: app._main.current == "summary")
+        assert walk.session.ticks == {"fuse"} and len(walk.session.proofs) == 8
+        found = lines(step)
+        assert found[0] == "done Manifest: 4 objects applied"
+        assert "failed Verify: Podman ran on 4 of 8 kinds of nodes" in found
+        failed = [line for line in found if line.startswith("failed Verify: 1 x ")]
+        assert len(failed) == 4
+        step.rows.move_to(failed[-1].removeprefix("failed "))
+        await pilot.pause()
+        assert "A mount is denied" in " ".join(screen_text(app).split())
+
+
+async def test_where_all_is_well_verify_is_done() -> None:
+    app = on_facts(cluster(*nodes(3)))
+    async with running(app) as pilot:
+        session = app.walk_through.session
+        session.proofs = (Proof("3 x Ubuntu", "node-1", 3, True, "Rootless Podman works"),)
+        await app.action_go("summary")
+        await pilot.pause()
+        assert "done Verify: Podman ran on 1 of 1 kinds of nodes" in lines(app.query_one(SummaryStep))
+        assert session.step_states()["verify"] == "ok"
+        session.proofs = ()
+        assert session.step_states()["verify"] == ""
+        await app.action_go("verify")
+        for _ in app.query_one(VerifyStep).steps():
+            await pilot.press("space", "down")
+        assert session.step_states()["verify"] == "ok", "the guide's own test proves it as well"
+
+
+async def test_the_answers_that_were_exported_are_among_the_files_at_once() -> None:
+    app = on_facts(cluster(*nodes(3)))
+    async with running(app) as pilot:
+        await app.action_go("summary")
+        await pilot.press("e", "w", "escape")
+        await until(pilot, lambda: f"info Written: {ANSWERS_FILE}" in lines(app.query_one(SummaryStep)))
+        assert read_answers(Path(ANSWERS_FILE)) == app.walk_through.session.answers
