@@ -22,7 +22,7 @@ from rich.text import Text
 from screens.policy_view import CLICKS, Click, click_detail
 from screens.words import STATE_STYLES, clean, detail_text
 from wizard.coder import UNTRIED
-from wizard.coder.actions import CoderAction, UploadPolicy, enable_action, undo_command, upload_action
+from wizard.coder.actions import CoderAction, InCoder, UploadPolicy, enable_action, undo_command, upload_action
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
 from wizard.coder.refusals import CoderError, PolicyRefused, RefusedLine
 from wizard.coder.steps import (
@@ -315,6 +315,7 @@ class CoderDesk:
                     await self._look_again(client)
             except WizardError as error:
                 self.enable_trouble = error
+                self._failed(action, error)
                 raise
 
         self._begin(action, ENABLE_ROW, work)
@@ -334,6 +335,7 @@ class CoderDesk:
                     await self._look_again(client)
             except WizardError as error:
                 self.upload_trouble = error
+                self._failed(action, error)
                 if isinstance(error, PolicyRefused):
                     self.prepared, self.impact_trouble, self.impact_asked = None, error, action.content
                 raise
@@ -369,6 +371,15 @@ class CoderDesk:
         """Reads back what can be read back; where that fails, the earlier status stays."""
         with suppress(CoderError):
             self.status = await read_status(client)
+
+    def _failed(self, action: CoderAction, error: WizardError) -> None:
+        """Notes a try that failed; whether Coder has done it all the same is among its words."""
+        session = self.walk.session
+        url = self.status.url if self.status is not None else ""
+        done = session.in_coder if session.in_coder.url in ("", url) else InCoder(url)
+        path = str(action.path) if isinstance(action, UploadPolicy) and action.path is not None else done.policy
+        undo = self.undo_words(url) if getattr(error, "maybe_done", False) else done.undo
+        session.in_coder = replace(done, url=url, policy=path, trouble=f"{action.title}: {error.what}", undo=undo)
 
     def _did(self, client: CoderClient, action: CoderAction, result: Enabled | Uploaded) -> None:
         """Notes what Coder did, as ticks and as choices that a run repeats; for the engine's thread."""

@@ -116,7 +116,9 @@ class OperationView(Vertical):
     def _show_detail(self) -> None:
         row, operation = self._rows.current, self._walk.operation
         if row is not None and row.text:
-            self._detail.update(detail_text(row.name, seen=row.text))
+            failed = operation is not None and operation.ended and row.state == "failed"
+            do = self._what_to_do(operation) if operation is not None and failed else ""
+            self._detail.update(detail_text(row.name, seen=row.text, do=do))
         elif operation is not None and operation.todo:
             self._detail.update(detail_text(operation.title, seen=operation.detail, do=self._what_to_do(operation)))
         else:

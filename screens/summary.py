@@ -81,7 +81,7 @@ this cluster or on another one, without a screen."""
                 do="podman-wizard undo shows what it would do",
             )
         coder = self.session.in_coder
-        if coder.url and coder.undo != undo_command():
+        if coder.undo and coder.undo != undo_command():
             yield Line(
                 "info",
                 f"Undo in Coder: {coder.undo} --yes",
@@ -140,6 +140,8 @@ this cluster or on another one, without a screen."""
     def _in_coder(self) -> Iterable[Line]:
         """What the wizard itself did in Coder; clicks that were ticked off are among what was left."""
         coder = self.session.in_coder
+        if coder.trouble:
+            yield Line("failed", f"Coder: {coder.trouble}", seen=coder.url, do="t in Template policy tries it again")
         if coder.enabled is not None:
             before = "enabled already" if coder.enabled.before else "off before, on now"
             yield Line("done", f"Coder: workspace templates are enabled, {before}", seen=coder.url)
@@ -207,7 +209,7 @@ this cluster or on another one, without a screen."""
         target = self.walk.target
         where = f" --context {shlex.quote(target.context)}" if target.context else ""
         coder = self.session.in_coder
-        own = coder.url and coder.undo != undo_command()
+        own = coder.undo and coder.undo != undo_command()
         return (
             "# take the last run back",
             f"podman-wizard{where} undo --yes",

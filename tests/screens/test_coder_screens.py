@@ -305,10 +305,17 @@ async def test_an_upload_that_fails(behaviour: str, said: str, behaves: Callable
     async with at_coder() as screen:
         await screen.choose("upload")
         await screen.confirm()
+        await until(screen.pilot, lambda: screen.app._main.showing_progress and not screen.app.walk_through.busy)
+        assert " Do " in screen.text, "what to do next stands beside what happened"
         await screen.back()
         assert said in screen.flat
         assert not screen.step.session.ticks
         assert not screen.step.session.answers.coder.upload
+        lines = await summary(screen)
+        word = "It is not known whether Coder took" if behaviour == "breaks-off" else "The policy was not uploaded"
+        assert any(line.startswith("failed Coder: Upload policy.yaml") and word in line for line in lines)
+        assert any(line.startswith("waiting") and "upload policy.yaml" in line for line in lines)
+        assert any(line.startswith("info Undo") for line in lines) == (behaviour == "breaks-off")
 
 
 async def test_a_setting_that_coder_does_not_keep(behaves: Callable[..., None]) -> None:

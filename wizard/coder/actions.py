@@ -100,13 +100,15 @@ class InCoder:
     url: str = ""
     enabled: Enabled | None = None
     policy: str = ""
-    """The file that was uploaded last."""
+    """The file that was uploaded last, or tried to be."""
     uploaded: Uploaded | None = None
+    trouble: str = ""
+    """Why the last try of a step failed; "" where it did not."""
     undo: str = ""
 
     def with_result(self, url: str, result: Enabled | Uploaded, action: CoderAction) -> InCoder:
         """The same, and what one more action did; at another deployment only that."""
-        done = replace(self, url=url) if self.url in ("", url) else InCoder(url)
+        done = replace(self, url=url, trouble="") if self.url in ("", url) else InCoder(url)
         if isinstance(result, Enabled):
             return replace(done, enabled=result)
         path = action.path if isinstance(action, UploadPolicy) else None
