@@ -58,10 +58,19 @@ def hand_over(step: Step) -> None:
     )
 
 
-def offer_folder(step: Step, title: str, text: str, folder: str, write: Write, then: Sequence[str] = ()) -> None:
+def offer_folder(
+    step: Step,
+    title: str,
+    text: str,
+    folder: str,
+    write: Write,
+    then: Sequence[str] = (),
+    written: Callable[[], None] = lambda: None,
+) -> None:
     """Asks for a folder, writes into it away from the screen, and shows what was written and what is ``then`` to do.
 
-    A folder that is there is used too: what its files held is kept beside them.
+    A folder that is there is used too: what its files held is kept beside them. ``written`` is called when all of it
+    is there.
     """
 
     def check(value: str) -> str:
@@ -69,16 +78,19 @@ def offer_folder(step: Step, title: str, text: str, folder: str, write: Write, t
 
     def take(value: str | None) -> None:
         if value is not None:
-            step.in_background(_write(step, title, Path(value.strip()).expanduser().absolute(), write, then))
+            step.in_background(_write(step, title, Path(value.strip()).expanduser().absolute(), write, then, written))
 
     _ = step.app.push_screen(AskText(title, f"{text} The folder:", str(free_path(Path(folder))), check=check), take)
 
 
-async def _write(step: Step, title: str, folder: Path, write: Write, then: Sequence[str]) -> None:
-    written = await step.walk.compute(lambda: write(folder))
+async def _write(
+    step: Step, title: str, folder: Path, write: Write, then: Sequence[str], written: Callable[[], None]
+) -> None:
+    files = await step.walk.compute(lambda: write(folder))
+    written()
     step.walk.files.append(str(folder))
     step.walk.tell()
     lines = [Text("Written into "), Text(f"  {clean(str(folder))}", style="bold", overflow="fold"), Text()]
-    lines += [Text(f"  {clean(str(path.relative_to(folder)))}") for path in written]
+    lines += [Text(f"  {clean(str(path.relative_to(folder)))}") for path in files]
     lines += [Text(), *(Text(printable(line)) for line in then)]
     _ = step.app.push_screen(StoryPage(title, Group(*lines)))

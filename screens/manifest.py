@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
+from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
 from screens.dialogs import AskText, Choice
+from screens.handover import offer_folder
 from screens.operation import Operation
 from screens.pages import Scroll, StoryPage, free_path
 from screens.prerequisites import explanation
+from screens.rows import Detail, RowList
 from screens.step import ListStep
 from screens.words import clean, detail_text, diff_text, state_word, yaml_text
 from wizard.answers import ManifestChoice
@@ -29,22 +29,28 @@ from wizard.errors import WizardError
 from wizard.files import read_snapshot, write_file
 from wizard.forecast import summary
 from wizard.manifest import Switch, check_choice
-from wizard.ownership import contests, undecided, value_words
+from wizard.ownership import Contest, contests, decided_lines, undecided, value_words
 from wizard.plan import MANIFEST_FILE, apply_objects, object_title
 
 if TYPE_CHECKING:
     from screens.walk import Work
+    from wizard.answers import Decision
     from wizard.cluster import ObjectCheck
     from wizard.engine import Engine
-    from wizard.session import Judgement
+    from wizard.ownership import Departure
+    from wizard.session import Judgement, Session
 
-View = Literal["objects", "changes", "diff", "yaml"]
+View = Literal["objects", "fields", "changes", "diff", "yaml"]
 VIEWS: tuple[tuple[View, str], ...] = (
     ("objects", "Objects"),
+    ("fields", "Fields"),
     ("changes", "Changes"),
     ("diff", "Diff"),
     ("yaml", "YAML"),
 )
+DECISION_WORDS = {"fail": "conflict", "skip": "skipped"}
+FIELD_WIDTHS = (8, 13, 0, 12)
+OVERLAY_FOLDER = "podman-wizard-overlay"
 WAITING = "The cluster has not been read yet."
 
 
@@ -67,7 +73,13 @@ it.
 
 The wizard has the server check every object before anything is applied: "server-checked" means that it would be \
 taken as it is. Where the namespace does not exist yet, the objects in it are checked in the namespace default. \
-"conflict" means that someone else, often a GitOps controller, has set a field; f shows which, and whose it is.
+"conflict" means that someone else, often a GitOps tool, has set a field to something else. f shows these fields, one \
+a row, with what they have, what we would set, and who set it when. Each is yours to decide: t takes it over, l leaves \
+it as it is, k skips the whole object; T and L decide all that are still open. The server then checks once more what \
+you decided.
+
+Where a GitOps tool owns an object, what is applied past its repository is set back at its next sync. w writes what \
+changes as an overlay for that repository, and skips the object here.
 
 o, g, d, y show the switches, the changes against the guide, the difference to the cluster, and the YAML. a applies \
 what you see, after asking. s saves the YAML. Where you may not apply, h writes the whole plan into a folder for \
@@ -75,11 +87,17 @@ someone who may."""
     BINDING_GROUP_TITLE = "Manifest"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply", "Apply", id="manifest.apply", tooltip="Apply the objects, after asking"),
+        Binding("f", "view('fields')", "Fields of others", id="manifest.conflicts", tooltip="Fields of other managers"),
+        Binding("t", "decide('take')", "Take", id="manifest.take", tooltip="Take this field over from its manager"),
+        Binding("l", "decide('leave')", "Leave", id="manifest.leave", tooltip="Leave this field to its manager"),
+        Binding("k", "skip", "Skip", id="manifest.skip", tooltip="Do not apply this object, or apply it after all"),
+        Binding("w", "overlay", "Overlay", id="manifest.overlay", tooltip="What changes, for the GitOps repository"),
+        Binding("T", "decide_open('take')", "Take all", id="manifest.take_all", tooltip="Take all open fields"),
+        Binding("L", "decide_open('leave')", "Leave all", id="manifest.leave_all", tooltip="Leave all open fields"),
         Binding("space", "switch", "Switch", id="manifest.switch", tooltip="This departure on or off"),
         Binding("v", "value", "Values", id="manifest.value", tooltip="A value of your own for this departure"),
         Binding("d", "view('diff')", "Diff", id="manifest.diff", tooltip="The difference to the cluster"),
         Binding("s", "save", "Save YAML", id="manifest.save", tooltip="Write the manifest to a file"),
-        Binding("f", "conflicts", "Fields of others", id="manifest.conflicts", tooltip="Fields of other managers"),
         Binding("y", "view('yaml')", "YAML", id="manifest.yaml", tooltip="The manifest as it would be applied"),
         Binding("g", "view('changes')", "Changes", id="manifest.changes", tooltip="The changes against the guide"),
         Binding("o", "view('objects')", "Objects", id="manifest.objects", tooltip="Switches and objects"),
@@ -94,11 +112,22 @@ someone who may."""
         self._asked_for: Judgement | None = None
         self._check_trouble: WizardError | None = None
         self._objects_of: tuple[object, ...] = ()
-        with Container(classes="list-and-detail manifest"):
+        self._contests: tuple[Contest, ...] = ()
+        """As the last dry run met them: they stay in view while a decision is checked."""
+        self._fields: RowList[Contest] = RowList(
+            self._field_cells, FIELD_WIDTHS, key=lambda contest: contest.key, classes="rows"
+        )
+        self._field_detail = Detail()
+        with Container(classes="list-and-detail manifest", id="manifest-objects"):
             yield self.rows
             under = VerticalScroll(self._objects, classes="detail")
             under.can_focus = False
             yield under
+        with Container(classes="list-and-detail wide-rows", id="manifest-fields") as fields:
+            yield self._fields
+            with Vertical(classes="detail"):
+                yield self._field_detail
+        fields.display = False
         self._scroll.display = False
         yield self._scroll
 
@@ -144,6 +173,7 @@ someone who may."""
         """Switches, objects, the view; asks the server where it has not checked these objects yet."""
         judgement = self.session.judgement
         super().show()
+        self._show_fields()
         self._show_tabs()
         if judgement is None:
             trouble = self.walk.trouble
@@ -177,7 +207,9 @@ someone who may."""
 
     def _show_tabs(self) -> None:
         note = Text("  ").join(
-            Text(f"[{title}]", style="bold") if view == self.view else Text(title) for view, title in VIEWS
+            Text(f"[{title}]", style="bold") if view == self.view else Text(title)
+            for view, title in VIEWS
+            if view != "fields" or self._contests
         )
         self.set_note(note)
 
@@ -195,14 +227,24 @@ someone who may."""
         sentence = summary(judgement.forecast)
         if judgement.facts.nodes is None:
             sentence = "The nodes may not be listed, so who will get a pod is not known."
-        lines: list[RenderableType] = [grid, Text(), Text(clean(sentence))]
-        if self._check_trouble is not None:
-            lines.append(Text(clean(str(self._check_trouble)), style="bold"))
+        notes = [clean(str(self._check_trouble))] if self._check_trouble is not None else []
+        notes += [clean(words) for words in self._words_of_departures(judgement)]
         if any(check.change == "failed" for check in self.session.checks):
-            lines.append(Text("h hands the plan over, in a folder, to someone who may apply it.", style="bold"))
+            notes.append("h hands the plan over, in a folder, to someone who may apply it.")
         if self.session.applied is not None and not self._up_to_date():
-            lines.append(Text("What stands here differs from what was applied: apply it again.", style="bold"))
+            notes.append("What stands here differs from what was applied: apply it again.")
+        # Where there is much to say, the blank line goes first.
+        lines: list[RenderableType] = [grid, *([] if notes else [Text()]), Text(clean(sentence))]
+        lines += [Text(note, style="bold") for note in notes]
         return Group(*lines)
+
+    def _words_of_departures(self, judgement: Judgement) -> Iterable[str]:
+        """A sentence on each object that a GitOps tool owns."""
+        for one in judgement.departures:
+            if judgement.answers.ownership.skips(one.kind):
+                yield f"{one.kind} is left to {one.tool}: its repository takes the overlay (w writes it)."
+            else:
+                yield f"{one.tool} owns {one.kind} and sets back changes: w writes an overlay for its repository."
 
     def _object_cells(self, title: str, check: ObjectCheck | None) -> tuple[Text, str, str]:
         kind = title.partition(" ")[0]
@@ -211,9 +253,9 @@ someone who may."""
             return Text(word), kind, ""
         if check.change == "conflict":
             managers = ", ".join(sorted({conflict.manager for conflict in check.conflicts}))
-            return state_word("conflict"), kind, clean(f"{len(check.conflicts)} fields belong to {managers}")
+            return state_word("conflict"), kind, clean(f"{len(check.conflicts)} fields of {managers} (f)")
         if check.change == "skipped":
-            return state_word("skipped"), kind, "left as it is, as you decided"
+            return state_word("skipped"), kind, "as you decided (k)"
         if check.change == "failed":
             return state_word("failed"), kind, clean(f"{check.message} {check.todo}")
         server, _, where = check.checked.partition(" ")
@@ -231,12 +273,13 @@ someone who may."""
     def action_view(self, view: View) -> None:
         """Shows one of the views; its own key shows the switches again."""
         self.view = "objects" if view == self.view else view
-        plain = self.view == "objects"
-        self.query_one(".list-and-detail").display = plain
-        self._scroll.display = not plain
+        listed = self.view in ("objects", "fields")
+        self.query_one("#manifest-objects").display = self.view == "objects"
+        self.query_one("#manifest-fields").display = self.view == "fields"
+        self._scroll.display = not listed
         self._show_tabs()
-        if plain:
-            self.rows.focus()
+        if listed:
+            (self.rows if self.view == "objects" else self._fields).focus()
         else:
             self._show_text()
             self._scroll.scroll_home(animate=False)
@@ -264,7 +307,9 @@ someone who may."""
         return diff_text(against_cluster(live, result).splitlines() or ["The cluster holds exactly this."])
 
     def home(self) -> Widget | None:
-        """The list, or the text in its place."""
+        """The list, or what stands in its place."""
+        if self.view == "fields":
+            return self._fields
         return self._scroll if self.view != "objects" else self.rows
 
     def commands(self) -> Sequence[str]:
@@ -274,20 +319,34 @@ someone who may."""
         return (f"# s saves the manifest as {MANIFEST_FILE}", *apply_objects(self.session.judgement.rendering).by_hand)
 
     def describe(self, action: str) -> str:
-        """How many objects are applied."""
-        if action == "apply" and self.session.judgement is not None:
-            return f"Apply {len(self.session.judgement.rendering.objects)} objects"
+        """How many objects are applied, whose overlay it is."""
+        judgement = self.session.judgement
+        if action == "apply" and judgement is not None:
+            return f"Apply {self._count(judgement)} objects"
+        if action == "skip" and self._skipped_object():
+            return "Apply it too"
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that have something to work on."""
-        plain = getattr(self, "view", "objects") == "objects"
-        if action in ("switch", "value", "story"):
-            return plain and self.rows.current is not None
-        if action == "conflicts":
-            return any(check.conflicts for check in self.session.checks)
+        view = getattr(self, "view", "objects")
+        if action in ("switch", "value"):
+            return view == "objects" and self.rows.current is not None
+        if action == "story":
+            return (view == "objects" and self.rows.current is not None) or (view == "fields" and bool(self._contests))
+        if action == "decide":
+            return view == "fields" and self._fields.current is not None
+        if action == "decide_open":
+            return view == "fields" and bool(self._undecided())
+        if action == "skip":
+            return view in ("objects", "fields") and (view == "fields" or bool(self._skipped_object()))
+        if action == "overlay":
+            return self.session.judgement is not None and bool(self.session.judgement.departures)
+        if action == "apply":
+            # There it only says once more that something is not decided.
+            return view != "fields" or not self._undecided()
         if action == "view":
-            return parameters[0] != getattr(self, "view", "objects")
+            return parameters[0] != view and (parameters[0] != "fields" or bool(getattr(self, "_contests", ())))
         return True
 
     # Choices -------------------------------------------------------------------------------------------------
@@ -356,20 +415,6 @@ someone who may."""
         judgement = self.session.judgement
         return judgement is not None and self.walk.applied_objects == judgement.rendering.objects
 
-    def action_conflicts(self) -> None:
-        """Field by field: whose it is and since when, what they have and what we would set, what is decided."""
-        ownership = self.session.answers.ownership
-        decisions = {"fail": "not decided: a asks", "take": "taken over", "leave": "left to them"}
-        decisions["skip"] = "the object is not applied"
-        parts: list[RenderableType] = []
-        for one in contests(self.session.checks):
-            since = f" since {one.time}" if one.time else ""
-            seen = (one.field, f"{one.owner}{since}: {value_words(one.theirs)}")
-            decision = decisions[ownership.of(one.kind, one.field)]
-            parts += [detail_text(one.title, seen=seen, then=f"ours: {value_words(one.ours)}", do=decision), Text()]
-        parts.append(Text("What is taken over may be set back by whoever manages it, for instance a GitOps tool."))
-        _ = self.app.push_screen(StoryPage("Fields of other managers", Group(*parts)))
-
     def action_apply(self) -> None:
         """Asks, with everything that will happen, and where."""
         judgement = self.session.judgement
@@ -383,30 +428,35 @@ someone who may."""
                 "The server is still checking the objects." if self._check_trouble is None else str(self._check_trouble)
             )
             return
-        ownership = self.session.answers.ownership
-        count = sum(not ownership.skips(item["kind"]) for item in judgement.rendering.objects)
+        count = self._count(judgement)
         if not count:
             self.say("Every object is skipped: there is nothing to apply.")
             return
-        lines: list[str | Text] = [f"  {title}: {check.change}" for title, check in checks.items()]
-        lines += ["", *self._who_gets_pods(judgement)]
-        found = contests(self.session.checks)
-        not_decided = undecided(found, ownership)
-        choices = [Choice("fail", f"Apply {count} objects", danger=True)]
-        if found:
-            lines += ["", "These fields belong to others:"]
-            words = {"fail": "not decided"}
-            for one in found:
-                decision = ownership.of(one.kind, one.field)
-                lines.append(f"  {words.get(decision, decision)}: {one.title} {one.field}  {one.owner}")
+        not_decided = self._undecided()
         if not_decided:
-            choices = [
-                Choice("leave", f"Apply, leave {len(not_decided)} fields to them", danger=True),
-                Choice("take", f"Apply, take {len(not_decided)} fields over", danger=True),
-            ]
+            self.say(f"{len(not_decided)} fields belong to others: decide each, then apply.")
+            if self.view != "fields":
+                self.action_view("fields")
+            return
+        ownership = self.session.answers.ownership
+        lines: list[str | Text] = [f"  {title}: {check.change}" for title, check in checks.items()]
+        if self._contests:
+            lines += ["", "Of the fields of others, as you decided:"]
+            lines += [f"  {line}" for line in decided_lines(self._contests, ownership)]
+        lines += [
+            f"  {one.tool} owns {one.kind}, and may set it back."
+            for one in judgement.departures
+            if not ownership.skips(one.kind)
+        ]
+        lines += ["", *self._who_gets_pods(judgement)]
+        choices = [Choice("apply", f"Apply {count} objects", danger=True)]
         rows = tuple(object_title(item) for item in judgement.rendering.objects if not ownership.skips(item["kind"]))
-        work = partial(self._apply, judgement)
-        self.ask_to(f"Apply {count} objects", lines, choices, work, rows=rows, stops_softly=False)
+        work = self._apply(judgement)
+        self.ask_to(f"Apply {count} objects", lines, choices, lambda _: work, rows=rows, stops_softly=False)
+
+    def _count(self, judgement: Judgement) -> int:
+        ownership = judgement.answers.ownership
+        return sum(not ownership.skips(item["kind"]) for item in judgement.rendering.objects)
 
     def _who_gets_pods(self, judgement: Judgement) -> list[str]:
         labelled = sum(verdict.node.labelled for verdict in judgement.verdicts)
@@ -414,11 +464,8 @@ someone who may."""
             return [f"{labelled} nodes carry the label now; the others get a pod when they are labelled (Nodes)."]
         return [f"{len(judgement.expected)} nodes will get a pod at once."]
 
-    def _apply(self, judgement: Judgement, answer: str) -> Work:
-        ownership = self.session.answers.ownership
-        if answer in ("take", "leave"):
-            ownership = replace(ownership, default=cast('Literal["take", "leave"]', answer))
-            self.change(lambda session: session.choose(replace(session.answers, ownership=ownership)))
+    def _apply(self, judgement: Judgement) -> Work:
+        ownership = judgement.answers.ownership
         objects = judgement.rendering.objects
         walk = self.walk
 
@@ -429,3 +476,130 @@ someone who may."""
                 walk.applied_objects = objects
 
         return work
+
+    # Fields of others ----------------------------------------------------------------------------------------
+
+    def _show_fields(self) -> None:
+        """The rows of the last dry run; while a decision is checked, those of before."""
+        if self.session.checks or self.session.judgement is None:
+            self._contests = contests(self.session.checks)
+        self._fields.fill(self._contests, empty="No field of the manifest belongs to another manager.")
+        self._show_field_detail()
+        if self.view == "fields" and not self._contests:
+            self.action_view("objects")
+
+    def _field_cells(self, contest: Contest) -> Sequence[Text | str]:
+        """What is decided, the object, the field, whose it is."""
+        decision = self.session.answers.ownership.of(contest.kind, contest.field)
+        word = state_word(DECISION_WORDS.get(decision, decision))
+        return (word, contest.kind, clean(contest.short), clean(contest.owner))
+
+    def _show_field_detail(self) -> None:
+        current = self._fields.current
+        self._field_detail.update("" if current is None else self._field_text(current))
+
+    def _field_text(self, contest: Contest) -> RenderableType:
+        tool = self._tool_of(contest.kind)
+        since = f", since {contest.time}" if contest.time else ""
+        back = f" {tool} sets it back at its next sync." if tool else ""
+        decision = self.session.answers.ownership.of(contest.kind, contest.field)
+        follows = {
+            "fail": "The server refuses the object until this is decided.",
+            "take": f"Taken: it becomes ours.{back}",
+            "leave": "Left: it stays as it is; the rest of the object is applied.",
+            "skip": "Skipped: nothing of the object is applied.",
+        }
+        return detail_text(
+            contest.title,
+            seen=[contest.field, f"{contest.owner}{since}", f"theirs: {value_words(contest.theirs)}"],
+            then=[f"ours: {value_words(contest.ours)}", follows[decision]],
+            do=[
+                "t takes it, l leaves it, k skips the object.",
+                f"w writes the change for {tool}'s repository, and skips the object." if tool else "",
+            ],
+        )
+
+    def _tool_of(self, kind: str) -> str:
+        """The GitOps tool that owns an object which the plan would change; "" where none does."""
+        judgement = self.session.judgement
+        departures: Sequence[Departure] = judgement.departures if judgement is not None else ()
+        return next((one.tool for one in departures if one.kind == kind), "")
+
+    def _undecided(self) -> tuple[Contest, ...]:
+        return undecided(getattr(self, "_contests", ()), self.session.answers.ownership)
+
+    def _skipped_object(self) -> str:
+        """The skipped object that k would have applied after all: that of the row, else the first there is."""
+        ownership = self.session.answers.ownership
+        if self.view == "fields":
+            current = self._fields.current
+            return current.kind if current is not None and ownership.skips(current.kind) else ""
+        return next((check.title.partition(" ")[0] for check in self.session.checks if check.change == "skipped"), "")
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        """The detail of a field follows the cursor."""
+        if message.rows is self._fields:
+            message.stop()
+            self._show_field_detail()
+            self.refresh_bindings()
+        else:
+            super().on_row_list_moved(message)
+
+    def action_story(self) -> None:
+        """The whole story of a switch, or of a field, whose values may be long."""
+        if self.view != "fields":
+            super().action_story()
+        elif self._fields.current is not None:
+            _ = self.app.push_screen(StoryPage("A field of others", self._field_text(self._fields.current)))
+
+    def action_decide(self, decision: Decision) -> None:
+        """Takes the field under the cursor, or leaves it; the server checks it anew."""
+        current = self._fields.current
+        if current is not None:
+            self.change(lambda session: session.decide(current.key, decision))
+
+    def action_decide_open(self, decision: Decision) -> None:
+        """The same for every field that nothing is decided about yet; what is decided stays."""
+        keys = [contest.key for contest in self._undecided()]
+
+        def decide(session: Session) -> None:
+            for key in keys:
+                session.decide(key, decision)
+
+        self.change(decide)
+
+    def action_skip(self) -> None:
+        """Skips the object of the field under the cursor; or has a skipped one applied after all."""
+        skipped, current = self._skipped_object(), self._fields.current
+        if skipped:
+            self.change(lambda session: session.undecide(skipped))
+        elif current is not None and self.view == "fields":
+            self.change(lambda session: session.decide(current.kind, "skip"))
+
+    def action_overlay(self) -> None:
+        """Writes what changes in the objects of a GitOps tool for its repository, and skips these objects."""
+        judgement = self.session.judgement
+        if judgement is None or not judgement.departures:
+            return
+        departures, facts = judgement.departures, judgement.facts
+
+        def write(folder: Path) -> Sequence[Path]:
+            from wizard.handover import write_overlay
+
+            return write_overlay(facts, departures, folder)
+
+        owned = " and ".join(f"{one.tool} owns {one.kind}" for one in departures)
+        kinds = " and ".join(one.kind for one in departures)
+        offer_folder(
+            self,
+            "Overlay for the repository",
+            f"{owned}, and sets back what is applied past its repository. The folder gets nothing but what changes, as "
+            f"a Kustomize component, and how to use it. Then {kinds} is skipped here.",
+            OVERLAY_FOLDER,
+            write,
+            then=(
+                "README.md says how it goes into the repository.",
+                f"{kinds} is now skipped in the apply; k applies it after all.",
+            ),
+            written=lambda: self.change(lambda session: session.leave_to_repository(departures)),
+        )

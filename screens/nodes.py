@@ -17,12 +17,15 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from screens import forecast
 from screens.dialogs import AskText, Choice
 from screens.operation import Operation
+from screens.rows import Heading
 from screens.step import ListStep
 from screens.words import clean, detail_text
 from wizard.answers import NodesChoice
 from wizard.errors import WizardError
+from wizard.forecast import Comparison, sentence, summary
 from wizard.names import NAMESPACE
 from wizard.nodes import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector, pool_of
 from wizard.plan import label_commands, selects_every_node
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 0.15
 """How long typing and marking may go on before the list, or the plan, follows."""
 
-Row = NodeVerdict | NodeGroup
+Row = NodeVerdict | NodeGroup | Comparison
 
 
 class NodesStep(ListStep[Row]):
@@ -59,6 +62,9 @@ plane nodes have one). A tainted node can be marked all the same: the manifest t
 tainted or unfit. s takes a label selector as kubectl does, and keeps it as your choice. g shows like nodes as one \
 row; space marks them all.
 
+f shows the forecast: by kind of node, whether the marked ones will get a pod, and why not. After the rollout the same \
+rows say what happened; what came otherwise than forecast stands first, with what was seen and what mends it.
+
 l puts the label on the marked nodes that lack it, after asking, and then waits until each runs its pod and \
 advertises FUSE. u takes it off. A label on a node of a managed pool goes away with the node; the detail has the \
 command that sets it on the pool.
@@ -72,6 +78,7 @@ e does without labels: the device manager then runs on every Linux node without 
         Binding("a", "all", "All shown", id="nodes.all", tooltip="Mark all that are shown and can serve"),
         Binding("slash", "filter", "Filter", key_display="/", id="nodes.filter", tooltip="Filter as you type"),
         Binding("g", "groups", "Groups", id="nodes.groups", tooltip="Like nodes as one row"),
+        Binding("f", "forecast", "Forecast", id="nodes.forecast", tooltip="Who will get a pod, and who did"),
         Binding("n", "none", "None shown", id="nodes.none", tooltip="Take the marks off all that are shown"),
         Binding("w", "wait", "Wait", id="nodes.wait", tooltip="Wait until each node runs its pod and advertises FUSE"),
         Binding("s", "selector", "Selector", id="nodes.selector", tooltip="Choose by label selector, as kubectl -l"),
@@ -86,6 +93,8 @@ e does without labels: the device manager then runs on every Linux node without 
         with Horizontal(id="filter-line"):
             yield Static("Filter  ", markup=False, classes="filter-name")
             yield self._field
+        self._heading = Heading(self.rows)
+        yield self._heading
 
     def compose_under(self) -> ComposeResult:
         """What the choice asks of the manifest."""
@@ -96,6 +105,7 @@ e does without labels: the device manager then runs on every Linux node without 
     def on_mount(self) -> None:
         """The filter shows once it is used."""
         self._grouped = False
+        self._forecast = False
         self._marks: set[str] = set()
         self._marked_for: Judgement | None = None
         self._pending = False
@@ -109,15 +119,22 @@ e does without labels: the device manager then runs on every Linux node without 
     # What is shown -------------------------------------------------------------------------------------------
 
     def key(self, item: Row) -> str:
-        """Nodes by name, groups by kind."""
+        """Nodes by name, groups by kind, rows of the forecast by their first node."""
+        if isinstance(item, Comparison):
+            return item.nodes[0]
         return item.key if isinstance(item, NodeGroup) else item.node.name
 
     def items(self) -> Sequence[Row]:
-        """Those that pass the filter."""
+        """Those that pass the filter; or the forecast, and what became of it."""
+        if self._forecast:
+            judgement = self.session.judgement
+            return self.session.comparison or (judgement.expectations if judgement is not None else ())
         return self._groups if self._grouped else self._shown
 
     def cells(self, item: Row) -> Sequence[Text | str]:
         """Mark, name, system, kernel, how it stands."""
+        if isinstance(item, Comparison):
+            return forecast.cells(item)
         if isinstance(item, NodeGroup):
             marked = sum(verdict.node.name in self._marks for verdict in item.verdicts)
             mark = "x" if marked == item.count else "-" if marked else " "
@@ -147,6 +164,8 @@ e does without labels: the device manager then runs on every Linux node without 
 
     def detail(self, item: Row) -> RenderableType:
         """Seen, Then, Do."""
+        if isinstance(item, Comparison):
+            return forecast.detail(item)
         if isinstance(item, NodeGroup):
             unfit = sum(not verdict.eligible for verdict in item.verdicts)
             names = ", ".join(item.sample) + (" ..." if item.count > 3 else "")
@@ -177,9 +196,11 @@ e does without labels: the device manager then runs on every Linux node without 
         """With the labels of a node, or all names of a group."""
         from rich.console import Group
 
-        if isinstance(item, NodeGroup):
-            names = Text("\n".join(clean(verdict.node.name) for verdict in item.verdicts))
-            return Group(self.detail(item), Text(), names)
+        if isinstance(item, NodeGroup | Comparison):
+            members = item.nodes if isinstance(item, Comparison) else [verdict.node.name for verdict in item.verdicts]
+            names = Text("\n".join(map(clean, members)))
+            head = forecast.detail(item, whole=True) if isinstance(item, Comparison) else self.detail(item)
+            return Group(head, Text(), names)
         labels = Text("\n".join(clean(f"{key}={value}") for key, value in sorted(item.node.labels.items())))
         return Group(self.detail(item), Text(), Text("Labels", style="bold"), labels)
 
@@ -199,6 +220,9 @@ e does without labels: the device manager then runs on every Linux node without 
                     "who may label them."
                 )
         self._empty = empty
+        self.rows.set_widths(forecast.WIDTHS if self._forecast else self.WIDTHS)
+        self._heading.show(forecast.HEADING if self._forecast else ())
+        self.query_one(".list-and-detail").set_class(self._forecast, "wide-rows")
         self._refill()
         self._show_choice()
 
@@ -208,6 +232,10 @@ e does without labels: the device manager then runs on every Linux node without 
 
     def _refill(self) -> None:
         judgement = self.session.judgement
+        if self._forecast:
+            self.rows.fill(tuple(self.items()), empty="No node is chosen.")
+            self.show_detail()
+            return
         wanted = (
             judgement and judgement.verdicts,
             len(self.walk.arriving) if judgement is None else 0,
@@ -235,6 +263,8 @@ e does without labels: the device manager then runs on every Linux node without 
             return shown, groups(shown, by_kubelet=False) if grouped else ()
 
         self._shown, self._groups = await self.walk.compute(find)
+        if self._forecast:
+            return
         self.rows.fill(tuple(self.items()), empty=self._empty)
         self.show_detail()
 
@@ -249,7 +279,10 @@ e does without labels: the device manager then runs on every Linux node without 
             words = "No labels: the daemon set runs on every node that it tolerates (e takes this back)."
         else:
             words = f"Choose the nodes that get FUSE; {len(judgement.to_label)} of them lack the label."
-        if self.session.answers.nodes.selector:
+        if self._forecast:
+            compared = self.session.comparison
+            words = sentence(compared) if compared else f"Forecast: {summary(judgement.forecast)}."
+        elif self.session.answers.nodes.selector:
             words = f"Chosen by selector {self.session.answers.nodes.selector}. " + words
         self.set_excerpt(words)
         advice = self._advice_text(judgement)
@@ -282,7 +315,7 @@ e does without labels: the device manager then runs on every Linux node without 
         judgement = self.session.judgement
         if action == "label" and judgement is not None and judgement.to_label:
             return f"Label {len(judgement.to_label)} nodes"
-        if action == "groups" and getattr(self, "_grouped", False):
+        if (action == "groups" and self._grouped) or (action == "forecast" and self._forecast):
             return "Nodes"
         return ""
 
@@ -293,7 +326,9 @@ e does without labels: the device manager then runs on every Linux node without 
             return judgement is not None and any(not switch.on for switch in self._called_for(judgement))
         if action == "label":
             return judgement is not None and bool(judgement.to_label)
-        if action in ("mark", "all", "none", "groups", "wait", "unlabel", "every", "selector"):
+        if action in ("mark", "all", "none", "filter", "groups") and getattr(self, "_forecast", False):
+            return False
+        if action in ("mark", "all", "none", "groups", "forecast", "wait", "unlabel", "every", "selector"):
             return judgement is not None
         return True
 
@@ -343,12 +378,24 @@ e does without labels: the device manager then runs on every Linux node without 
         self.in_background(self._filter(), group="filter", exclusive=True)
         self.screen.refresh_bindings()
 
+    def action_forecast(self) -> None:
+        """The forecast by kind of node, with what happened where something has; or the nodes again."""
+        self._forecast = not self._forecast
+        if self._forecast:
+            self._field.value = ""
+            self.query_one("#filter-line").display = False
+        self._shown_for = ()
+        self.show()
+        if self._forecast:
+            # What is worst stands first.
+            self.rows.action_first()
+
     # Choosing ------------------------------------------------------------------------------------------------
 
     def action_mark(self) -> None:
         """Marks the node or the group under the cursor, or takes the mark off."""
         current = self.rows.current
-        if current is None:
+        if current is None or isinstance(current, Comparison):
             return
         if isinstance(current, NodeGroup):
             fit = {verdict.node.name for verdict in current.verdicts if verdict.eligible}
@@ -364,8 +411,11 @@ e does without labels: the device manager then runs on every Linux node without 
         self._marks_changed()
 
     def activate(self) -> None:
-        """A second click marks."""
-        self.action_mark()
+        """A second click marks; in the forecast it tells the whole story."""
+        if self._forecast:
+            self.action_story()
+        else:
+            self.action_mark()
 
     def action_all(self) -> None:
         """Marks all that are shown and qualify."""
@@ -471,7 +521,7 @@ e does without labels: the device manager then runs on every Linux node without 
             lines += ["", "This is an SSH session: in tmux, the work would go on if the line drops."]
 
         choices = [Choice("label", f"Label {len(names)} nodes", danger=True)]
-        self.ask_to(f"Label {len(names)} nodes", lines, choices, lambda _: self._label(names))
+        self.ask_to(f"Label {len(names)} nodes", lines, choices, lambda _: self._label(judgement))
 
     @staticmethod
     def _names(names: Sequence[str]) -> list[str]:
@@ -482,17 +532,29 @@ e does without labels: the device manager then runs on every Linux node without 
         facts = self.session.facts
         return bool(self.walk.applied_objects) or (facts is not None and "DaemonSet" in facts.objects)
 
-    def _label(self, names: Sequence[str]) -> Work:
-        walk = self.walk
+    def _label(self, judgement: Judgement) -> Work:
+        walk, names = self.walk, judgement.to_label
         wait = self._device_manager_is_there()
-        expected = self.session.judgement.expected if self.session.judgement else ()
-        timeout = self.session.answers.rollout.timeout
+        expected = judgement.expected
+        rollout = self._rollout(judgement)
 
         async def work(engine: Engine, operation: Operation) -> None:
             result = await engine.label(names, operation.take, stop=operation.stop)
             walk.session.labelled = result
             if wait and expected and not result.failed and not result.cancelled:
-                walk.session.rollout = await engine.wait(expected, operation.take, timeout=timeout, stop=operation.stop)
+                await rollout(engine, operation)
+
+        return work
+
+    def _rollout(self, judgement: Judgement) -> Work:
+        """The wait for the chosen nodes, whose end is held against the forecast of now."""
+        walk, timeout = self.walk, self.session.answers.rollout.timeout
+        names, foreseen = judgement.expected, judgement.forecast
+
+        async def work(engine: Engine, operation: Operation) -> None:
+            result = await engine.wait(names, operation.take, timeout=timeout, stop=operation.stop)
+            walk.session.take_rollout(result, foreseen)
+            operation.comparison = walk.session.comparison
 
         return work
 
@@ -524,9 +586,4 @@ e does without labels: the device manager then runs on every Linux node without 
         if not self._device_manager_is_there():
             self.say("There is no daemon set to wait for: apply the manifest first.")
             return
-        names, timeout, walk = judgement.expected, self.session.answers.rollout.timeout, self.walk
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            walk.session.rollout = await engine.wait(names, operation.take, timeout=timeout, stop=operation.stop)
-
-        walk.begin("nodes", f"Wait for {len(names)} nodes", (), work)
+        self.walk.begin("nodes", f"Wait for {len(judgement.expected)} nodes", (), self._rollout(judgement))

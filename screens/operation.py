@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
 
 if TYPE_CHECKING:
+    from wizard.forecast import Comparison
     from wizard.steps import StepId
 
 
 @dataclass(frozen=True)
 class OperationRow:
-    """One thing that is worked on: its state (waiting, done, failed), its name, and why."""
+    """One thing that is worked on: its state (waiting, done, failed), its name, and why.
+
+    ``short`` is the reason in a word or two, ``todo`` what mends it; "" where nothing more is known than the text.
+    """
 
     state: str
     name: str
     text: str = ""
+    short: str = ""
+    todo: str = ""
 
 
 class Operation:
@@ -34,6 +40,8 @@ class Operation:
         self.title = title
         self.objects: tuple[OperationRow, ...] = tuple(OperationRow("waiting", name) for name in rows)
         self.missing: tuple[OperationRow, ...] = ()
+        self.comparison: tuple[Comparison, ...] = ()
+        """After a rollout, by kind of node: what was forecast, and what happened."""
         self.phase = title
         self.done = 0
         self.total = len(rows)
@@ -61,7 +69,7 @@ class Operation:
         match event:
             case ActionStarted():
                 self.phase, self.total, self.done, self.seconds = event.title, event.total, 0, 0.0
-                self.waiting = event.total
+                self.waiting, self.result = event.total, ""
             case ActionProgress():
                 self.done, self.total, self.seconds = event.done, event.total, event.seconds
                 self.waiting = event.waiting
@@ -89,7 +97,9 @@ class Operation:
     def _set_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         if not self.objects:
             state = "failed" if self.result else "waiting"
-            self.missing = tuple(OperationRow(state, item.name, item.reason) for item in shortfalls)
+            self.missing = tuple(
+                OperationRow(state, item.name, item.seen, item.short, item.todo) for item in shortfalls
+            )
 
     @property
     def rows(self) -> tuple[OperationRow, ...]:

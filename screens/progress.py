@@ -14,18 +14,27 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
+from screens import forecast
 from screens.operation import OperationRow
-from screens.rows import RowList
-from screens.words import clean, detail_text, state_word
+from screens.rows import Heading, RowList
+from screens.words import clean, detail_text, gist, state_word
+from wizard.forecast import sentence
 
 if TYPE_CHECKING:
     from screens.operation import Operation
     from screens.walk import Walk
+    from wizard.forecast import Comparison
 
 SECONDS_BETWEEN = 0.5
 """Progress is drawn twice a second at most, whatever the cluster tells."""
 
+WIDTHS = (8, 36, 0)
+REASON_WIDTHS = (8, 0, 13)
 RESULT_WORDS = {"done": "done", "failed": "failed", "interrupted": "stopped"}
+
+
+def _key(row: OperationRow | Comparison) -> str:
+    return row.name if isinstance(row, OperationRow) else row.nodes[0]
 
 
 class OperationView(Vertical):
@@ -42,7 +51,8 @@ class OperationView(Vertical):
         self._walk = walk
         self._title = Static("", classes="headline", markup=False)
         self._count = Static("", classes="excerpt", markup=False)
-        self._rows: RowList[OperationRow] = RowList(self._cells, (8, 36, 0), key=lambda row: row.name, classes="rows")
+        self._rows: RowList[OperationRow | Comparison] = RowList(self._cells, WIDTHS, key=_key, classes="rows")
+        self._heading = Heading(self._rows)
         self._detail = Static("", classes="detail", markup=False)
         self._shown: tuple[object, ...] = ()
         self._drawn_at = 0.0
@@ -52,6 +62,7 @@ class OperationView(Vertical):
         """Title, count, who is missing, and the row under the cursor in full."""
         yield self._title
         yield self._count
+        yield self._heading
         yield self._rows
         yield self._detail
 
@@ -85,6 +96,7 @@ class OperationView(Vertical):
             operation.rows,
             operation.notes,
             operation.ended,
+            operation.comparison,
         )
         if state == self._shown:
             return
@@ -93,6 +105,8 @@ class OperationView(Vertical):
         if operation.ended:
             word = RESULT_WORDS[operation.result]
             line = Text.assemble(state_word(word), f"  {clean(operation.detail)}")
+            if operation.comparison:
+                line.append(f". {sentence(operation.comparison)}")
         elif operation.stopping:
             line = Text(f"Stopping: {operation.count()}")
         else:
@@ -101,12 +115,18 @@ class OperationView(Vertical):
                 line.append(f"  {clean(operation.notes[-1])}")
         self._count.update(line)
         empty = "" if operation.ended else "No one is late, nothing has failed."
-        self._rows.fill(operation.rows, empty=empty)
+        compared = operation.comparison if operation.ended else ()
+        reasons = bool(operation.rows) and all(row.short for row in operation.rows)
+        self._rows.set_widths(forecast.WIDTHS if compared else REASON_WIDTHS if reasons else WIDTHS)
+        self._rows.fill(compared or operation.rows, empty=empty)
+        self._heading.show(forecast.HEADING if compared else ())
         self._show_detail()
         self.screen.refresh_bindings()
 
-    def _cells(self, row: OperationRow) -> Sequence[Text | str]:
-        return (state_word(row.state), clean(row.name), clean(row.text))
+    def _cells(self, row: OperationRow | Comparison) -> Sequence[Text | str]:
+        if not isinstance(row, OperationRow):
+            return forecast.cells(row)
+        return (state_word(row.state), clean(row.name), clean(row.short or row.text))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         """The row under the cursor in full."""
@@ -115,10 +135,12 @@ class OperationView(Vertical):
 
     def _show_detail(self) -> None:
         row, operation = self._rows.current, self._walk.operation
-        if row is not None and row.text:
+        if row is not None and not isinstance(row, OperationRow):
+            self._detail.update(forecast.detail(row))
+        elif row is not None and row.text:
             failed = operation is not None and operation.ended and row.state == "failed"
-            do = self._what_to_do(operation) if operation is not None and failed else ""
-            self._detail.update(detail_text(row.name, seen=row.text, do=do))
+            do = row.todo or (self._what_to_do(operation) if operation is not None and failed else "")
+            self._detail.update(detail_text(row.name, seen=gist(row.text) if row.todo else row.text, do=do))
         elif operation is not None and operation.todo:
             self._detail.update(detail_text(operation.title, seen=operation.detail, do=self._what_to_do(operation)))
         else:

@@ -82,6 +82,16 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         """The item under the cursor; None where the list is empty."""
         return self.items[self.cursor] if self.items else None
 
+    def set_widths(self, widths: Sequence[int]) -> None:
+        """Other columns, for other items."""
+        if self._widths != tuple(widths):
+            self._widths = tuple(widths)
+            self.refresh()
+
+    def heading(self, names: Sequence[str]) -> Text:
+        """The names of the columns, as wide as the columns are now."""
+        return self._line_of(names, self.scrollable_content_region.width)
+
     def fill(self, items: Sequence[Item], *, empty: str | None = None) -> None:
         """Shows these items; the cursor stays on the item that it was on, if that is still there."""
         before = self.current
@@ -145,7 +155,9 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         return Strip([Segment(strip.text, base + Style(reverse=True))], width)
 
     def _row(self, item: Item, width: int) -> list[Segment]:
-        cells = self._cells(item)
+        return list(self._line_of(self._cells(item), width).render(self.app.console))
+
+    def _line_of(self, cells: Sequence[Text | str], width: int) -> Text:
         widths = self._widths[: len(cells)]
         rest = max(0, width - sum(widths) - GAP * (len(widths) - 1))
         line = Text(no_wrap=True, end="")
@@ -156,7 +168,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
             if place:
                 line.append(" " * GAP)
             line.append_text(text)
-        return list(line.render(self.app.console))
+        return line
 
     def _move(self, number: int) -> None:
         if not self.items:
@@ -253,6 +265,28 @@ def _characters(line: Strip) -> list[tuple[str, Style | None]]:
 
 def _shows_on_blanks(style: Style | None) -> bool:
     return style is not None and bool(style.reverse or style.underline or style.bgcolor)
+
+
+class Heading(Widget):
+    """The names of a list's columns, over it; a line only while it has names."""
+
+    def __init__(self, rows: RowList[Any]) -> None:
+        super().__init__(classes="heading")
+        self._rows = rows
+        self._names: Sequence[str] = ()
+        self.display = False
+
+    def show(self, names: Sequence[str] = ()) -> None:
+        """Shows these names; none: nothing."""
+        if self._names != names:
+            self._names, self.display = names, bool(names)
+            self.refresh()
+
+    def render(self) -> Text:
+        """One line, dim."""
+        line = self._rows.heading(self._names)
+        line.stylize("dim")
+        return line
 
 
 class Detail(Widget):

@@ -27,6 +27,8 @@ STATE_STYLES = {
     "conflict": "bold red",
     "unknown": "magenta",
     "skipped": "dim",
+    "take": "bold magenta",
+    "leave": "cyan",
 }
 """Colours of the sixteen, darkened on a light ground (screens.ground); the word always stands beside them."""
 
@@ -37,6 +39,11 @@ STATE_WIDTH = 8
 def clean(text: str) -> str:
     """Text from outside on one line, with nothing in it that a terminal would obey."""
     return printable(" ".join(text.split()))
+
+
+def gist(text: str, length: int = 130) -> str:
+    """The beginning of a long text, so that what comes after it is seen too; the whole story has all of it."""
+    return text if len(text) <= length else f"{text[: length - 4].rstrip()} ..."
 
 
 def state_word(state: str) -> Text:

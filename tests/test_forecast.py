@@ -154,7 +154,7 @@ def test_what_was_not_waited_for_to_the_end_is_neither_right_nor_wrong() -> None
     names = [one.name for one in facts.nodes or ()]
     found = compare(rows(facts), names, ended(names, waiting=(names[1],)))
     assert [(row.state, row.nodes, row.wrong) for row in found] == [
-        ("waiting", (names[1],), False),
+        ("unknown", (names[1],), False),
         ("done", (names[0],), False),
     ]
 

@@ -92,7 +92,7 @@ async def test_what_a_gitops_tool_owns_goes_into_an_overlay(tmp_path: Path) -> N
         "kustomization.yaml",
         "daemonset.yaml",
     }
-    assert "stays with argocd: DaemonSet .spec.template.spec.nodeSelector" in ended.out
+    assert "stays with argocd: DaemonSet nodeSelector" in ended.out
     assert "3 of 3 objects applied, 1 skipped" in ended.out
 
 

@@ -467,9 +467,7 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
                 code = ExitCode.CLUSTER
             for one in gitops_departures(rendering.objects, facts.objects):
                 if one.title in outcome.applied:
-                    say(
-                        f"{one.tool} owns {one.title}, and may set it back: --overlay DIR writes it for its repository."
-                    )
+                    say(f"{one.tool} owns {one.title}, and may set it back; --overlay DIR is for its repository.")
     objects = [event for event in events if isinstance(event, ObjectResult)]
     if arguments.output == "json":
         content = {"objects": [event.to_json() for event in objects], "dry_run": arguments.dry_run}

@@ -490,9 +490,12 @@ class Engine:
         result = await wait_for_rollout(
             self.gateway, names, timeout=timeout, on_event=listener, action="rollout", stop=stop
         )
-        complete = result.ready >= result.desired
+        stopped = stop is not None and stop.is_set()
         detail = f"{result.ready} of {result.desired} nodes ready after {result.seconds:.0f} s"
-        listener(ActionEnded("rollout", "done" if complete else "failed", detail, result.failing))
+        word: Literal["done", "interrupted", "failed"] = (
+            "done" if result.complete else "interrupted" if stopped else "failed"
+        )
+        listener(ActionEnded("rollout", word, detail, result.failing))
         return result
 
     @asynccontextmanager

@@ -169,7 +169,8 @@ def summary(rows: Iterable[ForecastRow]) -> str:
 
 
 READY: Final = "ready"
-NOT_YET: Final = "not waited for"
+NOT_KNOWN: Final = "not known"
+"""Where the wait was stopped, or could not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +198,15 @@ class Comparison:
     @property
     def wrong(self) -> bool:
         """Whether it came otherwise than it was forecast; a node that is not ready may still come."""
-        return self.happened not in ("", NOT_YET, self.expected) and self.ready != self.gets_pod
+        return self.happened not in ("", NOT_KNOWN, self.expected) and self.ready != self.gets_pod
 
     @property
-    def state(self) -> Literal["ok", "warning", "done", "failed", "waiting"]:
+    def state(self) -> Literal["ok", "warning", "done", "failed", "unknown"]:
         """The word of state: of the forecast, and then of what became of it."""
         if not self.happened:
             return "ok" if self.gets_pod else "warning"
-        if self.happened == NOT_YET:
-            return "waiting"
+        if self.happened == NOT_KNOWN:
+            return "unknown"
         return "done" if self.ready else "failed" if self.wrong else "warning"
 
     @property
@@ -253,14 +254,13 @@ def compare(
     groups: defaultdict[tuple[str, _Fate, str], list[str]] = defaultdict(list)
     for name in wanted:
         title = forecasts[name].title if name in forecasts else "unknown"
-        groups[title, fates.get(name, unforeseen), ends[name][0] if name in ends else NOT_YET if result else ""].append(
-            name
-        )
+        end = ends[name][0] if name in ends else NOT_KNOWN if result else ""
+        groups[title, fates.get(name, unforeseen), end].append(name)
     found = [
         Comparison(title, tuple(names), fate.gets_pod, fate.short, fate.why, happened, *_told(names, ends))
         for (title, fate, happened), names in groups.items()
     ]
-    order = ("failed", "warning", "waiting", "done", "ok")
+    order = ("failed", "warning", "unknown", "done", "ok")
     return tuple(sorted(found, key=lambda one: (order.index(one.state), -len(one.nodes), one.title)))
 
 
@@ -273,7 +273,7 @@ def _ends(result: RolloutResult | None) -> dict[str, tuple[str, str, str]]:
     if result is None:
         return {}
     ends = dict.fromkeys(result.nodes, (READY, "", ""))
-    ends |= dict.fromkeys(result.waiting, (NOT_YET, "", ""))
+    ends |= dict.fromkeys(result.waiting, (NOT_KNOWN, "", ""))
     return ends | {one.name: (one.short or "not ready", one.seen, one.todo) for one in result.failing}
 
 

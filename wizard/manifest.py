@@ -274,7 +274,8 @@ def _change_linux(objects: Objects, value: Value) -> Objects:
 def _tolerations_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
     tainted = [verdict for verdict in chosen if untolerated(verdict.node)]
     if tainted:
-        return Reason(True, f"{_nodes(len(tainted))} of the chosen are tainted", _taints(tainted))
+        verb = "is" if len(tainted) == 1 else "are"
+        return Reason(True, f"{_nodes(len(tainted))} of the chosen {verb} tainted", _taints(tainted))
     outside = [v for v in map(judge, (facts.nodes if facts else None) or ()) if v.standing == "possible"]
     if not outside:
         return Reason(False, "no chosen node is tainted", "")

@@ -54,6 +54,12 @@ class Contest:
         return f"{self.kind} {self.field}"
 
     @property
+    def short(self) -> str:
+        """The field in few words; the manifest has one container, so that it need not be named."""
+        path = re.sub(r'(?<=containers)\[name="[^"]*"\]', "", self.field)
+        return re.sub(r"^\.(spec\.template\.spec\.|spec\.)?", "", path)
+
+    @property
     def owner(self) -> str:
         """The managers in words."""
         return ", ".join(self.managers)
@@ -100,14 +106,8 @@ def decision_words(found: Iterable[Contest], choice: OwnershipChoice) -> str:
 
 
 def decided_lines(found: Iterable[Contest], choice: OwnershipChoice) -> tuple[str, ...]:
-    """What becomes of each field, a line each: ``taken from argocd: DaemonSet .spec.replicas``."""
-    words = {
-        "take": "taken from",
-        "leave": "left to",
-        "skip": "not applied, stays with",
-        "fail": "not decided, belongs to",
-    }
-    return tuple(f"{words[choice.of(one.kind, one.field)]} {one.owner}: {one.key}" for one in found)
+    """What becomes of each field, a line each: ``taken from argocd: DaemonSet containers.image``."""
+    return tuple(f"{_DECIDED[choice.of(one.kind, one.field)]} {one.owner}: {one.kind} {one.short}" for one in found)
 
 
 def check_decision(what: str, decision: Decision) -> None:

@@ -20,6 +20,7 @@ from wizard.errors import ClusterError
 from wizard.escaping import printable
 from wizard.events import ActionProgress, Listener, Note, Shortfall
 from wizard.facts import KubernetesObject, NodeFacts
+from wizard.forecast import NOT_KNOWN
 from wizard.names import FUSE_RESOURCE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
 from wizard.nodes import untolerated
 
@@ -109,8 +110,6 @@ class _Why:
 
 _PATIENCE = _Why("waiting", "")
 """It may just take its time."""
-
-_UNREAD = "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +336,7 @@ class _Wait:
         """None where the node is ready."""
         picture = self._picture
         if picture.nodes is None:
-            return _Why(_UNREAD, self._away or "the nodes were not read in time") if final else _PATIENCE
+            return _Why(NOT_KNOWN, self._away or "the nodes were not read in time") if final else _PATIENCE
         node = picture.nodes.get(name)
         if node is None:
             label = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
@@ -347,9 +346,9 @@ class _Wait:
             if node.fuse_devices:
                 return None
             seen = f"it does not advertise {FUSE_RESOURCE}, and the pods may not be read"
-            return _Why(_UNREAD, seen) if final else _PATIENCE
+            return _Why(NOT_KNOWN, seen) if final else _PATIENCE
         if picture.pods is None or picture.daemon_sets is None:
-            return _Why(_UNREAD, self._away or "the pods were not read in time") if final else _PATIENCE
+            return _Why(NOT_KNOWN, self._away or "the pods were not read in time") if final else _PATIENCE
         if daemon_set is None:
             return _Why("no daemon set", "the daemon set does not exist")
         if pod is not None and pod.ready:

@@ -188,6 +188,12 @@ class Session:
             kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
         self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, {**kept, what: decision})))
 
+    def undecide(self, kind: str) -> None:
+        """Forgets what was decided about an object and its fields."""
+        choice = self.answers.ownership
+        kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
+        self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, kept)))
+
     def leave_to_repository(self, departures: Iterable[Departure]) -> None:
         """Skips these objects: what changes in them goes into the repository of the tool that owns them."""
         for one in departures:

@@ -96,3 +96,9 @@ def screen_text(app: App[Any]) -> str:
     height = app.size.height
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height])
+
+
+def beside_the_steps(app: App[Any]) -> str:
+    """What stands beside the list of the steps, as one line: sentences read on where they were folded."""
+    side = app.screen.query_one("#steps").region.right
+    return " ".join(" ".join(line[side:] for line in screen_text(app).splitlines()[1:-1]).split())

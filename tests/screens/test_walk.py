@@ -97,26 +97,6 @@ async def test_nothing_is_applied_before_it_was_acknowledged_and_confirmed() -> 
         assert "Apply 4 objects?" not in screen_text(app)
 
 
-async def test_a_conflict_is_shown_field_by_field_and_decided() -> None:
-    app = on_sandbox("owned")
-    async with running(app) as pilot:
-        session = app.walk_through.session
-        await app.walk_through.change(lambda session: session.acknowledge(True))
-        await pilot.press("ctrl+n", "ctrl+n")
-        await until(pilot, lambda: any(check.conflicts for check in session.checks))
-        manager = next(check.conflicts[0].manager for check in session.checks if check.conflicts)
-        await pilot.press("f")
-        await until(pilot, lambda: "Fields of other managers" in screen_text(app) and manager in screen_text(app))
-        await pilot.press("escape", "a")
-        await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
-        assert "take" in screen_text(app)
-        await pilot.press("tab", "enter")
-        await until(pilot, lambda: ended(app))
-        assert session.answers.ownership.default == "leave"
-        assert session.applied is not None
-        assert not session.applied.failed
-
-
 async def test_without_rights_the_wizard_goes_on_and_names_the_verb() -> None:
     app = on_sandbox("restricted")
     async with running(app) as pilot:

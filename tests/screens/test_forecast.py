@@ -1,0 +1,90 @@
+"""The forecast by kind of node, and after the rollout what happened, in the same rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from tests.screens.conftest import beside_the_steps, on_facts, on_sandbox, running, screen_text, until
+from wizard.answers import Answers, ManifestChoice, NodesChoice, RolloutChoice, SecurityModulesChoice
+
+
+def rows(app: WizardApp) -> list[str]:
+    """The rows under the columns' names, with what is beside them cut off."""
+    lines = [line.partition("│")[0] for line in screen_text(app).splitlines()]
+    start = next(number for number, line in enumerate(lines) if "expected" in line and "happened" in line)
+    found = []
+    for line in lines[start + 1 :]:
+        if "───" in line or not line[20:].strip():
+            break
+        found.append(" ".join(line[20:].split()))
+    return found
+
+
+async def applied_and_labelled(app: WizardApp, pilot: Pilot[Any]) -> None:
+    session = app.walk_through.session
+    await pilot.press("ctrl+n", "ctrl+n")
+    await until(pilot, lambda: bool(session.checks))
+    await pilot.press("a")
+    await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
+    await pilot.press("tab", "enter")
+    await until(pilot, lambda: session.applied is not None and not app.walk_through.reading)
+    await pilot.press("enter", "ctrl+n", "l")
+    await until(pilot, lambda: "Label 9 nodes?" in screen_text(app))
+    await pilot.press("tab", "enter")
+    await until(pilot, lambda: bool(session.comparison), 40)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_came_otherwise_than_forecast_stands_first_with_its_remedy(size: tuple[int, int]) -> None:
+    answers = Answers(
+        security_modules=SecurityModulesChoice(acknowledged=True),
+        manifest=ManifestChoice(preset="guide"),
+        rollout=RolloutChoice(timeout=6),
+    )
+    app = on_sandbox("failing", answers)
+    async with running(app, size) as pilot:
+        await applied_and_labelled(app, pilot)
+        await until(pilot, lambda: "Otherwise than forecast" in beside_the_steps(app))
+        expected = [
+            "failed 2 x Ubuntu 22.04 pod image",
+            "failed 1 x Debian 12 pod no /dev/fuse",
+            "failed 1 x RHCOS 9.6 pod memory",
+            "warning 1 x Ubuntu 22.04 pod not ready",
+            "done 4 x Ubuntu 22.04 pod ready",
+        ]
+        assert rows(app) == expected
+        remedies = ["adjustment image", "modprobe fuse", "adjustment memory", "mend its kubelet"]
+        for remedy in remedies:
+            await until(pilot, lambda remedy=remedy: remedy in beside_the_steps(app))
+            await pilot.press("down")
+        # The same table is there when one has turned away from the result.
+        await pilot.press("enter", "f")
+        await until(pilot, lambda: "f Nodes" in screen_text(app).splitlines()[-1])
+        assert rows(app) == expected
+        # Other nodes, another forecast: what happened to the last ones is none of theirs.
+        await app.walk_through.change(lambda session: session.choose_nodes(("nofuse-1",)))
+        await until(pilot, lambda: rows(app) == ["ok 1 x Debian 12 pod"])
+
+
+async def test_before_the_rollout_the_forecast_says_why_a_marked_node_gets_no_pod() -> None:
+    names = ("noble-00000", "jammy-00000", "control-1")
+    app = on_facts()
+    async with running(app) as pilot:
+        without = ManifestChoice(without=("tolerations",))
+        choice = Answers(nodes=NodesChoice(all=False, names=names), manifest=without)
+        await app.walk_through.change(lambda session: session.choose(choice))
+        await app._main.go("nodes")
+        await pilot.press("f")
+        await until(pilot, lambda: "expected" in screen_text(app))
+        assert rows(app) == [
+            "warning 1 x Ubuntu 24.04 no pod",
+            "ok 1 x Ubuntu 22.04 pod",
+            "ok 1 x Ubuntu 24.04 pod",
+        ]
+        assert "Nopod:taintnode-role.kubernetes.io/control-plane" in "".join(beside_the_steps(app).split())
+        keys = screen_text(app).splitlines()[-1]
+        assert "Mark" not in keys and "Filter" not in keys
