@@ -101,6 +101,7 @@ one this is. What was changed is in a journal, and podman-wizard undo takes it b
         self._choices = choices
         self._back = back
         self._type_first = type_first
+        self.set_class(bool(type_first), "typed")
 
     def compose_dialog(self) -> ComposeResult:
         """The lines scroll where they are many; the buttons stay."""

@@ -30,7 +30,7 @@ def detail(row: Comparison, *, whole: bool = False) -> RenderableType:
     """
     more = f" and {len(row.nodes) - 3} more" if len(row.nodes) > 3 else ""
     if not row.happened:
-        then = f"A pod will run there {row.why}".rstrip() if row.gets_pod else f"No pod: {row.why}"
+        then = f"A pod will run there {row.why}".rstrip() + "." if row.gets_pod else f"No pod: {row.why}"
     else:
         words = f"Expected: {row.forecast}. Happened: {row.happened}."
         then = f"{words} Otherwise than forecast." if row.wrong else words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.console import Group, RenderableType
@@ -112,6 +113,7 @@ someone who may."""
         self._asked_for: Judgement | None = None
         self._check_trouble: WizardError | None = None
         self._objects_of: tuple[object, ...] = ()
+        self._sum = ""
         self._contests: tuple[Contest, ...] = ()
         """As the last dry run met them: they stay in view while a decision is checked."""
         self._fields: RowList[Contest] = RowList(
@@ -183,7 +185,8 @@ someone who may."""
         rendering = judgement.rendering
         on = sum(switch.on for switch in rendering.switches)
         departures = f"{on} departures from the guide, each a switch." if on else "As the guide has them."
-        self.set_excerpt(f"{len(rendering.objects)} objects. {departures}")
+        self._sum = f"{len(rendering.objects)} objects. {departures}"
+        self.show_detail()
         shown = (judgement, self.session.checks, self._check_trouble, self.walk.applied_objects)
         if shown != self._objects_of:
             self._objects_of = shown
@@ -195,7 +198,17 @@ someone who may."""
             self._show_text()
 
     def show_detail(self) -> None:
-        """What stands under the list does not follow the cursor here."""
+        """Over the list, the reason of the row under the cursor, which may be cut in its row."""
+        current, more = self.rows.current, ""
+        if self.view == "objects" and current is not None:
+            more = f"\n{current.id}: {clean(current.why)}"
+        elif self.view == "fields":
+            count = len(self._undecided())
+            more = (
+                f"\n{count} of {len(self._contests)} fields of others {'is' if count == 1 else 'are'} not decided yet."
+            )
+        if self.session.judgement is not None:
+            self.set_excerpt(self._sum + more)
 
     async def _check(self) -> None:
         self._check_trouble = None
@@ -230,7 +243,7 @@ someone who may."""
         notes = [clean(str(self._check_trouble))] if self._check_trouble is not None else []
         notes += [clean(words) for words in self._words_of_departures(judgement)]
         if any(check.change == "failed" for check in self.session.checks):
-            notes.append("h hands the plan over, in a folder, to someone who may apply it.")
+            notes.append("h hands the plan over to someone who may apply it.")
         if self.session.applied is not None and not self._up_to_date():
             notes.append("What stands here differs from what was applied: apply it again.")
         # Where there is much to say, the blank line goes first.
@@ -257,15 +270,15 @@ someone who may."""
         if check.change == "skipped":
             return state_word("skipped"), kind, "as you decided (k)"
         if check.change == "failed":
-            return state_word("failed"), kind, clean(f"{check.message} {check.todo}")
+            return state_word("failed"), kind, "refused (d says why)"
         server, _, where = check.checked.partition(" ")
         word = "server-checked" if server == "server" else "not checked"
         note = where if server == "server" else f"({check.checked})"
-        warnings = f"; {'; '.join(check.warnings)}" if check.warnings else ""
+        note = ", warned (d)" if check.warnings else f" {note}" if note else ""
         return (
             Text(word, style="green" if server == "server" else "magenta"),
             kind,
-            clean(f"{check.change} {note}{warnings}"),
+            clean(f"{check.change}{note}"),
         )
 
     # Views ---------------------------------------------------------------------------------------------------
@@ -278,6 +291,7 @@ someone who may."""
         self.query_one("#manifest-fields").display = self.view == "fields"
         self._scroll.display = not listed
         self._show_tabs()
+        self.show_detail()
         if listed:
             (self.rows if self.view == "objects" else self._fields).focus()
         else:
@@ -302,9 +316,19 @@ someone who may."""
         checks = self.session.checks
         if not checks:
             return Text("The server has not checked the objects yet, so there is nothing to compare with.")
+        said = []
+        for check in checks:
+            if check.change == "failed":
+                said += [f"{check.title} is refused: {check.message}", check.todo, ""]
+            for warning in check.warnings:
+                said += [f"{check.title}, the server warns: {warning}", ""]
+        # Read, not scrolled sideways: these are sentences.
+        width = max(20, self.size.width - 3)
+        words = Text("\n".join(line for text in said for line in wrap(clean(text), width) or [""]), style="bold")
         live = [check.before for check in checks if check.before]
         result = [check.after for check in checks if check.after]
-        return diff_text(against_cluster(live, result).splitlines() or ["The cluster holds exactly this."])
+        lines = against_cluster(live, result).splitlines() or ([] if said else ["The cluster holds exactly this."])
+        return Text("\n").join([words, diff_text(lines)]) if said else diff_text(lines)
 
     def home(self) -> Widget | None:
         """The list, or what stands in its place."""
@@ -343,8 +367,8 @@ someone who may."""
         if action == "overlay":
             return self.session.judgement is not None and bool(self.session.judgement.departures)
         if action == "apply":
-            # There it only says once more that something is not decided.
-            return view != "fields" or not self._undecided()
+            # In Fields it only says once more that something is not decided.
+            return not self.session.cannot_change and (view != "fields" or not self._undecided())
         if action == "view":
             return parameters[0] != view and (parameters[0] != "fields" or bool(getattr(self, "_contests", ())))
         return True

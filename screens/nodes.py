@@ -20,7 +20,7 @@ from textual.widgets import Input, Static
 from screens import forecast
 from screens.dialogs import AskText, Choice
 from screens.operation import Operation
-from screens.rows import Heading
+from screens.rows import Heading, Name
 from screens.step import ListStep
 from screens.words import clean, detail_text
 from wizard.answers import NodesChoice
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 0.15
 """How long typing and marking may go on before the list, or the plan, follows."""
 
+NARROW = 46
+"""Columns of the list below which a node's name needs the room of its system and kernel."""
+
 Row = NodeVerdict | NodeGroup | Comparison
 
 
@@ -48,7 +51,7 @@ class NodesStep(ListStep[Row]):
     STEP = "nodes"
     TITLE = "Nodes"
     EXCERPT = ""
-    WIDTHS = (1, 0, 12, 4, 16)
+    WIDTHS = (1, 0, 17, 4, 13)
     EMPTY = "waiting"
     HELP = """\
 The device manager runs where a node carries the guide's label. Here you choose the nodes and put the label on them; \
@@ -106,6 +109,7 @@ e does without labels: the device manager then runs on every Linux node without 
         """The filter shows once it is used."""
         self._grouped = False
         self._forecast = False
+        self._narrow = False
         self._marks: set[str] = set()
         self._marked_for: Judgement | None = None
         self._pending = False
@@ -115,6 +119,7 @@ e does without labels: the device manager then runs on every Linux node without 
         self._filter_timer: Timer | None = None
         self._mark_timer: Timer | None = None
         self.query_one("#filter-line").display = False
+        self.query_one(".list-and-detail").add_class("wide-rows")
 
     # What is shown -------------------------------------------------------------------------------------------
 
@@ -137,18 +142,22 @@ e does without labels: the device manager then runs on every Linux node without 
             return forecast.cells(item)
         if isinstance(item, NodeGroup):
             marked = sum(verdict.node.name in self._marks for verdict in item.verdicts)
-            mark = "x" if marked == item.count else "-" if marked else " "
+            mark = Text("x" if marked == item.count else "-" if marked else " ", style="bold")
+            if self._narrow:
+                return (mark, f"{item.system} {item.kernel}", f"{marked} of {item.count}")
             return (
-                Text(mark, style="bold"),
+                mark,
                 f"{marked} of {item.count} marked",
                 item.system,
                 item.kernel,
                 item.runtime,
             )
-        mark = "x" if item.node.name in self._marks else " "
+        mark = Text("x" if item.node.name in self._marks else " ", style="bold")
+        if self._narrow:
+            return (mark, Name(clean(item.node.name)), self._standing(item))
         return (
-            Text(mark, style="bold"),
-            clean(item.node.name),
+            mark,
+            Name(clean(item.node.name)),
             clean(item.system),
             clean(item.kernel),
             self._standing(item),
@@ -157,10 +166,10 @@ e does without labels: the device manager then runs on every Linux node without 
     def _standing(self, verdict: NodeVerdict) -> Text:
         node = verdict.node
         if node.labelled:
-            return Text(f"labelled fuse {node.fuse_devices}", style="green")
+            return Text(f"fuse {node.fuse_devices}" if node.fuse_devices else "labelled", style="green")
         if verdict.eligible:
             return Text("ready" if node.ready else "not ready", style="" if node.ready else "magenta")
-        return Text(clean(verdict.reasons[0].split(":")[0] if verdict.reasons else ""), style="magenta")
+        return Text(clean(verdict.short), style="magenta")
 
     def detail(self, item: Row) -> RenderableType:
         """Seen, Then, Do."""
@@ -220,11 +229,16 @@ e does without labels: the device manager then runs on every Linux node without 
                     "who may label them."
                 )
         self._empty = empty
-        self.rows.set_widths(forecast.WIDTHS if self._forecast else self.WIDTHS)
+        self._narrow = self.rows.size.width < NARROW
+        few = self.WIDTHS[:2] + self.WIDTHS[-1:]
+        self.rows.set_widths(forecast.WIDTHS if self._forecast else few if self._narrow else self.WIDTHS)
         self._heading.show(forecast.HEADING if self._forecast else ())
-        self.query_one(".list-and-detail").set_class(self._forecast, "wide-rows")
         self._refill()
         self._show_choice()
+
+    def on_resize(self) -> None:
+        """The columns follow the room that there is."""
+        self.call_after_refresh(self.show)
 
     def _verdicts(self) -> tuple[NodeVerdict, ...]:
         judgement = self.session.judgement
@@ -325,10 +339,14 @@ e does without labels: the device manager then runs on every Linux node without 
         if action == "adjust":
             return judgement is not None and any(not switch.on for switch in self._called_for(judgement))
         if action == "label":
-            return judgement is not None and bool(judgement.to_label)
+            return judgement is not None and bool(judgement.to_label) and not self.session.cannot_change
         if action in ("mark", "all", "none", "filter", "groups") and getattr(self, "_forecast", False):
             return False
-        if action in ("mark", "all", "none", "groups", "forecast", "wait", "unlabel", "every", "selector"):
+        if action == "unlabel":
+            # Over all nodes, since marks may be settling: five thousand are looked through in a millisecond.
+            marked = (verdict for verdict in self._verdicts() if verdict.node.labelled)
+            return not self.session.cannot_change and any(one.node.name in self._marks for one in marked)
+        if action in ("mark", "all", "none", "groups", "forecast", "wait", "every", "selector"):
             return judgement is not None
         return True
 
@@ -511,15 +529,14 @@ e does without labels: the device manager then runs on every Linux node without 
         if not names:
             self.say("All chosen nodes carry the label.")
             return
-        lines: list[str | Text] = [*self._names(names)]
         late = [row for row in judgement.forecast if not row.gets_pod and set(row.nodes) & set(names)]
-        lines += [f"No pod: {row.title}, {row.count} nodes: {row.why}" for row in late]
+        # What one must know first: the names may be many.
+        lines: list[str | Text] = [f"No pod: {row.title}, {row.count} nodes: {row.why}" for row in late]
         if not self._device_manager_is_there():
-            lines += ["", "The manifest has not been applied yet: the label alone does nothing until it is."]
-
+            lines.append("The manifest has not been applied yet: the label alone does nothing until it is.")
         if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):
-            lines += ["", "This is an SSH session: in tmux, the work would go on if the line drops."]
-
+            lines.append("This is an SSH session: in tmux, the work would go on if the line drops.")
+        lines += [*([""] if lines else []), *self._names(names)]
         choices = [Choice("label", f"Label {len(names)} nodes", danger=True)]
         self.ask_to(f"Label {len(names)} nodes", lines, choices, lambda _: self._label(judgement))
 

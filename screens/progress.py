@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from screens import forecast
 from screens.operation import OperationRow
-from screens.rows import Heading, RowList
+from screens.rows import Heading, Name, RowList
 from screens.words import clean, detail_text, gist, state_word
 from wizard.forecast import sentence
 
@@ -126,7 +126,7 @@ class OperationView(Vertical):
     def _cells(self, row: OperationRow | Comparison) -> Sequence[Text | str]:
         if not isinstance(row, OperationRow):
             return forecast.cells(row)
-        return (state_word(row.state), clean(row.name), clean(row.short or row.text))
+        return (state_word(row.state), Name(clean(row.name)), clean(row.short or row.text))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         """The row under the cursor in full."""

@@ -26,6 +26,25 @@ Item = TypeVar("Item")
 GAP = 1
 
 
+class Name(str):
+    """The name of a machine in a cell: where it does not fit, its domain gives way first, then its middle.
+
+    What tells such names apart stands at the end of the host's own name ("vmss000000") or right before the domain.
+    """
+
+    __slots__ = ()
+
+    def within(self, width: int) -> str:
+        """The name, or as much of it as fits."""
+        if len(self) <= width:
+            return self
+        host, dot, _ = self.partition(".")
+        if dot and len(host) < width:
+            return f"{host}…"
+        end = (width - 1) // 2
+        return f"{host[: width - 1 - end]}…{host[len(host) - end :]}"
+
+
 class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
     """A list with a cursor; each item becomes a row of cells when it is drawn.
 
@@ -161,7 +180,10 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         widths = self._widths[: len(cells)]
         rest = max(0, width - sum(widths) - GAP * (len(widths) - 1))
         line = Text(no_wrap=True, end="")
-        for place, (cell, column) in enumerate(zip(cells, widths, strict=True)):
+        # While the columns change, there may be cells of before.
+        for place, (cell, column) in enumerate(zip(cells, widths, strict=False)):
+            if isinstance(cell, Name):
+                cell = cell.within(column or rest)
             text = cell.copy() if isinstance(cell, Text) else Text(cell)
             text.no_wrap, text.end = True, ""
             text.truncate(column or rest, overflow="ellipsis", pad=True)

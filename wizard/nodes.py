@@ -79,6 +79,19 @@ class NodeVerdict:
         """Whether it can serve, if need be with tolerations."""
         return self.standing != "impossible"
 
+    @property
+    def short(self) -> str:
+        """Why it does not qualify, in a word or two; "" where it does."""
+        node = self.node
+        if self.standing == "possible":
+            held = any(taint.key in CONTROL_PLANE_TAINTS for taint in untolerated(node))
+            return "control plane" if held else "tainted"
+        if self.standing == "eligible":
+            return ""
+        if node.operating_system != "linux":
+            return "not Linux"
+        return virtual_kind(node) or ("old kernel" if kernel_too_old(node.kernel) else node.architecture)
+
 
 def judge(node: NodeFacts) -> NodeVerdict:
     """Whether a node can serve FUSE, with every reason why not."""

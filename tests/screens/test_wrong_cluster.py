@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.widgets import Button, Input
 
 from screens.app import AppOptions, WizardApp, make_app
+from screens.dialogs import Confirm
 from tests.screens.conftest import running, screen_text, until
-from wizard.answers import Answers, SecurityModulesChoice
+from wizard.answers import Answers, OwnershipChoice, SecurityModulesChoice
 from wizard.sandbox import Sandbox
 from wizard.security_modules import Probe
 from wizard.target import Target
@@ -58,6 +60,34 @@ async def test_pods_too_want_the_context_typed_once(tmp_path: Path) -> None:
             await pilot.press(*"sandbox-mixed", "tab", "tab", "enter")
             await until(pilot, lambda: bool(session_probes(app)) and not app.walk_through.busy)
             assert app.walk_through.type_first() == ""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (120, 40)])
+@pytest.mark.parametrize("what", ["probe", "apply", "label", "unlabel", "verify"])
+async def test_every_change_is_confirmed_with_the_cluster_its_uid_and_its_context_typed(
+    tmp_path: Path, what: str, size: tuple[int, int]
+) -> None:
+    steps = {"probe": (1, "p"), "apply": (2, "a"), "label": (3, "l"), "unlabel": (3, "u"), "verify": (5, "v")}
+    async with await Sandbox.start("owned" if what in ("unlabel", "verify") else "mixed", speed=100) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "config")
+        answers = Answers(security_modules=SecurityModulesChoice(acknowledged=True), ownership=OwnershipChoice("leave"))
+        app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=answers))
+        async with running(app, size) as pilot:
+            step, key = steps[what]
+            await pilot.press(*["ctrl+n"] * step)
+            if what == "apply":
+                await until(pilot, lambda: bool(app.walk_through.session.checks))
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await pilot.pause()
+            shown = "".join(screen_text(app).split()).replace("│", "")
+            assert sandbox.url.partition("//")[2] in shown and sandbox.identity in shown and "v1.36.2" in shown
+            assert f"Typesandbox-{sandbox.scenario}" in shown
+            # Field and buttons are in view, however many lines stand over them.
+            for widget in (app.screen.query_one(Input), *app.screen.query(Button)):
+                box = app.screen.query_one(".dialog-box").content_region
+                assert box.contains_region(widget.region), (widget, widget.region, box)
+            assert all(button.disabled for button in app.screen.query(Button) if button.id != "back")
 
 
 @pytest.mark.parametrize(("step", "key"), [(1, "p"), (5, "v")])
