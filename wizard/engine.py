@@ -367,8 +367,9 @@ class Engine:
             try:
                 result = await self._apply_one(check, ownership)
             except WizardError as error:
-                listener(ObjectResult("apply", title, "failed", message=error.what))
-                failed = (Shortfall(title, error.what),)
+                said = f"{error.what} {error.todo}".strip()
+                listener(ObjectResult("apply", title, "failed", message=said))
+                failed = (Shortfall(title, said, todo=error.todo),)
                 detail = f"{len(outcome.applied)} of {total} objects applied; {title}: {error.what}"
                 listener(ActionEnded("apply", "failed", detail, failed))
                 return replace(outcome, failed=failed)
