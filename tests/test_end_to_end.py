@@ -429,3 +429,33 @@ async def test_a_run_proves_it_with_podman_where_the_answers_say_so(tmp_path: Pa
         assert proofs == {"rhel-1": True, "worker-1": False}
         assert ended.code == 1
         assert ended.events[-1]["rollout"]["failing"] == []
+
+
+async def test_undo_gives_fields_back_and_spares_a_namespace_that_others_use(start: Start) -> None:
+    async with start("mixed") as cluster:
+        assert (await cluster.command("manifest", "apply")).code == 0
+        quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "7"}}}
+        theirs = f"{OBJECTS['ResourceQuota']}?fieldManager=argocd&force=true"
+        assert await cluster.send("PATCH", theirs, quota, "application/apply-patch+yaml") == 200
+
+        async def owned() -> list[object]:
+            """The spec, and who owns which field of it."""
+            found = await cluster.get(OBJECTS["ResourceQuota"])
+            entries = [entry for entry in found["metadata"]["managedFields"] if "subresource" not in entry]
+            return [found["spec"], *sorted((entry["manager"], str(entry["fieldsV1"])) for entry in entries)]
+
+        before = await owned()
+        assert (await cluster.command("manifest", "apply", "--ownership", "take")).code == 0
+        assert await owned() != before
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error + undone.out
+        assert await owned() == before
+
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs"}}
+        assert await cluster.send("POST", f"{OBJECTS['Namespace']}/secrets", secret) == 201
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error + undone.out
+        assert "Secret theirs" in undone.out
+        assert (await cluster.get(OBJECTS["Namespace"]))["status"]["phase"] == "Active"
+        assert await cluster.get(OBJECTS["DaemonSet"]) is None
+        assert await cluster.get(OBJECTS["ResourceQuota"]), "someone changed it since"
