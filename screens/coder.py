@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
@@ -118,8 +118,17 @@ class AskLogin(Dialog[Login]):
         _ = self.dismiss(Login(credentials, bool(given) and keep))
 
 
+class PasteInput(Input):
+    """A field for one word: what is pasted may begin or end with a new line, or be broken by the copying."""
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.replace("".join(event.text.split()), *sorted(self.selection))
+
+
 def _field(value: str, **options: Any) -> Input:
-    field = Input(value, compact=True, classes="field", select_on_focus=False, **options)
+    field = PasteInput(value, compact=True, classes="field", select_on_focus=False, **options)
     field.cursor_blink = False
     return field
 
@@ -165,6 +174,8 @@ class CoderView(Container):
         self._step = step
         self.desk = desk
         self._changed_on_disk = changed_on_disk
+        self._working = False
+        """Whether a question to Coder is being answered or prepared; a second key must not ask it again."""
         self.rows: RowList[CoderRow] = RowList(self._cells, (8, 0), key=lambda row: row.id, classes="rows")
         self._detail = Story()
 
@@ -245,7 +256,7 @@ class CoderView(Container):
             self._step.change(lambda session: session.ticks.symmetric_difference_update({click}))
         elif not row.verb:
             self.action_story()
-        elif self.desk.asking:
+        elif self.desk.asking or self._working:
             self._step.say("Coder was asked already; x stops waiting.")
         elif row.refused is not None:
             self.post_message(self.GoToLine(row.refused))
@@ -310,8 +321,10 @@ class CoderView(Container):
             try:
                 await work
             finally:
+                self._working = False
                 self._redraw()
 
+        self._working = True
         self._step.in_background(drawn(), group="coder")
         self.call_later(self._redraw)
 

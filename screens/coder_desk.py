@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -77,12 +77,21 @@ ENABLED_TICKS = ("coder-enable-templates",)
 UPLOADED_TICKS = ("coder-upload-policy", "coder-save")
 """What a person need not do any more once Coder did it."""
 
+WIDEST = 24
+"""Columns that a name may take in the impact; what follows it has to stay in view."""
+
 ENABLE_ROW = "Workspace templates"
 UPLOAD_ROW = "Template policy"
 
 
 class Stopped(Exception):
     """The person stopped a request."""
+
+
+def stopped(what: str) -> CoderError:
+    """The error for a change that a person stopped while it was on its way."""
+    todo = "Look in Coder, or try it again: that does no harm."
+    return CoderError(f"You stopped it on its way: it is not known whether {what}.", todo, maybe_done=True)
 
 
 @dataclass
@@ -317,6 +326,10 @@ class CoderDesk:
                 self.enable_trouble = error
                 self._failed(action, error)
                 raise
+            except asyncio.CancelledError:
+                self.enable_trouble = stopped("workspace templates are enabled now")
+                self._failed(action, self.enable_trouble)
+                raise
 
         self._begin(action, ENABLE_ROW, work)
 
@@ -338,6 +351,10 @@ class CoderDesk:
                 self._failed(action, error)
                 if isinstance(error, PolicyRefused):
                     self.prepared, self.impact_trouble, self.impact_asked = None, error, action.content
+                raise
+            except asyncio.CancelledError:
+                self.upload_trouble = stopped("Coder took the policy")
+                self._failed(action, self.upload_trouble)
                 raise
 
         self._begin(action, UPLOAD_ROW, work)
@@ -532,14 +549,14 @@ def impact_view(rows: Sequence[ImpactRow]) -> RenderableType:
     """The impact as a table: workspace, owner, warning or error, now or once updated, and Coder's words."""
     head = ("workspace", "owner", "", "when")
     cells = [head, *((clean(r.workspace), clean(r.owner), r.severity, r.when) for r in rows)]
-    widths = [max(cell_len(line[column]) for line in cells) for column in range(len(head))]
+    widths = [min(WIDEST, max(cell_len(line[column]) for line in cells)) for column in range(len(head))]
     parts: list[RenderableType] = []
     for number, line in enumerate(cells):
         text = Text(no_wrap=True, overflow="ellipsis", style="" if number else "bold")
         for cell, width in zip(line, widths, strict=True):
-            text.append(
-                set_cell_size(cell, width) + "  ", STATE_STYLES.get(cell, "bold red" if cell == "error" else "")
-            )
+            fitting = Text(cell, STATE_STYLES.get(cell, "bold red" if cell == "error" else ""))
+            fitting.truncate(width, overflow="ellipsis", pad=True)
+            text.append_text(fitting).append("  ")
         text.rstrip()
         parts.append(text)
         if number:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from wizard.answers import Answers, Decision, NodesChoice, OwnershipChoice
+from wizard.coder.credentials import base_url
 from wizard.errors import InputError, UsageError
 from wizard.files import read_snapshot
 from wizard.ownership import check_decision
@@ -52,6 +53,12 @@ def parse_answers(content: bytes, name: str) -> Answers:
     assert isinstance(answers, Answers)
     if (answers.nodes.all, bool(answers.nodes.names), bool(answers.nodes.selector)).count(True) > 1:
         raise InputError("nodes: all, names and selector exclude each other.", "Keep one of them.", file=name)
+    if answers.coder.url:
+        try:
+            base_url(answers.coder.url)
+        except UsageError as error:
+            # The error shows no password that may stand in it; nobody else gets to show it.
+            raise InputError(f"coder.url: {error.what}", error.todo, file=name) from None
     for key, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", answers.policy.devices)):
         if number < 1:
             raise InputError(f"{key} must be above 0.", "Mend that number.", file=name)

@@ -293,3 +293,13 @@ def test_a_merge_starts_without_the_client() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_password_in_the_url_of_an_answers_file_is_shown_nowhere(tmp_path: Path, capsys: Any) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("coder: {url: 'https://ada:hunter2@coder.example.org', upload: true}\n")
+    for rest in (["--dry-run"], ["--yes"]):
+        assert main(["run", "--sandbox", "--answers", str(answers), *rest]) == ExitCode.INPUT
+        said = capsys.readouterr()
+        assert "holds a user name or a password" in said.err
+        assert "hunter2" not in said.out + said.err

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -27,6 +28,7 @@ from wizard.bridge import Bridge
 from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.coder.credentials import config_folder
 from wizard.policy import PolicyDocument, merge_podman
+from wizard.sandbox import coder as sandbox_coder
 from wizard.sandbox.coder import Behaviour, SandboxCoder
 from wizard.state import cluster_folder, deployment_folder
 from wizard.target import Target
@@ -525,6 +527,116 @@ async def test_clicks_that_a_person_ticked_off_are_said_to_be_theirs(policy: Pat
         await screen.app.action_go("policy")
         await screen.choose("coder-save")
         assert any(line.startswith("done Coder admin") for line in await summary(screen))
+
+
+# Whoever means harm, or has heavy fingers ------------------------------------------------------------------------
+
+
+def burst(app: WizardApp, *keys: str) -> None:
+    """Keys that are there before the first of them was answered."""
+    for key in keys:
+        app.simulate_key(key)
+
+
+async def test_a_key_that_is_pressed_twice_asks_once_and_uploads_once() -> None:
+    async with at_coder() as screen:
+        screen.rows.move_to("impact")
+        burst(screen.app, "enter", "enter", "enter")
+        await until(screen.pilot, lambda: screen.step.coder.current is not None)
+        await screen.idle()
+        assert len(screen.posts()) == 2, "one parse, one dry run"
+        screen.rows.move_to("upload")
+        burst(screen.app, "enter", "enter")
+        await until(screen.pilot, lambda: isinstance(screen.app.screen, Confirm))
+        assert len(screen.app.screen_stack) == 2, "one question"
+        burst(screen.app, "right", "enter", "enter", "enter")
+        await until(screen.pilot, lambda: screen.coder.policy is not None)
+        await screen.idle()
+        assert len([one for one in screen.posts() if one.endswith("/policy")]) == 1
+
+
+async def test_an_upload_that_is_stopped_on_its_way_is_in_doubt(behaves: Callable[..., None]) -> None:
+    behaves("hangs-upload")
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        await screen.pilot.press("right", "enter")
+        await until(screen.pilot, lambda: screen.coder.policy is not None)
+        await screen.pilot.press("x")
+        await screen.idle()
+        await screen.back()
+        assert "failed policy.yaml: not known whether it was uploaded" in screen.flat
+        assert not screen.step.session.ticks
+        folder = cluster_folder(screen.app.walk_through.engine.identity)
+        (change,) = [change for run in journal.runs(folder) for change in run.changes]
+        assert change.result == "interrupted"
+        lines = await summary(screen)
+        assert any(line.startswith("failed Coder: Upload") and "is not known whether" in line for line in lines)
+
+
+async def test_a_token_is_pasted_with_new_lines_around_and_in_it(deployment: Callable[..., SandboxCoder]) -> None:
+    server = deployment()
+    async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
+        await screen.press("l")
+        for name, text in (("coder-url", f"\n {server.url}\r\n"), ("coder-token", "\nsecret-token-\n  of-ada\n")):
+            field = screen.app.screen.query_one(f"#{name}", Input)
+            field.focus()
+            field.post_message(events.Paste(text))
+            await screen.pilot.pause()
+        assert screen.app.screen.query_one("#coder-url", Input).value == server.url
+        assert NEVER_SHOWN not in screen.text
+        await screen.press("enter")
+        assert "ok You are ada" in screen.flat
+
+
+async def test_a_password_in_a_url_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODER_URL", "https://ada:hunter2@coder.example.org")
+    monkeypatch.setenv("CODER_TOKEN", NEVER_SHOWN)
+    async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
+        assert "holds a user name or a password" in screen.flat
+        await screen.press("i")
+        assert "hunter2" not in screen.text
+        await screen.press("escape", "l")
+        await type_into(screen, "coder-url", "https://ada:hunter2@coder.example.org")
+        await type_into(screen, "coder-token", NEVER_SHOWN)
+        assert screen.text.count("hunter2") == 1, "only the field holds it, as it was typed"
+        await screen.press("enter", "enter")
+        assert isinstance(screen.app.screen, AskLogin)
+        assert "Leave it out" in screen.text
+        await screen.press("escape")
+        assert "hunter2" not in screen.text + screen.flat + repr(screen.step.coder)
+
+
+async def test_what_coder_says_moves_no_cursor_and_pushes_nothing_out_of_view(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J[bold red]now[/] \u202e" + "x" * 4000
+    monkeypatch.setattr(sandbox_coder, "WORKSPACES", {"w-3": (evil, "u-mia"), "w-4": ("notebooks", "u-mia")})
+    monkeypatch.setattr(sandbox_coder, "USERS", {"u-mia": evil})
+    conflicts = [{**one, "current_template_warnings": [evil]} for one in sandbox_coder.CONFLICTS]
+    monkeypatch.setattr(sandbox_coder, "CONFLICTS", conflicts)
+    async with at_coder() as screen:
+        await screen.choose("impact")
+        assert "error" in screen.text and "\\x1b]0;owned" in screen.text and "[bold red]" in screen.flat + screen.text
+        for keys in ("i", "escape"):
+            await screen.press(keys)
+            raw = screen_text(screen.app)
+            assert not any(character in raw for character in "\x1b\x07\u202e")
+        await screen.choose("upload")
+        assert isinstance(screen.app.screen, Confirm)
+        raw = screen_text(screen.app)
+        assert "Upload policy.yaml" in raw, "the buttons stay in view"
+        assert not any(character in raw for character in "\x1b\x07\u202e")
+
+
+async def test_a_refusal_of_thousands_of_lines_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"[link=x]\x1b[31mline 9: {number} " + "y" * 900 for number in range(3000)]
+    monkeypatch.setattr(sandbox_coder, "complaints", lambda content: lines)
+    async with at_coder() as screen:
+        await screen.choose("upload")
+        refused = [row for row in screen.rows.items if row.refused is not None]
+        assert len(refused) == 50
+        assert all(len(row.title) < 600 and "\x1b" not in row.title for row in refused)
+        assert screen.coder.policy is None
 
 
 # Coder v2 --------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ Behaviour = Literal[
     "breaks-off",  # takes the upload and closes the connection without an answer
     "huge",  # 50 MB in place of the dry run's answer
     "hangs",  # never answers the dry run
+    "hangs-upload",  # answers the dry run, takes the upload, and never says so
     "other-shape",  # JSON of another shape
     "keeps-setting",  # says yes to the setting and keeps the old one
     "no-schema",  # does not serve its JSON Schema
@@ -306,6 +307,8 @@ class SandboxCoder:
             )
         if not dry_run:
             self.policy = self._templates.get(wanted["template_id"])
+            if "hangs-upload" in self.behaviours:
+                await self._stopping.wait()
             if "breaks-off" in self.behaviours:
                 return self._break_off(request)
         response = web.json_response({"merge_conflicts": CONFLICTS if wanted["template_id"] else None})
