@@ -51,6 +51,7 @@ VIEWS: tuple[tuple[View, str], ...] = (
 )
 DECISION_WORDS = {"fail": "conflict", "skip": "skipped"}
 FIELD_WIDTHS = (8, 13, 0, 12)
+ROOMY = 20
 OVERLAY_FOLDER = "podman-wizard-overlay"
 WAITING = "The cluster has not been read yet."
 
@@ -187,7 +188,8 @@ someone who may."""
         departures = f"{on} departures from the guide, each a switch." if on else "As the guide has them."
         self._sum = f"{len(rendering.objects)} objects. {departures}"
         self.show_detail()
-        shown = (judgement, self.session.checks, self._check_trouble, self.walk.applied_objects)
+        roomy = self.size.height >= ROOMY
+        shown = (judgement, self.session.checks, self._check_trouble, self.walk.applied_objects, roomy)
         if shown != self._objects_of:
             self._objects_of = shown
             self._objects.update(self._objects_text())
@@ -196,6 +198,10 @@ someone who may."""
             self.in_background(self._check(), group="check", exclusive=True)
         if self.view != "objects":
             self._show_text()
+
+    def on_resize(self) -> None:
+        """What stands under the list depends on the room."""
+        self.call_after_refresh(self.show)
 
     def show_detail(self) -> None:
         """Over the list, the reason of the row under the cursor, which may be cut in its row."""
@@ -246,8 +252,9 @@ someone who may."""
             notes.append("h hands the plan over to someone who may apply it.")
         if self.session.applied is not None and not self._up_to_date():
             notes.append("What stands here differs from what was applied: apply it again.")
-        # Where there is much to say, the blank line goes first.
-        lines: list[RenderableType] = [grid, *([] if notes else [Text()]), Text(clean(sentence))]
+        # Where there is much to say, or little room, the blank line goes first.
+        roomy = not notes and self.size.height >= ROOMY
+        lines: list[RenderableType] = [grid, *([Text()] if roomy else []), Text(clean(sentence))]
         lines += [Text(note, style="bold") for note in notes]
         return Group(*lines)
 

@@ -51,7 +51,7 @@ class NodesStep(ListStep[Row]):
     STEP = "nodes"
     TITLE = "Nodes"
     EXCERPT = ""
-    WIDTHS = (1, 0, 17, 4, 13)
+    WIDTHS = (1, 0, 17, 4, 14)
     EMPTY = "waiting"
     HELP = """\
 The device manager runs where a node carries the guide's label. Here you choose the nodes and put the label on them; \

@@ -281,7 +281,8 @@ def _tolerations_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict
         return Reason(False, "no chosen node is tainted", "")
     control_plane = all(any(t.key in CONTROL_PLANE_TAINTS for t in v.node.taints) for v in outside)
     kind = "control-plane" if control_plane else "tainted"
-    return Reason(False, f"{_nodes(len(outside), kind)} stay out", _taints(outside))
+    verb = "stays" if len(outside) == 1 else "stay"
+    return Reason(False, f"{_nodes(len(outside), kind)} {verb} out", _taints(outside))
 
 
 def _taints(verdicts: Iterable[NodeVerdict]) -> str:
