@@ -110,6 +110,7 @@ e does without labels: the device manager then runs on every Linux node without 
         self._grouped = False
         self._forecast = False
         self._narrow = False
+        self._any_labelled = False
         self._marks: set[str] = set()
         self._marked_for: Judgement | None = None
         self._pending = False
@@ -218,6 +219,7 @@ e does without labels: the device manager then runs on every Linux node without 
         judgement = self.session.judgement
         if judgement is not self._marked_for and not self._pending and judgement is not None:
             self._marks = {verdict.node.name for verdict in judgement.chosen}
+            self._any_labelled = any(verdict.node.labelled for verdict in judgement.verdicts)
             self._marked_for = judgement
         reading = self.walk.reading
         empty = f"waiting  {reading}" if reading else "The nodes have not been read."
@@ -329,7 +331,7 @@ e does without labels: the device manager then runs on every Linux node without 
         judgement = self.session.judgement
         if action == "label" and judgement is not None and judgement.to_label:
             return f"Label {len(judgement.to_label)} nodes"
-        if (action == "groups" and self._grouped) or (action == "forecast" and self._forecast):
+        if getattr(self, {"groups": "_grouped", "forecast": "_forecast"}.get(action, ""), False):
             return "Nodes"
         return ""
 
@@ -343,9 +345,7 @@ e does without labels: the device manager then runs on every Linux node without 
         if action in ("mark", "all", "none", "filter", "groups") and getattr(self, "_forecast", False):
             return False
         if action == "unlabel":
-            # Over all nodes, since marks may be settling: five thousand are looked through in a millisecond.
-            marked = (verdict for verdict in self._verdicts() if verdict.node.labelled)
-            return not self.session.cannot_change and any(one.node.name in self._marks for one in marked)
+            return getattr(self, "_any_labelled", False) and not self.session.cannot_change
         if action in ("mark", "all", "none", "groups", "forecast", "wait", "every", "selector"):
             return judgement is not None
         return True

@@ -171,7 +171,7 @@ async def test_the_views_of_the_manifest() -> None:
         await pilot.press("g")
         await until(pilot, lambda: "+++" in screen_text(app))
         await pilot.press("o")
-        await until(pilot, lambda: "drop-checkpoint" in screen_text(app))
+        await until(pilot, lambda: "drop-host-network" in screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (39, 9), (120, 40)])
