@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +33,9 @@ Result = TypeVar("Result")
 
 WHERE_IT_STOOD: dict[str, StepId] = {"apply": "manifest", "label": "nodes", "policy": "policy"}
 """The step that a change of the journal belongs to."""
+
+PROGRESS_SECONDS = 0.5
+"""How often the nodes that arrive are drawn: each time, all of those that have are judged and drawn."""
 
 Work = Callable[["Engine", "Operation"], Coroutine[Any, Any, Any]]
 
@@ -83,6 +87,7 @@ class Walk:
         self.files: list[str] = []
         """The files that were written on the way."""
         self._saved_facts = facts
+        self._told_at = 0.0
         self._looked_back = self._looked_back_without_cluster = False
         self._named = False
         self._on_change = on_change
@@ -242,8 +247,6 @@ class Walk:
                 self.session.read_only = f"Nothing can be changed from here: {error}"
         self.session.take_facts(facts)
         self.trouble = None
-        assert self.session.judgement is not None
-        self.session.judgement.evaluate()
 
     def _look_back(self) -> None:
         """Whether another wizard is at work, and what was left unfinished here. Raises InputError."""
@@ -267,10 +270,13 @@ class Walk:
     def _take_slice(self, nodes: tuple[NodeFacts, ...], total: int | None) -> None:
         self.arriving += nodes
         self.nodes_read = len(self.arriving)
-        self._tell_reading(f"Reading nodes: {self.nodes_read}" + (f" of {total}" if total else ""))
+        self.reading = f"Reading nodes: {self.nodes_read}" + (f" of {total}" if total else "")
+        if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
+            self._tell_reading(self.reading)
 
     def _tell_reading(self, text: str) -> None:
         self.reading = text
+        self._told_at = time.monotonic()
         self._on_change()
 
     async def retarget(self, target: Target) -> None:
@@ -288,8 +294,6 @@ class Walk:
 
         async def apply() -> None:
             change(self.session)
-            if self.session.judgement is not None:
-                self.session.judgement.evaluate()
 
         async with self._one_change:
             before, answers = self.session.judgement, self.session.answers

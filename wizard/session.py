@@ -94,7 +94,8 @@ class Judgement:
 
     def evaluate(self) -> None:
         """Makes every part now, in the caller's thread; raises InputError or UsageError where choices do not fit."""
-        _ = (self.prerequisites, self.security_modules, self.to_label, self.expected, self.verdicts, self.departures)
+        _ = (self.prerequisites, self.security_modules, self.to_label, self.expected, self.verdicts)
+        _ = (self.forecast, self.departures)
 
     @cached_property
     def expected(self) -> tuple[str, ...]:
@@ -130,15 +131,22 @@ class Session:
         return self.judgement.facts if self.judgement else None
 
     def take_facts(self, facts: ClusterFacts) -> None:
-        """Judges anew from fresh facts; what was checked before them no longer counts."""
+        """Judges anew from fresh facts; what was checked before them no longer counts.
+
+        Where a judgement is seen, all of it is made: whoever draws it has no time to.
+        """
         probes = self.judgement.probes if self.judgement else ()
-        self.judgement = Judgement(facts, self.answers, probes)
+        judgement = Judgement(facts, self.answers, probes)
+        judgement.evaluate()
+        self.judgement = judgement
         self.checks = ()
 
     def take_probes(self, probes: tuple[Probe, ...]) -> None:
         """Judges anew from what probe pods saw."""
         if self.judgement:
-            self.judgement = replace(self.judgement, probes=probes)
+            judgement = replace(self.judgement, probes=probes)
+            judgement.evaluate()
+            self.judgement = judgement
 
     def choose(self, answers: Answers) -> None:
         """Takes changed choices; raises InputError or UsageError, and keeps the old ones, where they do not fit."""
@@ -153,6 +161,7 @@ class Session:
                 # Five thousand verdicts do not change with an acknowledgement.
                 judgement.__dict__["verdicts"] = self.judgement.verdicts
                 judgement.__dict__["chosen"] = self.judgement.chosen
+            judgement.evaluate()
             self.judgement = judgement
         self.answers = answers
 
