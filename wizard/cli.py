@@ -13,7 +13,8 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -39,13 +40,14 @@ def later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def make_parser(prog: str = "podman-wizard", *, with_commands: bool = True) -> argparse.ArgumentParser:
+def make_parser(prog: str = "podman-wizard", *, only: Iterable[str] | None = None) -> argparse.ArgumentParser:
     """The whole command line; ``--help`` and the shell completions are made from it.
 
-    The wizard itself does without the commands: making their parsers takes longer than parsing its options.
+    With ``only``, no other commands than these: making all of their parsers takes longer than most of them run.
     """
-    cluster = _cluster_options()
-    parser = argparse.ArgumentParser(prog=prog, description=DESCRIPTION, parents=[cluster], allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=prog, description=DESCRIPTION, parents=[_cluster_options()], allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=f"podman-wizard {__version__}")
     wizard = parser.add_argument_group("the wizard itself, without a command")
     wizard.add_argument("--policy", metavar="FILE", dest="wizard_policy", help="the template policy that it opens")
@@ -58,76 +60,20 @@ def make_parser(prog: str = "podman-wizard", *, with_commands: bool = True) -> a
         wizard.add_argument(f"--{name}", dest=f"wizard_{name}", action="store_true", help=text)
     parser.set_defaults(run=_open_wizard)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    if with_commands:
-        _add_commands(commands, cluster)
+    for name in COMMANDS if only is None else only:
+        COMMANDS[name](commands)
     return parser
 
 
-def _add_commands(commands: Any, cluster: argparse.ArgumentParser) -> None:
-    def command(
-        parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True
-    ) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = parent.add_parser(
-            name, help=text, description=text, parents=[cluster], allow_abbrev=False
-        )
-        made.set_defaults(run=later("wizard.commands", run))
-        if output:
-            made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
-        if dry_run:
-            made.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
-        return made
-
-    check = command(commands, "check", "check", "Judge the cluster: prerequisites and security modules.")
-    check.add_argument("--save", metavar="FACTS", help="write what was read to a file (it holds no secrets)")
-    check.add_argument("--from", dest="facts", metavar="FACTS", help="judge a saved file in place of a cluster")
-    check.add_argument("--probe", action="store_true", help="send a short unprivileged pod to each kind of node")
-    check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave a finding out; may be repeated")
-    check.add_argument(
-        "--fail-on",
-        choices=("warning", "blocker", "unknown"),
-        default="blocker",
-        help="exit 1 from this outcome on (default: blocker)",
-    )
-
-    explain = command(commands, "explain", "explain", "The long text of a finding or an adjustment.", output=False)
-    explain.add_argument("id", metavar="ID", nargs="?", help="without: the list of them")
-
-    _add_manifest(commands, command)
-    _add_nodes(commands, command)
-    # The policy room brings its own parser: its options are its own affair.
-    policies = import_module("wizard.policy.commands").add_parser(commands, [])
-    _add_coder(commands, policies, command)
-
-    verify = command(commands, "verify", "verify", "Run Podman in a pod on each kind of node.", dry_run=True)
-    verify.add_argument("--image", metavar="I", help="a Podman image (default: quay.io/podman/stable, pinned)")
-    verify.add_argument("--namespace", metavar="N", help="where the pods run (default: default)")
-
-    run = command(commands, "run", "run", "All steps, unattended.", dry_run=True)
-    run.add_argument("--answers", metavar="FILE", required=True, help="the choices (YAML)")
-    run.add_argument("--yes", action="store_true", help="do it")
-
-    plan = command(commands, "plan", "plan", "Write the plan to a folder, for someone who has the rights.")
-    plan.add_argument("--answers", metavar="FILE", help="the choices (YAML)")
-    plan.add_argument("--to", metavar="DIR", required=True, help="the folder")
-
-    undo = command(commands, "undo", "undo", "Undo the last run on this cluster.", dry_run=True)
-    undo.add_argument("--all", action="store_true", help="all that the wizard ever did here")
-    undo.add_argument("--yes", action="store_true", help="do it")
-    undo.add_argument("--coder-url", metavar="U", help="what policy upload did at this Coder; takes no cluster")
-
-    sandbox = command(commands, "sandbox", "sandbox", "A simulated cluster by itself, until interrupted.")
-    sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which (default: mixed)")
-    sandbox.add_argument("--kubeconfig-to", metavar="FILE", help="where its kubeconfig goes")
-
-    completion = command(commands, "completion", "", "Completions for a shell.", output=False)
-    completion.description = (
-        "Completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
-        "for fish: podman-wizard completion fish | source"
-    )
-    completion.set_defaults(run=_print_completion)
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+def _commands_wanted(given: Sequence[str]) -> Iterable[str] | None:
+    """The command that is known from the first word on, none where the wizard is opened; None: it may be any."""
+    if given and given[0] in COMMANDS:
+        return given[:1]
+    opens_wizard = all(word.startswith("--") and word not in ("--", "--help") for word in given)
+    return () if opens_wizard else None
 
 
+@cache
 def _cluster_options() -> argparse.ArgumentParser:
     # SUPPRESS: an option given before the command is not reset by the command's own defaults.
     options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -146,20 +92,51 @@ def _group(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     return made
 
 
+def _command(
+    parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True
+) -> argparse.ArgumentParser:
+    made = _group(parent, name, text)
+    made.set_defaults(run=later("wizard.commands", run))
+    if output:
+        made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
+    if dry_run:
+        made.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+    return made
+
+
+def _add_check(commands: Any) -> None:
+    check = _command(commands, "check", "check", "Judge the cluster: prerequisites and security modules.")
+    check.add_argument("--save", metavar="FACTS", help="write what was read to a file (it holds no secrets)")
+    check.add_argument("--from", dest="facts", metavar="FACTS", help="judge a saved file in place of a cluster")
+    check.add_argument("--probe", action="store_true", help="send a short unprivileged pod to each kind of node")
+    check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave a finding out; may be repeated")
+    check.add_argument(
+        "--fail-on",
+        choices=("warning", "blocker", "unknown"),
+        default="blocker",
+        help="exit 1 from this outcome on (default: blocker)",
+    )
+
+
+def _add_explain(commands: Any) -> None:
+    explain = _command(commands, "explain", "explain", "The long text of a finding or an adjustment.", output=False)
+    explain.add_argument("id", metavar="ID", nargs="?", help="without: the list of them")
+
+
 def _seconds(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
     return int(text)
 
 
-def _add_manifest(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_manifest(commands: Any) -> None:
     manifest = _group(commands, "manifest", "The device manager's four objects.")
     actions = manifest.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    render = command(actions, "render", "manifest_render", "Print the manifest; needs no cluster.", output=False)
+    render = _command(actions, "render", "manifest_render", "Print the manifest; needs no cluster.", output=False)
     render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
     render.add_argument("--to", metavar="FILE", help="write it to a file")
-    diff = command(actions, "diff", "manifest_diff", "What differs from the guide, and from the cluster.")
-    apply = command(actions, "apply", "manifest_apply", "Apply the four objects, server-side.", dry_run=True)
+    diff = _command(actions, "diff", "manifest_diff", "What differs from the guide, and from the cluster.")
+    apply = _command(actions, "apply", "manifest_apply", "Apply the four objects, server-side.", dry_run=True)
     for made in (render, diff, apply):
         made.add_argument(
             "--preset",
@@ -187,12 +164,12 @@ def _add_manifest(commands: Any, command: Callable[..., argparse.ArgumentParser]
     )
 
 
-def _add_nodes(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_nodes(commands: Any) -> None:
     nodes = _group(commands, "nodes", "The nodes that get FUSE.")
     actions = nodes.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    listing = command(actions, "list", "nodes_list", "Every node, whether it qualifies, and why not.")
-    label = command(actions, "label", "nodes_label", "Set the guide's label.", dry_run=True)
-    unlabel = command(actions, "unlabel", "nodes_unlabel", "Remove the guide's label.", dry_run=True)
+    listing = _command(actions, "list", "nodes_list", "Every node, whether it qualifies, and why not.")
+    label = _command(actions, "label", "nodes_label", "Set the guide's label.", dry_run=True)
+    unlabel = _command(actions, "unlabel", "nodes_unlabel", "Remove the guide's label.", dry_run=True)
     for made in (listing, label, unlabel):
         made.add_argument("names", metavar="NAME", nargs="*", help="nodes by name")
         made.add_argument("--selector", "-l", metavar="S", help="a label selector, as for kubectl")
@@ -203,21 +180,30 @@ def _add_nodes(commands: Any, command: Callable[..., argparse.ArgumentParser]) -
     unlabel.add_argument("--all", action="store_true", help="every node that has the label")
 
 
-def _add_coder(commands: Any, policies: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
-    upload = command(policies, "upload", "", "Upload a policy to Coder, with its impact shown.", dry_run=True)
+def _add_policy(commands: Any) -> None:
+    # The policy room brings its own parser: its options are its own affair.
+    policies = import_module("wizard.policy.commands").add_parser(commands, [])
+    upload = _command(policies, "upload", "", "Upload a policy to Coder, with its impact shown.", dry_run=True)
     upload.set_defaults(run=later("wizard.coder.commands", "policy_upload"))
     upload.add_argument("file", metavar="FILE", nargs="?", help="the policy, - for stdin")
     upload.add_argument("--default", action="store_true", help="Coder's default policy in place of a file")
     upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
+    _add_deployment(upload)
+
+
+def _add_deployment(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--coder-url", metavar="U", help="the deployment (default: CODER_URL, then the Coder CLI's)")
+    made.add_argument("--ask-token", action="store_true", help="ask for the session token on the terminal")
+    made.add_argument("--store-token", action="store_true", help="keep it in the Coder CLI's files (mode 0600)")
+
+
+def _add_coder(commands: Any) -> None:
     coder = _group(commands, "coder", "Coder itself.")
     actions = coder.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    status = command(actions, "status", "", "Which Coder, who you are to it, and what an upload lacks.")
+    status = _command(actions, "status", "", "Which Coder, who you are to it, and what an upload lacks.")
     status.set_defaults(run=later("wizard.coder.commands", "status"))
-    for made in (upload, status):
-        made.add_argument("--coder-url", metavar="U", help="the deployment (default: CODER_URL, then the Coder CLI's)")
-        made.add_argument("--ask-token", action="store_true", help="ask for the session token on the terminal")
-        made.add_argument("--store-token", action="store_true", help="keep it in the Coder CLI's files (mode 0600)")
-    template = command(actions, "template", "", "What a Terraform template of Coder v2 needs, as HCL.")
+    _add_deployment(status)
+    template = _command(actions, "template", "", "What a Terraform template of Coder v2 needs, as HCL.")
     template.set_defaults(run=later("wizard.coder.commands", "template"))
     template.add_argument(
         "--resource",
@@ -229,6 +215,64 @@ def _add_coder(commands: Any, policies: Any, command: Callable[..., argparse.Arg
     template.add_argument("--to", metavar="FILE", help="write it to a file")
 
 
+def _add_verify(commands: Any) -> None:
+    verify = _command(commands, "verify", "verify", "Run Podman in a pod on each kind of node.", dry_run=True)
+    verify.add_argument("--image", metavar="I", help="a Podman image (default: quay.io/podman/stable, pinned)")
+    verify.add_argument("--namespace", metavar="N", help="where the pods run (default: default)")
+
+
+def _add_run(commands: Any) -> None:
+    run = _command(commands, "run", "run", "All steps, unattended.", dry_run=True)
+    run.add_argument("--answers", metavar="FILE", required=True, help="the choices (YAML)")
+    run.add_argument("--yes", action="store_true", help="do it")
+
+
+def _add_plan(commands: Any) -> None:
+    plan = _command(commands, "plan", "plan", "Write the plan to a folder, for someone who has the rights.")
+    plan.add_argument("--answers", metavar="FILE", help="the choices (YAML)")
+    plan.add_argument("--to", metavar="DIR", required=True, help="the folder")
+
+
+def _add_undo(commands: Any) -> None:
+    undo = _command(commands, "undo", "undo", "Undo the last run on this cluster.", dry_run=True)
+    undo.add_argument("--all", action="store_true", help="all that the wizard ever did here")
+    undo.add_argument("--yes", action="store_true", help="do it")
+    undo.add_argument("--coder-url", metavar="U", help="what policy upload did at this Coder; takes no cluster")
+
+
+def _add_sandbox(commands: Any) -> None:
+    sandbox = _command(commands, "sandbox", "sandbox", "A simulated cluster by itself, until interrupted.")
+    sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which (default: mixed)")
+    sandbox.add_argument("--kubeconfig-to", metavar="FILE", help="where its kubeconfig goes")
+
+
+def _add_completion(commands: Any) -> None:
+    completion = _command(commands, "completion", "", "Completions for a shell.", output=False)
+    completion.description = (
+        "Completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
+        "for fish: podman-wizard completion fish | source"
+    )
+    completion.set_defaults(run=_print_completion)
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+COMMANDS: dict[str, Callable[[Any], None]] = {
+    "check": _add_check,
+    "explain": _add_explain,
+    "manifest": _add_manifest,
+    "nodes": _add_nodes,
+    "policy": _add_policy,
+    "coder": _add_coder,
+    "verify": _add_verify,
+    "run": _add_run,
+    "plan": _add_plan,
+    "undo": _add_undo,
+    "sandbox": _add_sandbox,
+    "completion": _add_completion,
+}
+"""Each command, and what adds its parser, in the order of ``--help``."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code; every error becomes a message for a person."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -237,9 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A user without an entry and without HOME, as in containers: their runtimes say so too.
         os.environ["HOME"] = "/"
     try:
-        parser = make_parser(
-            "kubectl podman-wizard" if _is_plugin() else "podman-wizard", with_commands=not _opens_wizard(given)
-        )
+        parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard", only=_commands_wanted(given))
         parsed = parser.parse_args(_with_default_scenario(given))
         _refuse_misplaced(parsed)
         return int(parsed.run(parsed))
@@ -265,11 +307,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 OUTPUT_ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """How writing to stdout fails: the terminal has gone, or the disk is full."""
-
-
-def _opens_wizard(given: Sequence[str]) -> bool:
-    """Whether there is no word in it that could be a command, and nothing that lists the commands."""
-    return all(word.startswith("--") and word not in ("--", "--help") for word in given)
 
 
 def _is_plugin() -> bool:
