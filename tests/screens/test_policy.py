@@ -291,7 +291,9 @@ async def test_saving_asks_writes_and_remembers(policy: Path) -> None:
         await settle(pilot)
         assert policy.read_bytes() == step.desk.document.content != before
         assert not step.dirty
-        assert step.session.policy_saved == "policy.yaml" and step.walk.files == ["policy.yaml"]
+        assert step.session.policy_saved == "policy.yaml"
+        written, backup = step.walk.files
+        assert written == "policy.yaml" and Path(backup).read_bytes() == before
         assert step.session.answers.policy.output == "policy.yaml"
         [backup] = Path().glob("policy.yaml.*.bak")
         assert backup.read_bytes() == before
