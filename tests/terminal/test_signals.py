@@ -18,14 +18,16 @@ pytestmark = pytest.mark.terminal
 Clusters = Callable[[str], StandaloneCluster]
 
 
-def labelling(host: Host, cluster: StandaloneCluster, delay: float) -> FarTerminal:
+def labelling(
+    host: Host, cluster: StandaloneCluster, *, delay: float = 0.0, hold: tuple[int, str] | None = None
+) -> FarTerminal:
     """Eighty nodes are being labelled, in three rounds."""
     terminal = host.here(cluster)
     terminal.wait_for("API server answers")
     terminal.send("\x0e\x0e\x0e")
     terminal.wait_for("80 of 80 chosen")
     terminal.settle()
-    cluster.gate.set(LABELLING, delay=delay)
+    cluster.gate.set(LABELLING, delay=delay, hold=hold)
     terminal.send("l")
     terminal.agree(r"Label 80 nodes\?")
     terminal.wait_until(lambda: cluster.gate.seen > 32, "the second round is on its way")
@@ -55,7 +57,7 @@ def last_result(host: Host) -> tuple[bool, str | None]:
 
 def test_a_terminal_that_stops_reading_stops_no_work(clusters: Clusters, host: Host) -> None:
     cluster = clusters("quota")
-    terminal = labelling(host, cluster, 0.8)
+    terminal = labelling(host, cluster, delay=0.8)
     stall(terminal, lambda: len(cluster.labelled()) == 80, "all nodes are labelled")
     terminal.resize(80, 24)
     before = len(terminal.written)
@@ -82,7 +84,7 @@ def test_sigterm_ends_even_where_nobody_reads(mixed: StandaloneCluster, host: Ho
 
 def test_sigterm_stops_the_work_and_restores_the_terminal(clusters: Clusters, host: Host) -> None:
     cluster = clusters("quota")
-    terminal = labelling(host, cluster, 0.8)
+    terminal = labelling(host, cluster, delay=0.8)
     before = len(terminal.written)
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.ended(8) == 143
@@ -95,7 +97,7 @@ def test_sigterm_stops_the_work_and_restores_the_terminal(clusters: Clusters, ho
 
 def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host) -> None:
     cluster = clusters("quota")
-    terminal = labelling(host, cluster, 2.0)
+    terminal = labelling(host, cluster, hold=(40, "request"))
     terminal.press("\x03", "Quitting stops it")
     terminal.press("\x1b", r"\d+ of 80")
     terminal.wait_until(lambda: "Quitting stops it" not in terminal.text, "the question is gone")
@@ -115,7 +117,7 @@ def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host)
 def test_plain_mode_by_itself(mixed: StandaloneCluster, host: Host, environment: dict[str, str]) -> None:
     terminal = host.here(mixed, **environment)
     terminal.wait_until(lambda: b"Step 1 of 7: Prerequisites" in terminal.written, "the first step")
-    terminal.wait_for(r"Go \[next/again/back/quit\]")
+    terminal.wait_for(r"\(enter: next\)")
     terminal.send("quit\n")
     assert terminal.ended() == 0
     assert b"\x1b" not in terminal.written
