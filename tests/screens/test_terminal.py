@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
@@ -26,7 +27,7 @@ from screens.app import AppOptions, run_app
 from wizard.answers import Answers
 from wizard.target import Target
 from tests.screens.conftest import sixty_nodes
-sys.exit(run_app(AppOptions(target=Target(), answers=Answers(), facts=sixty_nodes())))
+sys.exit(run_app(AppOptions(target=Target(), answers=Answers(), facts=sixty_nodes(), light={light})))
 """
 IGNORE_HANGUP = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
 
@@ -56,8 +57,8 @@ class Terminal(PseudoTerminal):
 def terminals() -> Iterator[Callable[..., Terminal]]:
     made: list[Terminal] = []
 
-    def make(before: str = "", **options: str) -> Terminal:
-        made.append(Terminal(PROGRAM.format(before=before), **options))
+    def make(before: str = "", *, light: bool = False, **options: str) -> Terminal:
+        made.append(Terminal(PROGRAM.format(before=before, light=light), **options))
         return made[-1]
 
     yield make
@@ -135,9 +136,20 @@ def test_every_terminal(terminals: Make, term: str) -> None:
     assert terminal.process.poll() is None
 
 
-def test_no_colour_is_written(terminals: Make) -> None:
-    import re
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("term", ["linux", "vt100", "xterm"])
+def test_where_there_are_sixteen_colours_no_other_is_written(terminals: Make, term: str, light: bool) -> None:
+    written = ready(terminals(TERM=term, light=light)).written
+    numbers = {int(number or 0) for codes in re.findall(rb"\x1b\[([0-9;]*)m", written) for number in codes.split(b";")}
+    assert numbers & {*range(30, 38), *range(90, 98)}, "nothing is coloured"
+    assert not numbers & {38, 48}
 
+
+def test_colours_on_a_light_ground_are_of_256_where_there_are_so_many(terminals: Make) -> None:
+    assert b"38;5;22;" in ready(terminals(TERM="xterm-256color", light=True)).written  # dark green: ok
+
+
+def test_no_colour_is_written(terminals: Make) -> None:
     terminal = ready(terminals(NO_COLOR="1"))
     for codes in re.findall(rb"\x1b\[([0-9;]*)m", terminal.written):
         numbers = [int(code or 0) for code in codes.split(b";")]
