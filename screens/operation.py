@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
+from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
 
 if TYPE_CHECKING:
     from wizard.forecast import Comparison
@@ -76,8 +76,7 @@ class Operation:
                 self._set_shortfalls(event.shortfalls)
             case ObjectResult():
                 state = "failed" if event.change in ("failed", "conflict") else "done"
-                text = CHANGE_WORDS[event.change] + (f": {event.message}" if event.message else "")
-                self._set_row(OperationRow(state, event.object, "; ".join([text, *event.warnings])))
+                self._set_row(OperationRow(state, event.object, "; ".join([event.words, *event.warnings])))
                 if state == "done":
                     self.done += 1
                     self.waiting = max(0, self.total - self.done)

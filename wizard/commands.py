@@ -20,7 +20,7 @@ from wizard.answers_file import read_answers
 from wizard.engine import Engine
 from wizard.errors import ClusterError, ExitCode, InputError, Interrupted, UsageError
 from wizard.escaping import printable
-from wizard.events import CHANGE_WORDS, ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
+from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
 from wizard.facts import ClusterFacts
 from wizard.files import write_file
 from wizard.findings import Finding, Outcome
@@ -156,8 +156,7 @@ class Teller:
                     say(f"{progress}, {event.seconds:.0f} s")
                 self._progress = progress
             case ObjectResult():
-                words = CHANGE_WORDS[event.change] + (f": {event.message}" if event.message else "")
-                out(f"  {event.object}: {words}")
+                out(f"  {event.object}: {event.words}")
                 for warning in event.warnings:
                     say(f"  warning: {warning}")
             case ActionEnded():

@@ -103,6 +103,12 @@ class ObjectResult(Event):
     message: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """What became of it and why, in words for people."""
+        word = "does not work" if self.action == "verify" and self.change == "failed" else CHANGE_WORDS[self.change]
+        return word + (f": {self.message}" if self.message else "")
+
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded(Event):
