@@ -217,11 +217,15 @@ class WizardApp(App[int]):
             lines += ["", run.damage] if run.damage else []
         if left is not None:
             lines += ["", *told_unfinished(left)] if run is not None else told_unfinished(left)
-        choices = [Choice("go-on", "Go on with its choices")]
-        question = Confirm("Go on where it stood?", lines, choices, back="Start afresh")
+        choices = [Choice("go-on", "Go on with its choices"), Choice("afresh", "Let go of them")]
+        question = Confirm("Go on where it stood?", lines, choices, back="Ask me later")
         _ = self.push_screen(question, self._earlier_run_answered)
 
     def _earlier_run_answered(self, answer: str | None) -> None:
+        if answer is None:
+            # What is not decided about stays on offer, for the next session too.
+            return
+
         async def decide() -> None:
             try:
                 step = await self.walk_through.decide_about_earlier(go_on=answer == "go-on")
@@ -299,9 +303,10 @@ class WizardApp(App[int]):
 
     def action_ask_quit(self) -> None:
         """Asks; says what is in flight."""
-        from screens.dialogs import Choice, Confirm
+        from screens.dialogs import Choice, Confirm, Dialog
 
-        if isinstance(self.screen, Confirm):
+        if isinstance(self.screen, Dialog):
+            self.screen.action_refuse()
             return
         operation = self.walk_through.operation
         lines = []

@@ -85,7 +85,15 @@ without doing anything.
 A button says what it does. left, right and tab go from one to the next, enter presses the one in reverse; a button \
 that changes something on a cluster is never the first to be in reverse. The first time that something is to be \
 changed on a cluster, its context has to be typed before: who has several clusters has one moment more to see which \
-one this is. What was changed is in a journal, and podman-wizard undo takes it back."""
+one this is. What was changed is in a journal, and podman-wizard undo takes it back.
+
+Where the lines are more than fit, the arrows and page keys move them; the buttons stay."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move_lines(-1)", "Up", show=False, id="dialog.up", tooltip="One line up"),
+        Binding("down", "move_lines(1)", "Down", show=False, id="dialog.down", tooltip="One line down"),
+        Binding("pageup", "move_lines(-8)", "Page up", show=False, id="dialog.page-up", tooltip="Lines up"),
+        Binding("pagedown", "move_lines(8)", "Page down", show=False, id="dialog.page-down", tooltip="Lines down"),
+    ]
 
     def __init__(
         self,
@@ -105,7 +113,7 @@ one this is. What was changed is in a journal, and podman-wizard undo takes it b
 
     def compose_dialog(self) -> ComposeResult:
         """The lines scroll where they are many; the buttons stay."""
-        with VerticalScroll(classes="dialog-lines"):
+        with VerticalScroll(classes="dialog-lines", can_focus=False):
             for line in self._lines:
                 yield Static(line if isinstance(line, Text) else Text(printable(line, lines=True)), markup=False)
         if self._type_first:
@@ -124,6 +132,10 @@ one this is. What was changed is in a journal, and podman-wizard undo takes it b
                     variant="error" if choice.danger else "default",
                     disabled=bool(self._type_first) and choice.danger,
                 )
+
+    def action_move_lines(self, count: int) -> None:
+        """Moves the lines, which have no focus of their own: tab goes from button to button."""
+        self.query_one(".dialog-lines", VerticalScroll).scroll_relative(y=count, animate=False)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -21,7 +21,7 @@ from screens.handover import offer_folder
 from screens.operation import Operation
 from screens.pages import Scroll, StoryPage, free_path
 from screens.prerequisites import explanation
-from screens.rows import Detail, RowList
+from screens.rows import Detail, LongDetail, RowList
 from screens.step import ListStep
 from screens.words import clean, detail_text, diff_text, state_word, yaml_text
 from wizard.answers import ManifestChoice
@@ -108,7 +108,7 @@ someone who may."""
     def compose_body(self) -> ComposeResult:
         """The switches over the objects; in their place, the text of another view."""
         self.view: View = "objects"
-        self._objects = Static("", markup=False, classes="objects-text")
+        self._objects = LongDetail()
         self._text = Static("", markup=False, classes="wide-text")
         self._scroll = Scroll(self._text, classes="text-view")
         self._asked_for: Judgement | None = None
@@ -123,9 +123,8 @@ someone who may."""
         self._field_detail = Detail()
         with Container(classes="list-and-detail manifest", id="manifest-objects"):
             yield self.rows
-            under = VerticalScroll(self._objects, classes="detail")
-            under.can_focus = False
-            yield under
+            with Vertical(classes="detail"):
+                yield self._objects
         with Container(classes="list-and-detail wide-rows", id="manifest-fields") as fields:
             yield self._fields
             with Vertical(classes="detail"):

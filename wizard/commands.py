@@ -609,8 +609,10 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
     if not (arguments.names or arguments.selector or arguments.all):
         raise UsageError("Which nodes?", "Name them, or say --selector S or --all.")
     choice = nodes_choice(arguments)
+    waits = not remove and arguments.wait is not None
     async with connected(target_of(arguments)) as engine:
-        facts = await engine.read_nodes()
+        # The forecast, beside which the wait sets what happened, takes the other facts too.
+        facts = await (engine.read_facts() if waits else engine.read_nodes())
         require_nodes(facts)
         if remove and arguments.all:
             names = [node.name for node in facts.nodes or () if node.labelled]
@@ -628,7 +630,7 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
                 result = await engine.label(names, listener, remove=remove)
                 done = list(result.done)
                 failed = [{"node": item.name, "reason": item.reason} for item in result.failed]
-            if not remove and arguments.wait is not None:
+            if waits:
                 chosen = choose(facts, choice)
                 waited = await engine.wait([v.node.name for v in chosen], listener, timeout=arguments.wait)
                 comparison = compare(forecast_as_it_is(facts, chosen), waited.nodes, waited)

@@ -348,7 +348,8 @@ def confines_containers(verdict: NodeVerdict) -> bool:
 def _selinux_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
     confined = sum(map(confines_containers, chosen))
     if confined:
-        return Reason(True, f"{_nodes(confined)} confine it from kubelet's socket", PLUGIN_TYPE)
+        verb = "keeps" if confined == 1 else "keep"
+        return Reason(True, f"{_nodes(confined)} {verb} it from the kubelet's socket", PLUGIN_TYPE)
     return Reason(False, "no chosen node is known to need it", PLUGIN_TYPE)
 
 

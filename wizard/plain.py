@@ -181,8 +181,10 @@ async def ask(question: str, options: Sequence[str] = (), *, default: str = "", 
     """
     hint = f" [{'/'.join(options)}]" if options else ""
     hint += f" (enter: {default})" if default else ""
+    # What is chosen from stands on one line, where a terminal has the usual 80 columns.
+    between = "\n" if len(question + hint) > 76 else ""
     while True:
-        sys.stdout.write(printable(f"{question}{hint}: "))
+        sys.stdout.write(printable(question) + between + printable(f"{hint}: "))
         sys.stdout.flush()
         line = await _lines.next()
         if not line:

@@ -39,6 +39,10 @@ def label_of(version: Version | None) -> str | None:
     return labels(version.obj).get(NODE_LABEL) if version else None
 
 
+SYSTEMS_OWN = "kube-root-ca.crt"
+"""The config map that a controller puts into every namespace."""
+
+
 class Log:
     """What the server carried out: the objects that were created, and each change of the guide's label."""
 
@@ -50,6 +54,8 @@ class Log:
 
     def _note(self, change: Change) -> None:
         name = change.version.key[1]
+        if name == SYSTEMS_OWN:
+            return
         if change.type == "ADDED":
             self.created.append((change.plural, name))
         elif change.plural == "nodes" and label_of(change.version) != label_of(change.previous):

@@ -55,12 +55,25 @@ async def test_starting_afresh_asks_once(target: Target) -> None:
     app = on(target)
     async with running(app) as pilot:
         await until(pilot, lambda: "Go on where it stood?" in screen_text(app))
-        await pilot.press("escape")
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: app.walk_through.interrupted is None)
         assert not app.walk_through.session.answers.security_modules.acknowledged
     again = on(target)
     async with running(again):
         assert again.walk_through.interrupted is None
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+q", "ctrl+c"])
+async def test_what_is_not_decided_is_asked_again(target: Target, key: str) -> None:
+    await cut_off_after_an_apply(target)
+    for _ in range(2):
+        app = on(target)
+        async with running(app) as pilot:
+            await until(pilot, lambda app=app: "Go on where it stood?" in screen_text(app))
+            await pilot.press(key)
+            await until(pilot, lambda app=app: "Go on where it stood?" not in screen_text(app))
+            assert "Quit podman-wizard?" not in screen_text(app)
+            assert not app.walk_through.session.answers.security_modules.acknowledged
 
 
 async def test_fresh_does_not_ask(target: Target) -> None:

@@ -106,7 +106,7 @@ def test_what_was_quit_on_purpose_or_declined_is_not_offered(
     assert not kept(host)
     drop(choose_and_edit(host, mixed, policy))
     again = host.here(mixed)
-    again.press_when("Go on where it stood", "\x1b")
+    again.press_when("Go on where it stood", "\t\r")
     again.wait_until(lambda: "Go on where it stood" not in again.text, "the question is answered")
     wait_until(lambda: not kept(host), "nothing is kept")
     again.settle()

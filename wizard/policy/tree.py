@@ -398,6 +398,9 @@ def _in_plain_words(error: yaml.MarkedYAMLError, text: str, position: int) -> tu
     line = text[text.rfind("\n", 0, position) + 1 : text.find("\n", position) if "\n" in text[position:] else None]
     if 0 <= position < len(text) and "\t" in line[: len(line) - len(line.lstrip())] + text[position]:
         return "A tab stands where YAML wants spaces.", "Replace the tab by spaces."
+    if "exceeded maximum nesting depth" in problem:
+        # libyaml has a limit of its own from 0.2.6 on; where it stands, ours was passed long before.
+        return f"This is nested more than {DEEPEST} levels deep.", "Is it the file that you meant?"
     if "more than one" in problem or "exceeded" in problem or "nesting" in problem:
         return f"This is not valid YAML: {problem}.", "Is it the file that you meant?"
     context = f" ({printable(str(error.context))})" if error.context else ""
