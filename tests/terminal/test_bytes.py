@@ -12,7 +12,7 @@ import pytest
 from tests.terminal.conftest import Host
 from tests.terminal.far_end import LABELLING, FarTerminal, StandaloneCluster
 
-pytestmark = [pytest.mark.terminal, pytest.mark.measured]
+pytestmark = pytest.mark.terminal
 
 POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"
 SMALL = 1100
@@ -25,7 +25,7 @@ def cost(terminal: FarTerminal, keys: str) -> int:
     before = len(terminal.written)
     terminal.send(keys)
     terminal.wait_until(lambda: len(terminal.written) > before, f"{keys!r} is answered")
-    terminal.settle(0.4)
+    terminal.settle(0.6)  # other tests run beside this one, and what comes late would be the next key's
     return len(terminal.written) - before
 
 
