@@ -126,7 +126,9 @@ class OperationView(Vertical):
     def _cells(self, row: OperationRow | Comparison) -> Sequence[Text | str]:
         if not isinstance(row, OperationRow):
             return forecast.cells(row)
-        return (state_word(row.state), Name(clean(row.name)), clean(row.short or row.text))
+        name = clean(row.name)
+        # Only a node's name is without blanks: a kind of node, and an object, are cut at their end.
+        return (state_word(row.state), name if " " in name else Name(name), clean(row.short or row.text))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         """The row under the cursor in full."""

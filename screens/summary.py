@@ -157,7 +157,11 @@ this cluster or on another one, without a screen."""
 
     def _done(self) -> Iterable[Line]:
         session = self.session
-        if session.applied is None:
+        if session.applied is None and session.is_applied:
+            yield Line(
+                "done", "Manifest: the cluster has it as it is here", seen="a dry run by the server changes nothing"
+            )
+        elif session.applied is None:
             yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or h hands the plan over")
         else:
             failed = session.applied.failed
@@ -170,7 +174,10 @@ this cluster or on another one, without a screen."""
                 then="; ".join(f"{item.name}: {item.reason}" for item in failed),
             )
         labelled = session.labelled
-        if labelled is None:
+        if labelled is None and session.judgement is not None and session.offers_fuse:
+            count = len(session.judgement.chosen)
+            yield Line("done", f"Nodes: all {count} that are chosen offer FUSE", seen="as last read from the cluster")
+        elif labelled is None:
             yield Line("skipped", "Nodes: none labelled here", do="choose and label them in Nodes, or h hands it over")
         else:
             bad = len(labelled.failed) + len(labelled.cancelled)

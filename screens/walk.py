@@ -390,6 +390,10 @@ class Walk:
         )
         answers = parse_answers(text.encode(), str(source))
         await self.change(lambda session: session.choose(answers))
+        if run is not None:
+            # Whether what was applied still stands there; what is refused now, Manifest asks again and says.
+            with contextlib.suppress(WizardError):
+                await self.check()
         if left is not None:
             return left.step
         return WHERE_IT_STOOD.get(run.changes[-1].kind) if run is not None else None

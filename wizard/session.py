@@ -261,6 +261,17 @@ class Session:
             for finding in (self.judgement.prerequisites if self.judgement else ())
         )
 
+    @property
+    def is_applied(self) -> bool:
+        """Whether the cluster has every object as it would be applied, by the server's own dry run."""
+        return bool(self.checks) and all(check.change in ("unchanged", "skipped") for check in self.checks)
+
+    @property
+    def offers_fuse(self) -> bool:
+        """Whether each chosen node had the label and offered FUSE devices when the cluster was read."""
+        chosen = self.judgement.chosen if self.judgement is not None else ()
+        return bool(chosen) and all(verdict.node.labelled and verdict.node.fuse_devices for verdict in chosen)
+
     def step_states(self) -> dict[StepId, StepState]:
         """The mark of each step in the side list: done, wants attention, blocked, or nothing yet."""
         states: dict[StepId, StepState] = {step: "" for step, _ in STEPS}
@@ -270,10 +281,14 @@ class Session:
         states["security-modules"] = "!" if self.needs_acknowledgement else "ok"
         if self.applied:
             states["manifest"] = "ok" if not self.applied.failed else "!"
+        elif self.is_applied:
+            states["manifest"] = "ok"
         if self.rollout:
             states["nodes"] = "ok" if self.rollout.ready >= self.rollout.desired else "!"
         elif self.labelled:
             states["nodes"] = "!" if self.labelled.failed or self.labelled.cancelled else "ok"
+        elif self.offers_fuse:
+            states["nodes"] = "ok"
         if self.policy_saved or self.in_coder.uploaded:
             states["policy"] = "ok"
         if self.proofs:

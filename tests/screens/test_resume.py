@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,6 +49,9 @@ async def test_going_on(target: Target) -> None:
         await until(pilot, lambda: app._main.current == "manifest")
         assert app.walk_through.session.answers.security_modules.acknowledged
         await until(pilot, lambda: "unchanged" in screen_text(app))
+        await app.action_go("summary")
+        await until(pilot, lambda: re.search(r"done +Manifest: the cluster has it", screen_text(app)))
+        assert re.search(r"ok +Manifest", screen_text(app))
 
 
 async def test_starting_afresh_asks_once(target: Target) -> None:
