@@ -96,7 +96,9 @@ def _command(
     parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True
 ) -> argparse.ArgumentParser:
     made = _group(parent, name, text)
-    made.set_defaults(run=later("wizard.commands", run))
+    if run:
+        module, _, function = run.partition(".")
+        made.set_defaults(run=later(f"wizard.commands.{module}", function))
     if output:
         made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
     if dry_run:
@@ -105,7 +107,7 @@ def _command(
 
 
 def _add_check(commands: Any) -> None:
-    check = _command(commands, "check", "check", "Judge the cluster: prerequisites and security modules.")
+    check = _command(commands, "check", "check.check", "Judge the cluster: prerequisites and security modules.")
     check.add_argument("--save", metavar="FACTS", help="write what was read to a file (it holds no secrets)")
     check.add_argument("--from", dest="facts", metavar="FACTS", help="judge a saved file in place of a cluster")
     check.add_argument("--probe", action="store_true", help="send a short unprivileged pod to each kind of node")
@@ -119,7 +121,9 @@ def _add_check(commands: Any) -> None:
 
 
 def _add_explain(commands: Any) -> None:
-    explain = _command(commands, "explain", "explain", "The long text of a finding or an adjustment.", output=False)
+    explain = _command(
+        commands, "explain", "check.explain", "The long text of a finding or an adjustment.", output=False
+    )
     explain.add_argument("id", metavar="ID", nargs="?", help="without: the list of them")
 
 
@@ -132,11 +136,13 @@ def _seconds(text: str) -> int:
 def _add_manifest(commands: Any) -> None:
     manifest = _group(commands, "manifest", "The device manager's four objects.")
     actions = manifest.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    render = _command(actions, "render", "manifest_render", "Print the manifest; needs no cluster.", output=False)
+    render = _command(
+        actions, "render", "manifest.manifest_render", "Print the manifest; needs no cluster.", output=False
+    )
     render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
     render.add_argument("--to", metavar="FILE", help="write it to a file")
-    diff = _command(actions, "diff", "manifest_diff", "What differs from the guide, and from the cluster.")
-    apply = _command(actions, "apply", "manifest_apply", "Apply the four objects, server-side.", dry_run=True)
+    diff = _command(actions, "diff", "manifest.manifest_diff", "What differs from the guide, and from the cluster.")
+    apply = _command(actions, "apply", "manifest.manifest_apply", "Apply the four objects, server-side.", dry_run=True)
     for made in (render, diff, apply):
         made.add_argument(
             "--preset",
@@ -167,9 +173,9 @@ def _add_manifest(commands: Any) -> None:
 def _add_nodes(commands: Any) -> None:
     nodes = _group(commands, "nodes", "The nodes that get FUSE.")
     actions = nodes.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    listing = _command(actions, "list", "nodes_list", "Every node, whether it qualifies, and why not.")
-    label = _command(actions, "label", "nodes_label", "Set the guide's label.", dry_run=True)
-    unlabel = _command(actions, "unlabel", "nodes_unlabel", "Remove the guide's label.", dry_run=True)
+    listing = _command(actions, "list", "nodes.nodes_list", "Every node, whether it qualifies, and why not.")
+    label = _command(actions, "label", "nodes.nodes_label", "Set the guide's label.", dry_run=True)
+    unlabel = _command(actions, "unlabel", "nodes.nodes_unlabel", "Remove the guide's label.", dry_run=True)
     for made in (listing, label, unlabel):
         made.add_argument("names", metavar="NAME", nargs="*", help="nodes by name")
         made.add_argument("--selector", "-l", metavar="S", help="a label selector, as for kubectl")
@@ -216,32 +222,32 @@ def _add_coder(commands: Any) -> None:
 
 
 def _add_verify(commands: Any) -> None:
-    verify = _command(commands, "verify", "verify", "Run Podman in a pod on each kind of node.", dry_run=True)
+    verify = _command(commands, "verify", "verify.verify", "Run Podman in a pod on each kind of node.", dry_run=True)
     verify.add_argument("--image", metavar="I", help="a Podman image (default: quay.io/podman/stable, pinned)")
     verify.add_argument("--namespace", metavar="N", help="where the pods run (default: default)")
 
 
 def _add_run(commands: Any) -> None:
-    run = _command(commands, "run", "run", "All steps, unattended.", dry_run=True)
+    run = _command(commands, "run", "run.run", "All steps, unattended.", dry_run=True)
     run.add_argument("--answers", metavar="FILE", required=True, help="the choices (YAML)")
     run.add_argument("--yes", action="store_true", help="do it")
 
 
 def _add_plan(commands: Any) -> None:
-    plan = _command(commands, "plan", "plan", "Write the plan to a folder, for someone who has the rights.")
+    plan = _command(commands, "plan", "plan.plan", "Write the plan to a folder, for someone who has the rights.")
     plan.add_argument("--answers", metavar="FILE", help="the choices (YAML)")
     plan.add_argument("--to", metavar="DIR", required=True, help="the folder")
 
 
 def _add_undo(commands: Any) -> None:
-    undo = _command(commands, "undo", "undo", "Undo the last run on this cluster.", dry_run=True)
+    undo = _command(commands, "undo", "undo.undo", "Undo the last run on this cluster.", dry_run=True)
     undo.add_argument("--all", action="store_true", help="all that the wizard ever did here")
     undo.add_argument("--yes", action="store_true", help="do it")
     undo.add_argument("--coder-url", metavar="U", help="what policy upload did at this Coder; takes no cluster")
 
 
 def _add_sandbox(commands: Any) -> None:
-    sandbox = _command(commands, "sandbox", "sandbox", "A simulated cluster by itself, until interrupted.")
+    sandbox = _command(commands, "sandbox", "sandbox.sandbox", "A simulated cluster by itself, until interrupted.")
     sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which (default: mixed)")
     sandbox.add_argument("--kubeconfig-to", metavar="FILE", help="where its kubeconfig goes")
 
@@ -429,7 +435,7 @@ def _open_plain(arguments: argparse.Namespace, answers: Answers | None) -> int:
     from dataclasses import replace
 
     from wizard.answers import Answers
-    from wizard.commands import run_async, sandbox_speed
+    from wizard.commands.running import run_async, sandbox_speed
     from wizard.plain import run_plain
     from wizard.session import Session
     from wizard.target import target_of

@@ -18,7 +18,8 @@ from typing import Literal
 
 from wizard.answers import Decision, ManifestChoice, NodesChoice
 from wizard.answers_file import parse_answers, write_answers
-from wizard.commands import out, print_comparison, print_proofs, say, tell
+from wizard.commands.printing import out, print_comparison, say, tell
+from wizard.commands.verify import print_proofs
 from wizard.differences import against_cluster, against_guide
 from wizard.engine import Engine
 from wizard.errors import ConflictError, ExitCode, InputError, Interrupted, UsageError, WizardError

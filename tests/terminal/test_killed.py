@@ -119,7 +119,7 @@ SAVE = """
 import asyncio, os, select, sys
 from pathlib import Path
 from wizard import journal
-from wizard.commands import run_async
+from wizard.commands.running import run_async
 from wizard.engine import Engine
 from wizard.files import read_target
 from wizard.plan import WritePolicy

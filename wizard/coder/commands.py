@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from wizard.coder import CLICKS_UPLOAD, UNTRIED
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials
-from wizard.commands import document, engine_of, out, run_async, say
+from wizard.commands.printing import document, out, say
+from wizard.commands.running import engine_of, run_async
 from wizard.errors import ExitCode, InputError, UsageError, WizardError
 from wizard.files import write_file
 from wizard.target import Target

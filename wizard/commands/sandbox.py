@@ -1,0 +1,41 @@
+"""``sandbox``: a simulated cluster by itself, until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.commands.printing import document, out
+from wizard.commands.running import run_async, sandbox_speed
+from wizard.errors import ExitCode
+
+if TYPE_CHECKING:
+    pass
+
+
+def sandbox(arguments: argparse.Namespace) -> int:
+    """``sandbox``: the simulated cluster by itself, until interrupted."""
+    return run_async(_sandbox(arguments))
+
+
+async def _sandbox(arguments: argparse.Namespace) -> int:
+    from wizard.sandbox import Sandbox
+
+    scenario = arguments.scenario or getattr(arguments, "sandbox", None) or "mixed"
+    async with await Sandbox.start(scenario, speed=sandbox_speed()) as running:
+        if arguments.kubeconfig_to:
+            path = Path(arguments.kubeconfig_to)
+            running.write_kubeconfig(path)
+        if arguments.output == "json":
+            document({"scenario": scenario, "url": running.url, "kubeconfig": arguments.kubeconfig_to})
+        else:
+            out(f"Sandbox {scenario} listens on {running.url}")
+            if arguments.kubeconfig_to:
+                out(f"Use it: kubectl --kubeconfig {arguments.kubeconfig_to} get nodes")
+            out("It ends with ctrl+c.")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+    return ExitCode.DONE
