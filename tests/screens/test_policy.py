@@ -17,7 +17,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.policy import PolicyStep, SavePage
+from screens.policy import PolicyStep
+from screens.policy_forms import SavePage
 from screens.policy_view import CLICKS, Row, tree_rows
 from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, until

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wizard.answers import Answers
 from wizard.answers_file import read_answers
@@ -13,9 +12,6 @@ from wizard.commands.run import choices_of
 from wizard.commands.running import connected, run_async
 from wizard.errors import ExitCode
 from wizard.target import target_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def plan(arguments: argparse.Namespace) -> int:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard.escaping import printable
 from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
 from wizard.forecast import Comparison, sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 def out(text: str = "", *, lines: bool = False) -> None:

@@ -8,15 +8,11 @@ import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard.engine import Engine
 from wizard.errors import Interrupted
 from wizard.target import Target
-
-if TYPE_CHECKING:
-    pass
-
 
 COLLECT_AFTER = 50_000
 """After how many new objects the garbage collector looks for some that are not needed any more."""

@@ -6,14 +6,10 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wizard.commands.printing import document, out
 from wizard.commands.running import run_async, sandbox_speed
 from wizard.errors import ExitCode
-
-if TYPE_CHECKING:
-    pass
 
 
 def sandbox(arguments: argparse.Namespace) -> int:
