@@ -55,14 +55,15 @@ class Pane:
             select.select([], [], [], 0.05)
         return text
 
-    def settled(self, wanted: Callable[[str], bool] = bool) -> str:
-        """The text once it no longer changes, and is as wanted."""
+    def settled(self, wanted: Callable[[str], bool] = bool, *, like: Pane | None = None) -> str:
+        """The text once it no longer changes, and is as wanted; ``like`` is shown beside it where it does not."""
         last, deadline = "", monotonic() + LONG
         while True:
             before, last = last, self.capture()
             if last == before and wanted(last):
                 return last
-            assert monotonic() < deadline, f"{self.name} does not come to this:\n{last}"
+            other = f"\n{like.name} is:\n{like.capture()}" if like is not None else ""
+            assert monotonic() < deadline, f"{self.name} does not come to what is wanted:\n{last}{other}"
             select.select([], [], [], 0.05)
 
 

@@ -62,7 +62,7 @@ def test_every_terminal_says_the_same_without_colour_too(tmux: Tmux, mixed: Stan
             pane.wait_for(pattern)
         # Each is held against what the first shows by then: on a busy machine it may rest before all is read.
         for pane in panes.values():
-            pane.settled(lambda text: same(text) == same(panes["xterm"].capture()))
+            pane.settled(lambda text: same(text) == same(panes["xterm"].capture()), like=panes["xterm"])
         for code in COLOURS.findall(panes["NO_COLOR"].capture("-e")):
             numbers = [int(number or 0) for number in re.split("[;:]", code[2:-1])]
             assert all(number in (0, 1, 2, 3, 4, 7, 22, 24, 27, 39, 49) for number in numbers), repr(code)
