@@ -264,7 +264,7 @@ class Session:
     @property
     def is_applied(self) -> bool:
         """Whether the cluster has every object as it would be applied, by the server's own dry run."""
-        return bool(self.checks) and all(check.change in ("unchanged", "skipped") for check in self.checks)
+        return bool(self.checks) and all(check.change == "unchanged" for check in self.checks)
 
     @property
     def offers_fuse(self) -> bool:

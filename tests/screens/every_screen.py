@@ -77,7 +77,7 @@ SCREENS: dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]] = {
         ("commands", ("c",), "commands", ("escape",)),
     ],
     "summary": [
-        ("summary", (), "Manifest: not applied", ()),
+        ("summary", (), "Manifest: the cluster has it", ()),
         ("story", ("end", "enter"), "Repeat", ("escape",)),
         ("answers", ("e",), "Answers file", ("escape",)),
         ("hand-over", ("h",), "folder", ("escape",)),

@@ -33,11 +33,13 @@ def lines(step: ListStep[Any]) -> list[str]:
 
 async def work(app: WizardApp, pilot: Pilot[Any], step: Any, key: str) -> None:
     """Does what a key of a step does, to its end, and turns away from the result."""
+    walk = app.walk_through
     await app.action_go(step)
+    if step == "manifest":
+        await until(pilot, lambda: bool(walk.session.checks))
     await pilot.press(key)
     await until(pilot, lambda: isinstance(app.screen, Confirm))
     await pilot.press("right", "enter")
-    walk = app.walk_through
     await until(pilot, lambda: app._main.showing_progress and walk.operation is not None and walk.operation.ended)
     await pilot.press("enter")
     await until(pilot, lambda: not walk.reading and not app._main.showing_progress)

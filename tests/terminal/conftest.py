@@ -137,7 +137,8 @@ class Host:
     def command(self, cluster: StandaloneCluster | None, *arguments: str) -> list[str]:
         """The wizard's command line."""
         answers = self.folder / "answers.yaml"
-        answers.write_text(ACKNOWLEDGED)
+        if not answers.exists():  # a wizard that was started before may be reading it now
+            answers.write_text(ACKNOWLEDGED)
         where = ["--kubeconfig", str(cluster.kubeconfig)] if cluster else ["--sandbox"]
         return [sys.executable, "-m", "wizard", *where, "--answers", str(answers), *arguments]
 
