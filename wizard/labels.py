@@ -123,7 +123,7 @@ class _Labelling:
 
     async def _read_list(self) -> None:
         found: dict[str, str | None] = {}
-        async for part in self._gateway.slices("Node", convert=_label_of):
+        async for part in self._gateway.slices("Node", convert=_label_of, metadata_only=True):
             if part.restarted:
                 found.clear()
             found.update(part.items)
@@ -240,7 +240,8 @@ class _Labelling:
 
     def result(self) -> LabelResult:
         """What was done, in the order of the names."""
-        left = [name for name in self._names if name not in self._done | self._unchanged and name not in self._failed]
+        settled = self._done | self._unchanged | self._failed.keys()
+        left = [name for name in self._names if name not in settled]
         if self._fatal:
             self._failed.update(dict.fromkeys(left, f"not tried: {self._fatal}"))
             left = []

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.sandbox.api import CONFIG_MAP, NAMESPACE, Api, guide, running
+from tests.sandbox.api import CONFIG_MAP, MERGE, NAMESPACE, Api, guide, running
 
 
 async def pages(api: Api, limit: int, start: str = "") -> list[Any]:
@@ -173,3 +173,35 @@ async def test_a_list_of_metadata_holds_no_secret() -> None:
         (item,) = listed["items"]
         assert item == {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]}
         assert item["metadata"]["name"] == "s"
+
+
+METADATA_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
+async def test_a_patch_may_answer_with_metadata_alone() -> None:
+    async with running("mixed") as api:
+        name = (await api.get("/api/v1/nodes"))["items"][0]["metadata"]["name"]
+        patch = json.dumps({"metadata": {"labels": {"a": "b"}}})
+        merge = {"Content_Type": MERGE, "Accept": f"{METADATA_OBJECT},application/json"}
+        given = await api.ask("PATCH", f"/api/v1/nodes/{name}", patch, **merge)
+        assert given.status == 200
+        body = given.body
+        assert (body["kind"], body["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1")
+        assert body.keys() == {"kind", "apiVersion", "metadata"}
+        assert body["metadata"]["labels"]["a"] == "b"
+        assert (await api.get(f"/api/v1/nodes/{name}"))["metadata"] == body["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "message"),
+    [
+        ("/api/v1/nodes", "PartialObjectMetadata", "the requested object is a list (*core.NodeList)"),
+        ("/api/v1/namespaces/default", "PartialObjectMetadataList", "is not a list (*core.Namespace)"),
+    ],
+)
+async def test_a_list_is_not_an_object(path: str, asked: str, message: str) -> None:
+    async with running() as api:
+        accept = f"application/json;as={asked};g=meta.k8s.io;v=v1"
+        refused = await api.ask("GET", path, Accept=accept)
+        assert (refused.status, refused.body["reason"]) == (406, "NotAcceptable")
+        assert message in refused.body["message"]

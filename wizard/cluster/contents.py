@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.cluster.concurrency import together
-from wizard.cluster.gateway import PAGE, Gateway
+from wizard.cluster.gateway import METADATA_LIST, PAGE, Gateway
 from wizard.cluster.refusals import ApiRefusal
 from wizard.errors import ClusterError
 from wizard.escaping import printable
 from wizard.facts import KubernetesObject
-
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-"""As the garbage collector asks; who does not know it answers with the objects whole."""
 
 AT_ONCE = 12
 """How many requests are under way together: a cluster with many operators serves some hundred kinds."""
@@ -145,7 +142,7 @@ async def _list(gateway: Gateway, resource: _Resource, namespace: str) -> list[K
     found: list[KubernetesObject] = []
     query = {"limit": str(PAGE)}
     while True:
-        answer = await gateway.request("GET", resource.path(namespace), query=query, accept=METADATA_ONLY)
+        answer = await gateway.request("GET", resource.path(namespace), query=query, accept=METADATA_LIST)
         for item in answer.body.get("items") or ():
             # What comes as metadata alone says so in place of its kind.
             found.append({"kind": resource.kind, "metadata": item["metadata"]})

@@ -51,6 +51,11 @@ POLL_SECONDS = 2.0
 BORROWED_NAMESPACE = "default"
 """Where namespaced objects are checked as long as their own namespace does not exist."""
 
+METADATA_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""As the garbage collector asks: for metadata alone. Who does not know it answers with the objects whole (Kubernetes
+documentation, API concepts, "Metadata-only fetches")."""
+
 ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 
 _KINDS: Mapping[str, tuple[str, str, bool]] = {
@@ -358,19 +363,22 @@ class Gateway:
         fields: str = "",
         convert: Callable[[KubernetesObject], T],
         at_once: bool = False,
+        metadata_only: bool = False,
     ) -> AsyncGenerator[Slice[T], None]:
         """A list in pages and slices, converted on the way so that a page is never held whole as objects.
 
         The server makes the next page while one is converted. ``at_once`` reads a page in one go, for commands:
-        with it, a page holds up all that runs beside it.
+        with it, a page holds up all that runs beside it. With ``metadata_only`` spec and status may be missing:
+        of a node that is nine tenths.
         """
         selectors = _selectors(labels, fields)
         query = {**selectors, "limit": str(PAGE)}
         path = path_of(kind, namespace=namespace)
+        accept = METADATA_LIST if metadata_only else JSON
         told, restarted = 0, False
 
         def ask() -> asyncio.Task[Answer[bytes]]:
-            return asyncio.create_task(self._transport.fetch("GET", path, query=dict(query)))
+            return asyncio.create_task(self._transport.fetch("GET", path, query=dict(query), accept=accept))
 
         page = ask()
         try:
@@ -657,12 +665,19 @@ class Gateway:
         *,
         dry_run: bool = False,
         on_retry: Callable[[Retry], None] | None = None,
-    ) -> KubernetesObject:
-        """A merge patch; gives the object as it is then. Raises ApiRefusal."""
+    ) -> None:
+        """A merge patch. Raises ApiRefusal."""
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        path = path_of(kind, name, namespace)
-        answer = await self.request("PATCH", path, query=query, body=body, content_type=MERGE_PATCH, on_retry=on_retry)
-        return dict(answer.body)
+        await self._transport.fetch(
+            "PATCH",
+            path_of(kind, name, namespace),
+            query=query,
+            body=body,
+            content_type=MERGE_PATCH,
+            on_retry=on_retry,
+            # Nobody reads the object, so that it does not come over the line for each of 5,000 nodes.
+            accept=METADATA_OBJECT,
+        )
 
     async def delete(
         self,

@@ -51,6 +51,11 @@ class Kind:
         return Resource(self.plural, self.group, self.name)
 
     @property
+    def go_type(self) -> str:
+        """``*apps.DaemonSet``, as some messages of the server have it."""
+        return f"*{self.group or 'core'}.{self.name}"
+
+    @property
     def schema(self) -> Struct:
         return types()[self.name]
 

@@ -152,6 +152,11 @@ def not_acceptable(accepted: Iterable[str]) -> Refusal:
     return Refusal(406, "NotAcceptable", f"only the following media types are accepted: {types}", {})
 
 
+def no_such_shape(asked: str) -> Refusal:
+    """406: an object is wanted as a list, or a list as an object."""
+    return Refusal(406, "NotAcceptable", f"you requested {asked}", {})
+
+
 def too_many_requests(seconds: int) -> Refusal:
     """429, with how long to wait."""
     return Refusal(

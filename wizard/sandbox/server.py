@@ -7,7 +7,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -23,12 +23,18 @@ from wizard.sandbox.openapi import document, index
 from wizard.sandbox.refusals import Refusal
 from wizard.sandbox.schema import types
 from wizard.sandbox.store import Change, Object, Version
-from wizard.sandbox.tables import metadata_list, table
+from wizard.sandbox.tables import metadata_list, metadata_only, table
 
 ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 BOOKMARK_SECONDS = 60.0
-METADATA_LIST = "as=PartialObjectMetadataList"
-"""How a list is asked for that is to hold metadata only."""
+Shape = Literal["whole", "metadata", "metadata list", "table"]
+"""As what objects are wanted: as they are, as their metadata alone (one, or a list), or as rows."""
+SHAPES: Mapping[str, Shape] = {
+    "": "whole",
+    "PartialObjectMetadata": "metadata",
+    "PartialObjectMetadataList": "metadata list",
+    "Table": "table",
+}
 AS = "as"
 """``/as/<user>`` in front of a path says who asks: kubectl sends no token where there is no TLS."""
 LogReader = Callable[[Version, Mapping[str, str]], "Log"]
@@ -308,18 +314,14 @@ class Server:
             raise refusals.not_allowed()
         if not target.subresource and verb not in kind.verbs:
             raise refusals.not_allowed()
-        accepts = _accepted(request)
+        shape = _shape(request)
         match verb:
             case "get":
-                found = cluster.find(kind, target.namespace, target.name)
-                if accepts:
-                    metadata = {"resourceVersion": found.obj["metadata"]["resourceVersion"]}
-                    return answer(table(kind.plural, [found], metadata, request.query.get("includeObject", "Metadata")))
-                return Answer(found.as_document)
+                return _document(request, kind, cluster.find(kind, target.namespace, target.name), shape)
             case "list":
-                return self._list(request, kind, target, as_table=accepts)
+                return self._list(request, kind, target, shape)
             case "watch":
-                return await self._watch(request, kind, target, as_table=accepts)
+                return await self._watch(request, kind, target, shape)
             case "deletecollection":
                 return await self._delete_collection(request, user, kind, target)
         write = _write(request, user, target.subresource, warnings)
@@ -329,24 +331,23 @@ class Server:
             if target.name:
                 raise refusals.not_allowed()
             body = read_json(await request.text())
-            created = cluster.create(kind, target.namespace, body, write)
-            return Answer(created.as_document, 201)
+            return _document(request, kind, cluster.create(kind, target.namespace, body, write), shape, 201)
         if not target.name:
             raise refusals.not_allowed()
         if verb == "update":
             body = read_json(await request.text())
-            return Answer(cluster.replace(kind, target.namespace, target.name, body, write).as_document)
+            return _document(request, kind, cluster.replace(kind, target.namespace, target.name, body, write), shape)
         how = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if how == APPLY or how == "application/apply-patch+cbor":
             body = read_yaml(await request.text())
             if "fieldManager" not in request.query:
                 write.manager = ""
             version, is_new = cluster.apply(kind, target.namespace, target.name, body, write)
-            return Answer(version.as_document, 201 if is_new else 200)
+            return _document(request, kind, version, shape, 201 if is_new else 200)
         if how not in (MERGE, STRATEGIC, JSON):
             raise refusals.unsupported_media_type()
         body = read_json(await request.text())
-        return Answer(cluster.patch(kind, target.namespace, target.name, body, how, write).as_document)
+        return _document(request, kind, cluster.patch(kind, target.namespace, target.name, body, how, write), shape)
 
     async def _deletion(self, request: web.BaseRequest) -> tuple[Deletion, bool]:
         text = await request.text()
@@ -384,7 +385,10 @@ class Server:
 
     # --- lists
 
-    def _list(self, request: web.BaseRequest, kind: Kind, target: Target, *, as_table: bool) -> Answer:
+    def _list(self, request: web.BaseRequest, kind: Kind, target: Target, shape: Shape) -> Answer:
+        if shape == "metadata":
+            asked = f"PartialObjectMetadata, but the requested object is a list ({kind.go_type}List)"
+            raise refusals.no_such_shape(asked)
         matches = _matcher(request, kind)
         limit = int(request.query.get("limit") or 0)
         selected = matches is not None
@@ -408,9 +412,9 @@ class Server:
             metadata["continue"] = continuations.token(resource_version, page[-1].key)
             if not selected:
                 metadata["remainingItemCount"] = more
-        if as_table:
+        if shape == "table":
             return answer(table(kind.plural, page, metadata, request.query.get("includeObject", "Metadata")))
-        if METADATA_LIST in request.headers.get("Accept", "").partition(",")[0]:
+        if shape == "metadata list":
             return answer(metadata_list(page, metadata))
         return Answer(_list_body(kind, metadata, page))
 
@@ -439,9 +443,7 @@ class Server:
 
     # --- watches
 
-    async def _watch(
-        self, request: web.BaseRequest, kind: Kind, target: Target, *, as_table: bool
-    ) -> web.StreamResponse:
+    async def _watch(self, request: web.BaseRequest, kind: Kind, target: Target, shape: Shape) -> web.StreamResponse:
         store, loop = self._cluster.store, asyncio.get_running_loop()
         matches = _matcher(request, kind)
 
@@ -454,11 +456,8 @@ class Server:
             )
 
         def shown(type_: str, version: Version) -> bytes:
-            if not as_table:
-                return b'{"type":"' + type_.encode() + b'","object":' + version.as_document + b"}\n"
-            metadata = {"resourceVersion": version.obj["metadata"]["resourceVersion"]}
-            rows = table(kind.plural, [version], metadata, request.query.get("includeObject", "Metadata"))
-            return json.dumps({"type": type_, "object": rows}).encode() + b"\n"
+            content = _document(request, kind, version, shape).body
+            return b'{"type":"' + type_.encode() + b'","object":' + content + b"}\n"
 
         def event(change: Change) -> bytes:
             now = change.type != "DELETED" and wanted(change.version.obj)
@@ -567,6 +566,23 @@ async def _review_body(request: web.BaseRequest) -> Object:
         raise unreadable(str(error)) from error
 
 
+def _document(request: web.BaseRequest, kind: Kind, version: Version, shape: Shape, status: int = 200) -> Answer:
+    """One object in the shape in which it is wanted."""
+    match shape:
+        case "whole":
+            return Answer(version.as_document, status)
+        case "metadata":
+            return answer(metadata_only(version), status)
+        case "metadata list":
+            raise refusals.no_such_shape(
+                f"PartialObjectMetadataList, but the requested object is not a list ({kind.go_type})"
+            )
+        case "table":
+            metadata = {"resourceVersion": version.obj["metadata"]["resourceVersion"]}
+            rows = table(kind.plural, [version], metadata, request.query.get("includeObject", "Metadata"))
+            return answer(rows, status)
+
+
 def _target(group: str, version: str, rest: list[str]) -> Target:
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
@@ -624,18 +640,16 @@ def _write(request: web.BaseRequest, user: User, subresource: str, warnings: lis
     )
 
 
-def _accepted(request: web.BaseRequest) -> bool:
-    """Whether a table is wanted. Raises the server's 406 where nothing that it has is."""
+def _shape(request: web.BaseRequest) -> Shape:
+    """As what the answer is wanted. Raises the server's 406 where nothing that it has is."""
     header = request.headers.get("Accept", "") or "*/*"
     for wish in header.split(","):
         media, *parameters = [part.strip() for part in wish.split(";")]
-        if "as=Table" in parameters:
-            if "v=v1" in parameters:
-                return True
-        elif media in ("application/json", "application/*", "*/*") and all(
-            parameter == METADATA_LIST for parameter in parameters if parameter.startswith("as=")
-        ):
-            return False
+        said = dict(part.partition("=")[::2] for part in parameters)
+        shape = SHAPES.get(said.get("as", ""))
+        known = media in ("application/json", "application/*", "*/*")
+        if known and shape and (shape == "whole" or (said.get("g"), said.get("v")) == ("meta.k8s.io", "v1")):
+            return shape
     raise refusals.not_acceptable(ACCEPTED)
 
 
