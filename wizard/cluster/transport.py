@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import importlib
 import json
 import os
 import random
 import ssl
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -26,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 from wizard.cluster.kubeconfig import Access
 from wizard.cluster.refusals import ApiRefusal, Target, read_warnings
+from wizard.cluster.stock_client import stock_client
 from wizard.credentials import Credential, Credentials, Interactive
 from wizard.errors import ClusterError, InputError
 from wizard.escaping import printable
@@ -46,7 +44,6 @@ LONGEST_RETRY_AFTER_SECONDS = 60.0
 """A server that wants a longer pause than this is not waited for."""
 
 CONNECTIONS = 64
-CLIENT = "kubernetes.aio.client.rest"
 TRANSIENT = (429, 500, 502, 503, 504)
 
 JSON = "application/json"
@@ -59,7 +56,7 @@ Body = TypeVar("Body")
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Body]):
-    """What the server said; ``headers`` are in lower case.
+    """What the server said; ``headers`` are found in upper and lower case.
 
     ``body`` is its bytes as they came, or what was read from them: the JSON, or the text where it is not JSON.
     """
@@ -103,6 +100,7 @@ class Transport:
         self._certificate: tuple[bytes, bytes] | None = None
         self._opening = asyncio.Lock()
         self._reached = False
+        self._date = ""
         self._host = urlsplit(access.server).netloc
 
     async def close(self) -> None:
@@ -215,7 +213,7 @@ class Transport:
         try:
             response = await self._open(credential, "GET", path, query, None, JSON, JSON, timeout)
             if response.status >= 300:
-                answer = Answer(response.status, _headers(response), await response.read())
+                answer = Answer(response.status, response.headers, await response.read())
                 if answer.status == 401:
                     await self._credentials.renew(credential)
                 raise self._read_refusal(Target("watch", Target.of("GET", path).resource), answer)
@@ -244,6 +242,9 @@ class Transport:
         timeout: float,
         credential: Credential,
     ) -> Answer[bytes]:
+        if self._client is None:
+            # The imports take their time on a thread: the loop goes on meanwhile.
+            await asyncio.to_thread(stock_client)
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
@@ -257,15 +258,14 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise self._explain(error, timeout) from None
         self._reached = True
-        headers = _headers(response)
-        self._read_date(headers.get("date", ""), began)
+        self._read_date(response.headers.get("Date", ""), began)
         warnings = read_warnings(response.headers.getall("Warning", ()))
         self.warnings.update(dict.fromkeys(warnings))
         if response.history or response.status in (301, 302, 303, 307, 308):
             raise self._not_an_api(
                 f"it sent the request on to {printable(str(response.url.origin()))}", transient=False
             )
-        return Answer(response.status, headers, content, warnings)
+        return Answer(response.status, response.headers, content, warnings)
 
     async def _open(
         self,
@@ -295,12 +295,13 @@ class Transport:
         return response
 
     async def _get_client(self, credential: Credential) -> Any:
+        if self._client is not None and self._certificate == credential.certificate:
+            return self._client
         async with self._opening:
             if self._client is not None and self._certificate != credential.certificate:
                 await self.close()
             if self._client is None:
-                # The import takes a second, and so it happens on a thread: the loop goes on meanwhile.
-                await asyncio.to_thread(import_client)
+                # So does reading the system's certificates.
                 self._client = await asyncio.to_thread(_make_client, self.access, credential.certificate)
                 self._certificate = credential.certificate
             return self._client
@@ -308,14 +309,14 @@ class Transport:
     def _check_whole(self, answer: Answer[bytes], accept: str) -> None:
         if not accept.startswith(JSON):
             return
-        if not answer.headers.get("content-type", "").startswith(JSON):
+        if not answer.headers.get("Content-Type", "").startswith(JSON):
             raise self._not_an_api("it answered with something that is not JSON", transient=False)
         # Cheaper than parsing a page of 500 nodes twice, and enough to see that the end is missing.
         if not answer.body[-64:].rstrip().endswith(b"}"):
             raise self._broken_off()
 
     def _read_refusal(self, target: Target, answer: Answer[bytes]) -> ApiRefusal:
-        kind = answer.headers.get("content-type", "")
+        kind = answer.headers.get("Content-Type", "")
         if kind.startswith(JSON):
             try:
                 return ApiRefusal(target, answer.status, json.loads(answer.body))
@@ -327,6 +328,9 @@ class Transport:
         return ApiRefusal(target, answer.status, answer.body[:500].decode("utf-8", "replace"))
 
     def _read_date(self, date: str, began: float) -> None:
+        if date == self._date:
+            return
+        self._date = date
         now = time.time()
         # A slow answer says nothing about the clock; a Date has no fractions, so half a second is added.
         if now - began < 2:
@@ -410,31 +414,11 @@ class Transport:
         return ClusterError(f"The certificate of {self._host} is not trusted: {printable(why)}.", f"{todo}.")
 
 
-def import_client() -> None:
-    """Imports the stock client without holding the other threads up.
-
-    The garbage collector rests meanwhile: one pass over all that is imported would hold every thread for 50 to 100
-    milliseconds. What was imported stays, so no later pass has to look at it either.
-    """
-    if CLIENT in sys.modules:
-        return
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        importlib.import_module(CLIENT)
-        gc.freeze()
-    finally:
-        if collecting:
-            gc.enable()
-
-
 def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any:
-    """The stock client's REST half: TLS, proxy, connection pool."""
-    from kubernetes.aio.client.configuration import Configuration
-    from kubernetes.aio.client.rest import RESTClientObject
-
+    """The stock client's connections: TLS, proxy, pool."""
+    client = stock_client()
     with tempfile.TemporaryDirectory(prefix="podman-wizard-") as folder:
-        configuration = Configuration(
+        configuration = client.configuration(
             host=access.server,
             ca_cert_data=access.ca.decode("utf-8", "replace") if access.ca else None,
             verify_ssl=access.verify,
@@ -454,7 +438,7 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
                 path.write_bytes(content)
                 setattr(configuration, name, str(path))
         try:
-            return RESTClientObject(configuration)
+            return client.rest(configuration)
         except (ssl.SSLError, ValueError) as error:
             what = "client certificate" if certificate is not None else "certificate-authority"
             raise InputError(
@@ -462,10 +446,6 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
                 "Log in again, or mend the entry.",
                 file=access.source,
             ) from None
-
-
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def _backoff(attempt: int) -> float:
@@ -477,7 +457,7 @@ def _backoff(attempt: int) -> float:
 def _retry_after(answer: Answer[bytes]) -> float | None:
     """The pause that the server asks for, in seconds; API servers give whole seconds, never a date."""
     try:
-        return max(0.0, float(answer.headers["retry-after"]))
+        return max(0.0, float(answer.headers["Retry-After"]))
     except (KeyError, ValueError):
         return None
 

@@ -13,10 +13,10 @@ from wizard.errors import ClusterError, ExitCode, UsageError
 from wizard.escaping import printable
 from wizard.events import Event
 from wizard.facts import ClusterFacts
-from wizard.forecast import Comparison, compare
 from wizard.target import target_of
 
 if TYPE_CHECKING:
+    from wizard.forecast import Comparison
     from wizard.nodes import NodeVerdict
 
 
@@ -92,6 +92,7 @@ def nodes_unlabel(arguments: argparse.Namespace) -> int:
 
 
 async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
+    from wizard.forecast import compare
     from wizard.nodes import choose
     from wizard.plan import forecast_as_it_is
 

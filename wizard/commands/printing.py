@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.escaping import printable
 from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
-from wizard.forecast import Comparison, sentence
+
+if TYPE_CHECKING:
+    from wizard.forecast import Comparison
 
 
 def out(text: str = "", *, lines: bool = False) -> None:
@@ -70,6 +72,8 @@ tell = Teller()
 
 def print_comparison(rows: Sequence[Comparison]) -> None:
     """The forecast by kind of node, and beside it what happened, where something has."""
+    from wizard.forecast import sentence
+
     happened = any(row.happened for row in rows)
     width = max((len(row.name) for row in rows), default=0)
     wide = max((len(row.forecast) for row in rows), default=0)
