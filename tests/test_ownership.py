@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from wizard.ownership import without_fields
+from wizard.errors import UsageError
+from wizard.ownership import check_decision, without_fields
 
 DAEMON_SET: dict[str, Any] = {
     "metadata": {"annotations": {"example.org/a.b": "1", "c": "2"}, "finalizers": ["x", "y"]},
@@ -48,6 +49,36 @@ def test_a_field_is_left_out_by_the_servers_name_for_it(path: str, read: Any) ->
 )
 def test_a_field_that_is_not_there_changes_nothing(path: str) -> None:
     assert without_fields(DAEMON_SET, [path]) == DAEMON_SET
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        '.spec.template.spec.containers[name="smarter-device-manager"].image',
+        ".metadata.annotations.example.org/a.b",
+        '.metadata.finalizers[="x"]',
+        ".spec.template.spec.tolerations[0]",
+        '.spec.template.spec.containers[name="one"].ports[containerPort=80,protocol="TCP"]',
+    ],
+)
+def test_a_decision_names_a_field_as_the_server_does(path: str) -> None:
+    check_decision(f"DaemonSet {path}", "leave")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".spec.template.spec.containers[name=smarter-device-manager].image",  # as a shell leaves "[name="x"]"
+        '.spec.template.spec.containers[name="one"',
+        '.spec.template.spec.containers[name="o\\q"]',
+        ".spec..template",
+        ".spec.template and more[",
+    ],
+)
+def test_a_decision_about_what_no_field_is_called_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read as a field of the DaemonSet") as refused:
+        check_decision(f"DaemonSet {path}", "leave")
+    assert "single quotes" in refused.value.todo
 
 
 def _containers(daemon_set: dict[str, Any]) -> list[dict[str, Any]]:

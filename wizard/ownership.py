@@ -117,6 +117,12 @@ def check_decision(what: str, decision: Decision) -> None:
         raise UsageError(f"{what!r} names no object of the manifest.", f"Start with one of: {', '.join(KINDS)}.")
     if path and not path.startswith("."):
         raise UsageError(f"{path!r} is no field of the {kind}.", f"For example: {kind} .metadata.labels.name")
+    if not _is_path(path):
+        raise UsageError(
+            f"{path!r} cannot be read as a field of the {kind}.",
+            "Names of list items stand in double quotes, which a shell takes off: put the whole in single quotes, "
+            f"'{kind} .spec.template.spec.containers[name=\"smarter-device-manager\"].image'.",
+        )
     if path and decision == "skip":
         raise UsageError("Only a whole object can be skipped.", f"Say skip of {kind}, or leave of {what}.")
 
@@ -274,6 +280,15 @@ def field_value(item: KubernetesObject | None, path: str) -> Any:
     """What an object has in a field; None where it has no such field."""
     found = _find(item, list(_steps(path)))
     return None if found is None else found[0][found[1]]
+
+
+def _is_path(path: str) -> bool:
+    """Whether a path is made of steps, with nothing between them that is none."""
+    try:
+        tuple(_steps(path))
+    except ValueError:
+        return False
+    return not _STEP.sub("", path)
 
 
 def _steps(path: str) -> Iterable[str | dict[str, Any] | int]:
