@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import thread_time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,6 +149,19 @@ def test_whichever_nodes_the_quota_left_out_their_number_was_forecast(refused: i
     # Thirty were to be left out; where it was fewer, the rest got a pod against the forecast.
     assert sum(len(row.nodes) for row in found if row.wrong) == 30 - refused
     assert all(row.ready for row in found if row.wrong)
+
+
+def test_thousands_that_the_quota_left_out_are_compared_in_a_moment() -> None:
+    def seconds(number: int) -> float:
+        facts = cluster(*nodes(number))
+        names = [one.name for one in facts.nodes or ()]
+        forecasts, end = rows(facts, GUIDE), ended(names, *(short(name, "quota") for name in reversed(names[50:])))
+        began = thread_time()
+        compare(forecasts, names, end)
+        return thread_time() - began
+
+    # Eight times as many nodes: where each were compared with each, it would be sixty-four times as much.
+    assert seconds(4000) < 24 * max(seconds(500), 0.001)
 
 
 def test_what_was_not_waited_for_to_the_end_is_neither_right_nor_wrong() -> None:

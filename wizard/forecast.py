@@ -280,12 +280,12 @@ def _ends(result: RolloutResult | None) -> dict[str, tuple[str, str, str]]:
 def _under_the_quota_that_was(fates: Mapping[str, _Fate], refused: Collection[str]) -> dict[str, _Fate]:
     over = [name for name, fate in fates.items() if fate.short == _QUOTA and not fate.gets_pod]
     served = [name for name, fate in fates.items() if fate.gets_pod and not fate.short.startswith("not ready")]
-    met = [name for name in (*over, *served) if name in refused][: len(over)]
+    met = dict.fromkeys([name for name in (*over, *served) if name in refused][: len(over)])
     changed = dict(fates)
     if met:
         stopped, pod = fates[over[0]], _Fate(True, "", "pod")
         left = [name for name in over if name not in met]
-        changed |= dict.fromkeys(left[: len(met) - sum(name in met for name in over)], pod)
+        changed |= dict.fromkeys(left[: len(met) - (len(over) - len(left))], pod)
         changed |= dict.fromkeys(met, stopped)
     return changed
 

@@ -303,9 +303,10 @@ class _Wait:
         daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
         pods = self._current_pods(daemon_set)
         refused = self._refusal_of_pods(final=final)
+        said = self._said_of_pods() if final else {}
         failing, waiting = [], []
         for name in self._expected:
-            why = self._why_not(name, daemon_set, pods.get(name), refused, final=final)
+            why = self._why_not(name, daemon_set, pods.get(name), refused, said, final=final)
             if why is _PATIENCE:
                 waiting.append(name)
             elif why is not None:
@@ -331,9 +332,16 @@ class _Wait:
         return current_pods
 
     def _why_not(
-        self, name: str, daemon_set: _DaemonSet | None, pod: _Pod | None, refused: _Why | None, *, final: bool
+        self,
+        name: str,
+        daemon_set: _DaemonSet | None,
+        pod: _Pod | None,
+        refused: _Why | None,
+        said: Mapping[str, str],
+        *,
+        final: bool,
     ) -> _Why | None:
-        """None where the node is ready."""
+        """None where the node is ready. ``said`` has the latest warning about each pod."""
         picture = self._picture
         if picture.nodes is None:
             return _Why(NOT_KNOWN, self._away or "the nodes were not read in time") if final else _PATIENCE
@@ -362,8 +370,8 @@ class _Wait:
             return pod.trouble
         if not final:
             return _PATIENCE
-        said = self._said_of_pod(pod.name)
-        return _Why("pod not ready", f"its pod {pod.name} is not ready ({pod.state})" + (f": {said}" if said else ""))
+        because = f": {said[pod.name]}" if said.get(pod.name) else ""
+        return _Why("pod not ready", f"its pod {pod.name} is not ready ({pod.state}){because}")
 
     def _why_no_devices(self, node: NodeFacts, daemon_set: _DaemonSet, pod: _Pod, *, final: bool) -> _Why | None:
         if node.fuse_devices and daemon_set.observed:
@@ -422,9 +430,9 @@ class _Wait:
         ]
         return _explain_refusal(max(found, key=lambda one: one.at).message) if found else None
 
-    def _said_of_pod(self, name: str) -> str:
-        found = [one for one in self._picture.refusals.values() if one.kind == "Pod" and one.name == name]
-        return max(found, key=lambda one: one.at).message if found else ""
+    def _said_of_pods(self) -> dict[str, str]:
+        warnings = sorted(self._picture.refusals.values(), key=lambda one: one.at)
+        return {one.name: one.message for one in warnings if one.kind == "Pod"}
 
 
 def _fold(known: dict[str, Any] | None, seen: Seen[tuple[str, Any]]) -> dict[str, Any]:
