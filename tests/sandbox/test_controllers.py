@@ -177,6 +177,18 @@ async def test_pod_security_refuses_the_pods_until_the_namespace_allows_them() -
         assert "Warning" not in (await api.apply(DAEMON_SET, guide()[DAEMON_SET])).headers
 
 
+async def test_a_namespace_that_enforces_warns_of_the_same_level_where_it_names_no_other() -> None:
+    async with running(workers(1)) as api:
+        namespace = copy.deepcopy(guide()[NAMESPACE])
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "baseline"
+        await api.apply(NAMESPACE, namespace)
+        warned = await api.apply(DAEMON_SET, guide()[DAEMON_SET])
+        assert warned.headers["Warning"].startswith('299 - "would violate PodSecurity \\"baseline:latest\\": host')
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/warn"] = "privileged"
+        await api.apply(NAMESPACE, namespace)
+        assert "Warning" not in (await api.apply(DAEMON_SET, guide()[DAEMON_SET])).headers
+
+
 async def test_what_goes_wrong_on_the_nodes_of_failing_is_told() -> None:
     async with running("failing") as api:
         await api.apply_guide()

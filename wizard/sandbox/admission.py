@@ -29,6 +29,13 @@ def check_namespace(store: Store, resource: Resource, namespace: str, name: str)
         )
 
 
+_LEVELS = ("privileged", "baseline", "restricted")
+
+
+def _stricter(level: str, than: str) -> bool:
+    return level in _LEVELS and _LEVELS.index(level) > _LEVELS.index(than)
+
+
 class PodSecurity:
     """The levels of the namespaces, and of the cluster where a namespace says nothing."""
 
@@ -42,6 +49,10 @@ class PodSecurity:
         found = self._store.get("namespaces", ("", namespace))
         labels = found.obj["metadata"].get("labels", {}) if found else {}
         default = self._defaults.get(label.rpartition("/")[2], "privileged")
+        if label == WARN and label not in labels and _stricter(labels.get(ENFORCE, ""), default):
+            # Since 1.26 a namespace that says what it enforces is warned of that too (kubernetes#113491).
+            version = labels.get(f"{WARN}-version") or labels.get(f"{ENFORCE}-version", "latest")
+            return labels[ENFORCE], version
         return labels.get(label, default), labels.get(f"{label}-version", "latest")
 
     def check_pod(self, pod: Object) -> None:
