@@ -22,7 +22,7 @@ from tests.facts_for_tests import (
 )
 from wizard.answers import ManifestChoice, NodesChoice
 from wizard.errors import UsageError
-from wizard.facts import ClusterFacts, Taint
+from wizard.facts import DRY_RUN, ClusterFacts, Taint, Unread
 from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Rendering, Switch, guide_objects, render
 from wizard.nodes import choose
 
@@ -128,13 +128,17 @@ def test_a_larger_quota_that_is_there_stays() -> None:
     assert rendered(cluster(*nodes(3), objects=live)).objects[1]["spec"]["hard"]["pods"] == 200
 
 
+WARNED = ('would violate PodSecurity "restricted:latest": host namespaces',)
+
+
 @pytest.mark.parametrize(
     ("fields", "needed"),
     [
         ({}, False),
         ({"objects": {"Namespace": namespace(**{"pod-security.kubernetes.io__enforce": "baseline"})}}, True),
         ({"objects": {"Namespace": namespace(**{"pod-security.kubernetes.io__enforce": "privileged"})}}, False),
-        ({"warnings": ('would violate PodSecurity "baseline:latest": host namespaces',)}, True),
+        ({"warnings": WARNED}, False),
+        ({"warnings": WARNED, "unread": (Unread(DRY_RUN, "create", "pods", "no right"),)}, True),
         ({"distribution": "Talos"}, True),
     ],
 )

@@ -259,6 +259,19 @@ def test_a_running_pod_without_fuse_on_its_node_is_told_apart() -> None:
     assert "modprobe fuse" in running.remedies[0].command
 
 
+def test_a_version_that_is_not_told_is_not_an_old_one() -> None:
+    facts = cluster(node())
+    hidden = replace(facts, identity=replace(facts.identity, version=""))
+    assert wrong(hidden) == {"kube.version": "unknown"}
+    assert "get /version" in finding(hidden, "kube.version").title
+    assert "version not told" in finding(hidden, "kube.reachable").title
+
+
+def test_what_the_cluster_warns_of_is_not_what_it_enforces() -> None:
+    warned = ('would violate PodSecurity "restricted:latest": host namespaces (hostNetwork=true)',)
+    assert wrong(cluster(node(), warnings=warned)) == {}
+
+
 def test_owners_are_named_with_field_and_time() -> None:
     owner = finding(cluster(node(), objects={"DaemonSet": live_daemon_set()}), "field.owner")
     assert "kubectl-edit" in owner.title

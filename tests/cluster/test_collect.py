@@ -12,6 +12,7 @@ from tests.cluster.manifests import adjusted
 from wizard.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
 from wizard.errors import InputError
 from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
+from wizard.manifest import enforced_level
 
 
 async def test_an_admin_gets_everything(opened: Opened) -> None:
@@ -57,6 +58,18 @@ async def test_another_fuse_plugin_is_found(opened: Opened) -> None:
         await gateway.apply(daemon_set)
         facts = await collect(gateway)
     assert [(one.namespace, one.name) for one in facts.device_plugins] == [("kube-system", "fuse")]
+
+
+async def test_the_levels_of_the_borrowed_namespace_stay_its_own(opened: Opened) -> None:
+    async with opened("mixed") as (_, gateway):
+        labels = {"pod-security.kubernetes.io/enforce": "baseline"}
+        await gateway.patch("Namespace", "default", {"metadata": {"labels": labels}})
+        before = await collect(gateway)
+        checks = await gateway.dry_run_all(adjusted())
+        after = await collect(gateway)
+    assert any("would violate PodSecurity" in warning for warning in after.warnings)
+    assert {check.change for check in checks} == {"create"}
+    assert enforced_level(before) == enforced_level(after) == ("", "")
 
 
 async def test_facts_come_back_from_a_file(opened: Opened, tmp_path: Path) -> None:

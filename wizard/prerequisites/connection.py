@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from wizard.facts import Unread
 from wizard.findings import Outcome, Remedy
-from wizard.prerequisites.situation import Judged, Situation
+from wizard.prerequisites.situation import Judged, Situation, not_looked_at
 from wizard.systems import version_in
 
 OLDEST_VERSION = (1, 22)
@@ -19,15 +20,19 @@ def reachable(situation: Situation) -> Judged:
     version = identity.version.removeprefix("v").partition("+")[0].partition("-")[0]
     return Judged(
         Outcome.PASS,
-        f"API server answers, {version}, {identity.distribution}"[:55],
+        f"API server answers, {version or 'version not told'}, {identity.distribution}"[:55],
         f"Connected to {identity.server} as {identity.user or 'an unnamed user'}.",
-        (f"{identity.server}/version: {identity.version}", f"context {identity.context}"),
+        (f"{identity.server}/version: {identity.version or 'refused'}", f"context {identity.context}"),
     )
 
 
 def version(situation: Situation) -> Judged:
     """Server-side apply is there."""
     version = situation.facts.identity.version
+    if not version_in(version):
+        # Hardened clusters keep it from all but a few (system:public-info-viewer).
+        told = Unread("the server's version", "get", "/version", version or "the server refused it, or said none")
+        return not_looked_at("the version", "Before 1.22 server-side apply was not finished.", told)
     seen = (f"/version: {version}",)
     if version_in(version) < OLDEST_VERSION:
         return Judged(
