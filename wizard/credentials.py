@@ -158,6 +158,8 @@ def _read_token(path: Path) -> str:
         ) from None
     if not token:
         raise ClusterError(f"The token file {path} is empty.", "Log in again.")
+    if not token.isprintable():
+        raise ClusterError(f"The token file {path} holds more than a token: it has several lines.", "Log in again.")
     return token
 
 
@@ -328,6 +330,8 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
     token, certificate, key = (
         str(result.get(name) or "") for name in ("token", "clientCertificateData", "clientKeyData")
     )
+    if not token.isprintable():
+        raise refuse("its token has a line break, or another character that no request can carry")
     if bool(certificate) != bool(key):
         raise refuse("it has a client certificate or a key, but not both")
     if not token and not certificate:

@@ -58,6 +58,10 @@ async def test_a_token_and_what_the_plugin_is_told(tmp_path: Path) -> None:
         (f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}}}))", "no status"),
         (f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}, 'status': {{}}}}))", "neither a token"),
         (
+            f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}, 'status': {{'token': 'a\\nb'}}}}))",
+            "token has a line break",
+        ),
+        (
             f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}, "
             "'status': {'clientCertificateData': 'x'}}))",
             "not both",
@@ -223,6 +227,9 @@ async def test_token_files_are_read_again(tmp_path: Path) -> None:
     assert await credentials.current() is first
     assert await credentials.renew(first)
     assert (await credentials.current()).authorization == "Bearer two"
+    path.write_text("one\ntwo\n")
+    with pytest.raises(ClusterError, match="several lines"):
+        await Credentials(Identity(token_file=path)).current()
     path.write_text("")
     with pytest.raises(ClusterError, match="is empty"):
         await credentials.renew(await credentials.current())

@@ -135,6 +135,12 @@ def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> No
         read_access(str(path))
 
 
+HERE = (
+    "contexts: [{name: a, context: {cluster: c, user: u}}]\ncurrent-context: a\n"
+    "clusters: [{name: c, cluster: {server: 'https://h'}}]\n"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -176,6 +182,11 @@ def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> No
             "auth-provider",
         ),
         ("users: &a [*a]\n", 1, "nested without end"),
+        (f"{HERE}users:\n- name: u\n  user: {{as-groups: [a]}}\n", 5, "without a user (as)"),
+        (f"{HERE}users:\n- name: u\n  user: {{as-uid: 7}}\n", 5, "without a user (as)"),
+        (f"{HERE}users:\n- name: u\n  user: {{as: a, as-groups: admins}}\n", 5, "as-groups must be a list"),
+        (f"{HERE}users:\n- name: u\n  user: {{as: a, as-user-extra: {{b: c}}}}\n", 5, "b must be a list"),
+        (f"{HERE}users:\n- name: u\n  user:\n    token: |\n      secret\n", 5, "token has a line break"),
     ],
 )
 def test_mistakes_have_their_line(tmp_path: Path, text: str, line: int, said: str) -> None:
@@ -212,8 +223,9 @@ def test_what_a_user_may_have(tmp_path: Path) -> None:
             "client-certificate-data": base64.b64encode(b"cert").decode(),
             "client-key-data": base64.b64encode(b"key").decode(),
             "as": "admin",
+            "as-uid": 7,
             "as-groups": ["a", "b"],
-            "as-user-extra": {"reason": ["x"]},
+            "as-user-extra": {"reason": ["x"], "example.org/50% of": ["y", "z"]},
             "exec": {
                 "apiVersion": "client.authentication.k8s.io/v1",
                 "command": "./plugin",
@@ -232,8 +244,11 @@ def test_what_a_user_may_have(tmp_path: Path) -> None:
     assert access.identity.certificate == (b"cert", b"key")
     assert access.headers == (
         ("Impersonate-User", "admin"),
+        ("Impersonate-Uid", "7"),
         ("Impersonate-Group", "a"),
         ("Impersonate-Group", "b"),
+        ("Impersonate-Extra-example.org%2F50%25%20of", "y"),
+        ("Impersonate-Extra-example.org%2F50%25%20of", "z"),
         ("Impersonate-Extra-reason", "x"),
     )
     plugin = access.identity.exec

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import yaml
 
@@ -71,6 +71,22 @@ class _Entry:
         if isinstance(value, (dict, list)):
             raise self.refuse(f"{key} must be text.")
         return "" if value is None else str(value)
+
+    def header(self, key: str) -> str:
+        """A text that goes into a header of each request."""
+        return self._on_one_line(key, self.text(key))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts that go into headers; empty where there is none."""
+        values = self.value.get(key) or []
+        if not isinstance(values, list) or any(isinstance(value, (dict, list)) for value in values):
+            raise self.refuse(f"{key} must be a list of texts.")
+        return tuple(self._on_one_line(key, str(value)) for value in values if value is not None)
+
+    def _on_one_line(self, key: str, text: str) -> str:
+        if any(ord(character) < 32 or ord(character) == 127 for character in text):
+            raise self.refuse(f"{key} has a line break, or another character that no request can carry.")
+        return text
 
     def flag(self, key: str) -> bool:
         return self.text(key).lower() in ("true", "yes", "on", "y")
@@ -307,7 +323,7 @@ def _read_user(
     identity = Identity(
         certificate=(certificate, key) if certificate is not None and key is not None else None,
         token_file=user.path("tokenFile"),
-        token=user.text("token"),
+        token=user.header("token"),
         username=user.text("username"),
         password=user.text("password"),
         exec=_read_exec(user, cluster, server, ca),
@@ -364,17 +380,26 @@ def _cluster_information(cluster: _Entry, server: str, ca: bytes | None) -> dict
 
 
 def _read_impersonation(user: _Entry) -> tuple[tuple[str, str], ...]:
-    if not user.text("as"):
-        return ()
-    headers = [("Impersonate-User", user.text("as"))]
-    if user.text("as-uid"):
-        headers.append(("Impersonate-Uid", user.text("as-uid")))
-    headers += [("Impersonate-Group", str(group)) for group in user.value.get("as-groups") or []]
-    extra = user.value.get("as-user-extra") or {}
+    groups, extra = user.texts("as-groups"), user.value.get("as-user-extra") or {}
     if not isinstance(extra, dict):
         raise user.refuse("as-user-extra must be a mapping.")
-    headers += [(f"Impersonate-Extra-{key}", str(value)) for key, values in extra.items() for value in values or []]
+    if not user.text("as"):
+        if groups or extra or user.text("as-uid"):
+            # Whoever takes a lesser role on must not act in their own.
+            raise user.refuse("This user takes on groups, a uid or extras without a user (as), which no server takes.")
+        return ()
+    headers = [("Impersonate-User", user.header("as"))]
+    if user.text("as-uid"):
+        headers.append(("Impersonate-Uid", user.header("as-uid")))
+    headers += [("Impersonate-Group", group) for group in groups]
+    extras = _Entry(extra, user.file, user.line)
+    headers += [(f"Impersonate-Extra-{_header_name(key)}", value) for key in extra for value in extras.texts(key)]
     return tuple(headers)
+
+
+def _header_name(key: str) -> str:
+    """A key as part of a header's name, as client-go writes it: what none may hold, and %, is percent-encoded."""
+    return quote(key, safe="!#$&'*+-.^_`|~")
 
 
 def _read_in_cluster(
