@@ -191,6 +191,9 @@ def test_patch_releases_of_one_system_are_one_group() -> None:
     assert group.sample == ("a", "b")
 
 
+ENFORCING, PERMISSIVE = "SELinux enforcing", "SELinux permissive"
+
+
 @pytest.mark.parametrize(
     ("fields", "system", "module"),
     [
@@ -205,7 +208,11 @@ def test_patch_releases_of_one_system_are_one_group() -> None:
         ({"os_image": "Container-Optimized OS from Google"}, "Container-Optimized OS", "AppArmor"),
         ({"os_image": "Something Else 3"}, "Something Else 3", ""),
         ({**UBUNTU_22, "kubelet_version": "v1.28.0"}, "Ubuntu 22.04", "none"),
-        ({**RHCOS, "labels": {"feature.node.kubernetes.io/pci": "x"}}, "RHCOS 416.94", "SELinux permissive"),
+        ({**RHCOS, "labels": {"feature.node.kubernetes.io/kernel-version.major": "5"}}, "RHCOS 416.94", PERMISSIVE),
+        # By hand, as the GPU operator's documentation has it where NFD does not run.
+        ({**RHCOS, "labels": {"feature.node.kubernetes.io/pci-10de.present": "true"}}, "RHCOS 416.94", ENFORCING),
+        ({"os_image": "CentOS Stream CoreOS 418.9.202504250632-0"}, "SCOS 418.9", ENFORCING),
+        ({"os_image": "Bottlerocket (EKS Auto) 2025.3.14 (aws-k8s-1.30)"}, "Bottlerocket (EKS Auto)", ENFORCING),
         (
             {
                 "os_image": "Something Else 3",

@@ -26,6 +26,7 @@ from wizard.nodes import judge
 from wizard.security_modules import FINDING_IDS, Probe, judge_security_modules, parse_probe, probe_pod, security_groups
 
 APPARMOR = "kubelet is posting ready status. AppArmor enabled"
+EKS_AUTO = {"os_image": "Bottlerocket (EKS Auto, Standard) 2026.9.14 (aws-k8s-1.36-standard)", "kernel": "6.18.36"}
 NFD = "feature.node.kubernetes.io/"
 
 
@@ -116,6 +117,7 @@ def test_the_ladder_goes_from_the_pod_to_the_host_and_ends_with_the_guides_advic
         (BOTTLEROCKET, "[settings.kernel.sysctl]"),
         (TALOS, "talosctl patch mc"),
         (RHCOS, "kind: MachineConfig"),
+        ({"os_image": "CentOS Stream CoreOS 418.9.202504250632-0"}, "kind: MachineConfig"),
         (UBUNTU_24, "/etc/sysctl.d/"),
     ],
 )
@@ -123,8 +125,17 @@ def test_host_settings_come_in_the_platforms_own_artefact(system: dict[str, str]
     assert any(artefact in remedy.command for remedy in only(node(**system)).remedies)
 
 
-def test_selinux_of_bottlerocket_is_not_offered_to_be_switched_off() -> None:
-    assert not any("permissive" in remedy.text for remedy in only(node(**BOTTLEROCKET)).remedies)
+@pytest.mark.parametrize("system", [BOTTLEROCKET, EKS_AUTO])
+def test_selinux_of_bottlerocket_is_not_offered_to_be_switched_off(system: dict[str, str]) -> None:
+    assert not any("permissive" in remedy.text for remedy in only(node(**system)).remedies)
+
+
+def test_eks_auto_mode_has_no_user_data_to_put_a_setting_into() -> None:
+    found = only(node(**EKS_AUTO))
+    assert kind(found) == "modules.userns"
+    assert [remedy.command for remedy in found.remedies] == ["sysctl -w user.max_user_namespaces=65536"]
+    assert "privileged daemon set" in found.remedies[0].text
+    assert "SELinux enforces here, cannot be switched off" in found.detail
 
 
 def seen(group: str, **fields: object) -> Probe:

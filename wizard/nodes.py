@@ -166,11 +166,12 @@ def says_apparmor(node: NodeFacts) -> bool | None:
 def says_selinux_enforces(node: NodeFacts) -> bool | None:
     """Whether Node Feature Discovery says that SELinux enforces; None where it does not run.
 
-    It sets its label only where SELinux enforces, so its silence tells as well (NFD, source/kernel/selinux.go).
+    It sets its label only where SELinux enforces, so its silence tells as well (NFD, source/kernel/selinux.go): where
+    it tells of the kernel at all. Labels of devices are set by hand too, and by NFDs that look at nothing else.
     """
     if node.labels.get(f"{NFD}kernel-selinux.enabled") == "true":
         return True
-    return False if any(label.startswith(NFD) for label in node.labels) else None
+    return False if any(label.startswith(f"{NFD}kernel-") for label in node.labels) else None
 
 
 def security_module(node: NodeFacts) -> str:

@@ -262,7 +262,7 @@ def _from_api(group: NodeGroup, known: KnownSystem | None) -> Iterable[Hindrance
     if apparmor:
         yield _apparmor_hindrance(group, known, *apparmor, restricted=restricted)
     selinux = _selinux(group, known)
-    if selinux and not (known and known.host_settings == "bottlerocket"):
+    if selinux and not _has_a_policy_of_its_own(known):
         evidence, _ = selinux
         # That the host enforces does not say that containers are confined: CRI-O does it, containerd where told to.
         # And where they are, what is denied depends on how old the policy is.
@@ -271,6 +271,11 @@ def _from_api(group: NodeGroup, known: KnownSystem | None) -> Iterable[Hindrance
         yield _userns_hindrance(known, _default(known), known.confidence)
     if known and known.seccomp:
         yield _seccomp_hindrance(_default(known), "medium")
+
+
+def _has_a_policy_of_its_own(known: KnownSystem | None) -> bool:
+    """Whether SELinux enforces there, cannot be switched off, and is not known to be in the way: on Bottlerocket."""
+    return known is not None and known.host_settings in ("bottlerocket", "eks-auto")
 
 
 def _apparmor(group: NodeGroup, known: KnownSystem | None) -> tuple[tuple[str, ...], Confidence] | None:
@@ -303,7 +308,7 @@ def _from_probe(group: NodeGroup, known: KnownSystem | None, probe: Probe) -> It
     elif probe.restricts_user_namespaces:
         yield _restricted_hindrance((*current, "probe: kernel.apparmor_restrict_unprivileged_userns is 1"))
     if _selinux_type(probe.current) in _CONFINED_TYPES and probe.selinux_enforcing is not False:
-        harmless = known is not None and (known.selinux != "enforcing" or known.host_settings == "bottlerocket")
+        harmless = known is not None and (known.selinux != "enforcing" or _has_a_policy_of_its_own(known))
         if probe.selinux_enforcing or not harmless:
             yield _selinux_hindrance(group, known, current, "high" if probe.selinux_enforcing else "medium")
     if probe.max_user_namespaces == 0 or probe.user_namespace_clone == 0:
@@ -485,6 +490,12 @@ _USERNS_ARTEFACTS: dict[HostSettings, Remedy] = {
         reboot=True,
         touches="the nodes",
     ),
+    "eks-auto": Remedy(
+        "Allow user namespaces, by a privileged daemon set that sets it on each node: EKS Auto Mode takes no user "
+        "data. No reboot.",
+        f"sysctl -w user.max_user_namespaces={USER_NAMESPACES}",
+        touches="the nodes",
+    ),
     "talos": Remedy(
         "Allow user namespaces, by a patch of the machine configuration.",
         f'talosctl patch mc --patch \'{{"machine":{{"sysctls":{{"user.max_user_namespaces":"{USER_NAMESPACES}"}}}}}}\'',
@@ -510,7 +521,7 @@ def _userns_hindrance(known: KnownSystem | None, evidence: tuple[str, ...], conf
             touches="the nodes",
         )
     then = "Rootless Podman lives in a user namespace, and none may be made: cannot clone."
-    if known and known.host_settings == "bottlerocket":
+    if _has_a_policy_of_its_own(known):
         then += " SELinux enforces here, cannot be switched off, and is not known to be in the way."
     return Hindrance(
         "modules.userns",

@@ -16,8 +16,9 @@ from wizard.findings import Confidence
 
 SelinuxMode = Literal["", "disabled", "permissive", "enforcing"]
 UserNamespaces = Literal["free", "restricted", "none"]
-HostSettings = Literal["files", "machine-config", "bottlerocket", "talos", "read-only"]
-"""Where settings of the host are kept so that they last: files under /etc, or the platform's own artefact."""
+HostSettings = Literal["files", "machine-config", "bottlerocket", "eks-auto", "talos", "read-only"]
+"""Where settings of the host are kept so that they last: files under /etc, or the platform's own artefact. EKS Auto
+Mode, whose nodes are Bottlerocket too, has none: its node classes take no user data."""
 
 Version = tuple[int, ...]
 
@@ -67,6 +68,14 @@ KNOWN: tuple[KnownSystem, ...] = (
     KnownSystem("Red Hat Enterprise Linux", "RHEL", 2, selinux="enforcing", source="RHEL's documentation of SELinux"),
     KnownSystem("Rocky Linux", "Rocky Linux", 2, selinux="enforcing", source="as RHEL"),
     KnownSystem("AlmaLinux", "AlmaLinux", 2, selinux="enforcing", source="as RHEL"),
+    KnownSystem(
+        "CentOS Stream CoreOS",
+        "SCOS",
+        2,
+        selinux="enforcing",
+        host_settings="machine-config",
+        source="OKD's documentation",
+    ),
     KnownSystem("CentOS Stream", "CentOS Stream", 1, selinux="enforcing", source="as RHEL"),
     KnownSystem("CentOS Linux", "CentOS", 1, selinux="enforcing", source="as RHEL"),
     KnownSystem("Oracle Linux Server", "Oracle Linux", 2, selinux="enforcing", confidence="low", source="as RHEL"),
@@ -74,6 +83,14 @@ KNOWN: tuple[KnownSystem, ...] = (
     KnownSystem("Fedora Linux", "Fedora", 1, selinux="enforcing", source="Fedora's documentation of SELinux"),
     KnownSystem("Amazon Linux 2023", "Amazon Linux 2023", selinux="permissive", source="AWS guide to AL2023"),
     KnownSystem("Amazon Linux 2", "Amazon Linux 2", selinux="disabled", confidence="low"),
+    KnownSystem(
+        "Bottlerocket (EKS Auto",
+        "Bottlerocket (EKS Auto)",
+        selinux="enforcing",
+        user_namespaces="none",
+        host_settings="eks-auto",
+        source="bottlerocket#2163",
+    ),
     KnownSystem(
         "Bottlerocket OS",
         "Bottlerocket",
