@@ -266,6 +266,12 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
             "request: no host paths",
         ),
     ),
+    (
+        "adm.webhook",
+        "warning",
+        "An admission webhook does not answer",
+        cluster(node(), pod_refusal='Internal error occurred: failed calling webhook "x": failed to call webhook'),
+    ),
     ("adm.webhook", "unknown", "create pods in default", cluster(node(), unread=(NO_POD,))),
     ("adm.webhook", "pass", "No policy", cluster(node(), pod_refusal=WANTS_QUOTA)),
     ("adm.openshift-scc", "warning", "needs a constraint", cluster(node(), distribution="OpenShift")),

@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 from wizard.autoscaling import read_scaled_pools
 from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
-from wizard.cluster.gateway import BORROWED_NAMESPACE
+from wizard.cluster.gateway import BORROWED_NAMESPACE, ENFORCE_LABEL
 from wizard.errors import InputError
 from wizard.facts import (
     DRY_RUN,
+    LEVEL_REFUSES,
     ClusterFacts,
     ClusterIdentity,
     DevicePlugin,
@@ -33,10 +34,10 @@ from wizard.names import NAMESPACE, PROBE_NAMESPACE
 
 T = TypeVar("T")
 
-POD_SECURITY = "pod-security.kubernetes.io/"
-
 _ADMISSION = re.compile(
-    r"PodSecurity|admission webhook .* denied|denied request|insufficient quota to match these scopes", re.DOTALL
+    r"PodSecurity|admission webhook .* denied|denied request|insufficient quota to match these scopes"
+    r"|failed calling webhook",
+    re.DOTALL,
 )
 """What a refusal by admission says; a missing right, or a quota that is used up, says nothing of the pod."""
 
@@ -165,8 +166,9 @@ def _now() -> str:
 async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
     """Why the device manager's pod would be refused in a namespace; "" where it would not, or does not say.
 
-    Where its own namespace does not exist yet, another one tells of the cluster's default, unless that one has
-    levels of its own. Raises ApiRefusal where nobody may ask.
+    Where its own namespace does not exist yet, another one tells of the cluster's default. Raises ApiRefusal where
+    nobody may ask, and where that other one has a Pod Security level of its own that refuses the pod: it says nothing
+    of the cluster's default, and what else might refuse it is not asked any more.
     """
     from wizard.manifest import guide_objects
 
@@ -178,12 +180,12 @@ async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
         "spec": daemon_set["spec"]["template"]["spec"],
     }
     try:
-        if namespace != NAMESPACE:
-            borrowed = await gateway.get("Namespace", namespace) or {"metadata": {}}
-            if any(key.startswith(POD_SECURITY) for key in borrowed["metadata"].get("labels") or {}):
-                return ""
         await gateway.create(pod, dry_run=True)
     except ApiRefusal as refusal:
+        if LEVEL_REFUSES in refusal.message and namespace != NAMESPACE:
+            borrowed = await gateway.get("Namespace", namespace) or {"metadata": {}}
+            if ENFORCE_LABEL in (borrowed["metadata"].get("labels") or {}):
+                raise
         if _ADMISSION.search(refusal.message):
             return refusal.message
         if refusal.status in (401, 403) and " cannot " in refusal.message:

@@ -89,6 +89,9 @@ class Right:
 DRY_RUN = "a dry run of the device manager's pod"
 """What the reading is called that asks admission."""
 
+LEVEL_REFUSES = "violates PodSecurity"
+"""What a server says of a pod that a Pod Security level refuses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:

@@ -21,7 +21,7 @@ import yaml
 from wizard.answers import ManifestChoice
 from wizard.differences import to_yaml
 from wizard.errors import UsageError
-from wizard.facts import DRY_RUN, ClusterFacts, KubernetesObject
+from wizard.facts import DRY_RUN, LEVEL_REFUSES, ClusterFacts, KubernetesObject
 from wizard.names import NODE_LABEL
 from wizard.nodes import CONTROL_PLANE_TAINTS, NodeVerdict, judge, untolerated
 from wizard.resources import asset_text
@@ -216,7 +216,7 @@ def enforced_level(facts: ClusterFacts) -> tuple[str, str]:
 
     Two empty strings where nothing was seen. A cluster's own default cannot be read through the API: a dry run of
     the pod gives it away, and Talos is known for one (Talos documentation, Pod Security). The server's warnings speak
-    of the level to warn of, which is often a stricter one, so they count only where no dry run could be had.
+    of the level to warn of, which is often a stricter one, so they count only where nobody may ask for a dry run.
     """
     labels = facts.objects.get("Namespace", {}).get("metadata", {}).get("labels") or {}
     level = labels.get(f"{_POD_SECURITY}enforce", "")
@@ -226,7 +226,7 @@ def enforced_level(facts: ClusterFacts) -> tuple[str, str]:
         return level, f"namespace {NODE_LABEL}, label {_POD_SECURITY}enforce={level}"
     if found := re.search(r'violates PodSecurity "(\w+):', facts.pod_refusal):
         return found[1], f"the server on a dry run of the pod: {shorten(facts.pod_refusal, 200, placeholder=' …')}"
-    not_asked = any(unread.what == DRY_RUN for unread in facts.unread)
+    not_asked = any(unread.what == DRY_RUN and LEVEL_REFUSES not in unread.message for unread in facts.unread)
     for warning in facts.warnings if not_asked else ():
         if found := re.search(r'would violate PodSecurity "(\w+):', warning):
             return found[1], f"the server's warning: {shorten(warning, 200, placeholder=' …')}"

@@ -9,10 +9,14 @@ import pytest
 
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted
+from wizard.answers import Answers
+from wizard.cluster import ApiRefusal, Gateway
+from wizard.cluster.refusals import Target
 from wizard.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
 from wizard.errors import InputError
-from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
+from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.manifest import enforced_level
+from wizard.prerequisites import judge_prerequisites
 
 
 async def test_an_admin_gets_everything(opened: Opened) -> None:
@@ -70,6 +74,48 @@ async def test_the_levels_of_the_borrowed_namespace_stay_its_own(opened: Opened)
     assert any("would violate PodSecurity" in warning for warning in after.warnings)
     assert {check.change for check in checks} == {"create"}
     assert enforced_level(before) == enforced_level(after) == ("", "")
+    # That level answered first: neither a default of the cluster nor its policies have been heard.
+    told = {one.id: one for one in judge_prerequisites(before, Answers())}
+    for rule in ("adm.psa-namespace", "adm.webhook"):
+        assert told[rule].outcome == "unknown"
+        assert told[rule].title.startswith("Not told before the namespace is there")
+        assert 'violates PodSecurity "baseline:latest"' in told[rule].evidence[0]
+        assert told[rule].remedies == ()
+
+
+async def test_a_borrowed_namespace_that_lets_everything_in_hears_the_policies(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "pods is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no host paths"
+
+    async def refuse(self: Gateway, item: KubernetesObject, **_: bool) -> KubernetesObject:
+        raise ApiRefusal(Target("create", "pods", namespace="default"), 422, {"message": said})
+
+    async with opened("mixed") as (_, gateway):
+        labels = {"pod-security.kubernetes.io/enforce": "privileged"}  # as OpenShift has it
+        await gateway.patch("Namespace", "default", {"metadata": {"labels": labels}})
+        monkeypatch.setattr(Gateway, "create", refuse)
+        facts = await collect(gateway)
+    assert facts.pod_refusal == said
+
+
+async def test_a_webhook_that_does_not_answer_is_not_one_that_agrees(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (
+        'Internal error occurred: failed calling webhook "validate.kyverno.svc-fail": failed to call webhook: Post '
+        '"https://kyverno-svc.kyverno.svc:443/validate/fail?timeout=10s": no endpoints available for service'
+    )
+
+    async def fail(self: Gateway, item: KubernetesObject, **_: bool) -> KubernetesObject:
+        raise ApiRefusal(Target("create", "pods", namespace="default"), 500, {"message": said})
+
+    monkeypatch.setattr(Gateway, "create", fail)
+    async with opened("mixed") as (_, gateway):
+        facts = await collect(gateway)
+    finding = next(one for one in judge_prerequisites(facts, Answers()) if one.id == "adm.webhook")
+    assert (finding.outcome, finding.title) == ("warning", "An admission webhook does not answer")
+    assert said in finding.evidence[0]
 
 
 async def test_facts_come_back_from_a_file(opened: Opened, tmp_path: Path) -> None:

@@ -105,6 +105,21 @@ def webhook(situation: Situation) -> Judged:
             ("a dry run of the device manager's pod was not refused by one",),
             confidence="medium",
         )
+    if "failed calling webhook" in refusal:
+        return Judged(
+            Outcome.WARNING,
+            "An admission webhook does not answer",
+            "As long as it is away, the server makes no pod that it would have to ask it about: the daemon set would "
+            "be accepted and get no pod.",
+            (f"the server on a dry run of the pod: {refusal[:300]}",),
+            (
+                Remedy(
+                    "Find the webhook by its name, and see what became of the service behind it.",
+                    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+                    touches="nothing",
+                ),
+            ),
+        )
     return Judged(
         Outcome.WARNING,
         "A policy of the cluster refuses the device manager",

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from wizard.answers import Answers
 from wizard.errors import WizardError
-from wizard.facts import ClusterFacts, KubernetesObject, Unread
+from wizard.facts import LEVEL_REFUSES, ClusterFacts, KubernetesObject, Unread
 from wizard.findings import Confidence, Outcome, Remedy
 from wizard.manifest import Rendering, Switch, render
 from wizard.nodes import NodeVerdict, choose, judge
@@ -93,8 +93,15 @@ class Rule:
 
 
 def not_looked_at(what: str, why: str, unread: Unread) -> Judged:
-    """Something may not be read; names the right that is missing."""
+    """Something may not be read, or is not told yet; names the right that is missing."""
     right = f"{unread.verb} {unread.resource}"
+    if LEVEL_REFUSES in unread.message:
+        return Judged(
+            Outcome.UNKNOWN,
+            f"Not told before the namespace is there: {what}"[:55],
+            f"{why} Another namespace was asked in its place, and a Pod Security level of its own answered first.",
+            (f"{unread.what} ({right}): {unread.message}",),
+        )
     return Judged(
         Outcome.UNKNOWN,
         f"Not looked at ({right}): {what}"[:55],
