@@ -14,7 +14,7 @@ manifest:
 ownership: take
 nodes: {names: [a, b]}
 rollout: {timeout: 60}
-policy: {file: policy.yaml, output: policy.merged.yaml, on-conflict: replace}
+policy: {file: policy.yaml, output: policy.merged.yaml, on-conflict: replace, mode: append, devices: 2}
 coder: {url: https://coder.example.org, enable-templates: true, upload: false}
 verify: {run: true, image: quay.io/podman/stable:v5.3, namespace: default}
 """
@@ -29,12 +29,16 @@ def test_every_key_of_the_file_is_read() -> None:
     assert answers.ownership == OwnershipChoice("take")
     assert answers.nodes == NodesChoice(all=False, names=("a", "b"))
     assert answers.rollout.timeout == 60
-    assert answers.policy == PolicyChoice(file="policy.yaml", output="policy.merged.yaml", on_conflict="replace")
+    assert answers.policy == PolicyChoice(
+        file="policy.yaml", output="policy.merged.yaml", on_conflict="replace", mode="append", devices=2
+    )
     assert answers.coder.enable_templates
     assert answers.verify.run
 
 
-@pytest.mark.parametrize("text", [b"", b"# nothing yet\n", b"{}\n"])
+@pytest.mark.parametrize(
+    "text", [b"", b"# nothing yet\n", b"{}\n", b"ownership:\nnodes:\n", b"nodes: {selector: }\npolicy: {mode: }\n"]
+)
 def test_an_empty_file_means_the_defaults(text: bytes) -> None:
     assert parse_answers(text, "answers.yaml") == Answers()
 
@@ -56,7 +60,19 @@ def test_an_empty_file_means_the_defaults(text: bytes) -> None:
         (b"nodes: {\n", "a.yaml:2:1", "not YAML"),
         (b"- a\n", "a.yaml:1:1", "must be a mapping"),
         (b"\xff\xfe", "a.yaml", "not UTF-8"),
-        (b"nodes: {names: [a], selector: b}\n", "a.yaml", "exclude each other"),
+        (b"rollout: {}\nnodes: {names: [a], selector: b}\n", "a.yaml:2:8", "exclude each other"),
+        (b"rollout: {timeout: 0}\n", "a.yaml:1:20", "rollout.timeout must be above 0"),
+        (b"rollout: {timeout: 0300}\n", "a.yaml:1:20", "0300 is no plain number"),
+        (b"rollout: {timeout: 5:00}\n", "a.yaml:1:20", "5:00 is no plain number"),
+        (b"policy: {mode: delete}\n", "a.yaml:1:16", "policy.mode must be one of write, read, append"),
+        (b"policy: {devices: -1}\n", "a.yaml:1:19", "policy.devices must be above 0"),
+        (b"nodes: {selector: a b}\n", "a.yaml:1:19", "nodes.selector: The label selector 'a b' cannot be read"),
+        (b"coder: {url: coder}\n", "a.yaml:1:14", "coder.url: coder is not the URL of a Coder"),
+        (b"manifest:\n  set: {image: a, image: b}\n", "a.yaml:2:19", "manifest.set.image is there twice"),
+        (b"manifest: {set: {imgae: a}}\n", "a.yaml:1:25", "There is no adjustment 'imgae'. Do you mean image?"),
+        (b"manifest: {set: {memory: lots}}\n", "a.yaml:1:26", "memory does not take 'lots'"),
+        (b"manifest:\n  without:\n  - image\n  - quota\n", "a.yaml:4:5", "There is no adjustment 'quota'"),
+        (b"manifest: {set: {image: a}, without: [image]}\n", "a.yaml:1:39", "is both set and left out"),
         (b"a: 1\n---\nb: 2\n", "a.yaml:2:1", "not YAML"),
     ],
 )

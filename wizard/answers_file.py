@@ -5,16 +5,18 @@ Every key is optional. An unknown key, or a value of the wrong kind, is refused 
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from wizard.answers import Answers, Decision, NodesChoice, OwnershipChoice
+from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice
 from wizard.coder.credentials import base_url
 from wizard.errors import InputError, UsageError
 from wizard.files import read_snapshot
@@ -22,6 +24,9 @@ from wizard.ownership import check_decision
 
 LIMIT = 1_000_000
 """The largest answers file that is read, in bytes."""
+
+DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+"""A number that every reader takes for the same: YAML 1.1 reads 0110 as 72, and 1:30 as 90."""
 
 
 def read_answers(path: Path) -> Answers:
@@ -49,19 +54,10 @@ def parse_answers(content: bytes, name: str) -> Answers:
         raise InputError("The answers file is not YAML.", str(error), file=name) from None
     if node is None:
         return Answers()
-    answers = _Reader(name).read(Answers, node, "")
+    reader = _Reader(name)
+    answers = reader.read(Answers, node, "")
     assert isinstance(answers, Answers)
-    if (answers.nodes.all, bool(answers.nodes.names), bool(answers.nodes.selector)).count(True) > 1:
-        raise InputError("nodes: all, names and selector exclude each other.", "Keep one of them.", file=name)
-    if answers.coder.url:
-        try:
-            base_url(answers.coder.url)
-        except UsageError as error:
-            # The error shows no password that may stand in it; nobody else gets to show it.
-            raise InputError(f"coder.url: {error.what}", error.todo, file=name) from None
-    for key, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", answers.policy.devices)):
-        if number < 1:
-            raise InputError(f"{key} must be above 0.", "Mend that number.", file=name)
+    reader.check(answers)
     return answers
 
 
@@ -71,12 +67,50 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._constructor = yaml.constructor.SafeConstructor()
+        self._read: dict[str, yaml.Node] = {}
+        """What was read, by its path."""
+
+    def check(self, answers: Answers) -> None:
+        """Refuses what is of the right kind and cannot be meant all the same, at its place."""
+        # Here, because every command that changes something writes answers, and few read them.
+        from wizard.manifest import check_choice
+        from wizard.nodes import parse_selector
+
+        nodes = answers.nodes
+        if (nodes.all, bool(nodes.names), nodes.selector is not None).count(True) > 1:
+            self._refuse(self._read["nodes"], "nodes: all, names and selector exclude each other.", "Keep one of them.")
+        for path, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", answers.policy.devices)):
+            if number < 1:
+                self._refuse(self._read[path], f"{path} must be above 0.", "Mend that number.")
+        if nodes.selector is not None:
+            with self._refusing("nodes.selector"):
+                parse_selector(nodes.selector)
+        if answers.coder.url:
+            # The error shows no password that may stand in it; nobody else gets to show it.
+            with self._refusing("coder.url"):
+                base_url(answers.coder.url)
+        choice = answers.manifest
+        for name, value in choice.set.items():
+            with self._refusing(f"manifest.set.{name}"):
+                check_choice(ManifestChoice(set={name: value}))
+        for name in choice.without:
+            with self._refusing(f"manifest.without.{name}"):
+                check_choice(replace(choice, without=(name,)))
+
+    @contextmanager
+    def _refusing(self, path: str) -> Iterator[None]:
+        """What is not taken is an error at the place of ``path``."""
+        try:
+            yield
+        except UsageError as error:
+            self._refuse(self._read[path], f"{path}: {error.what}", error.todo)
 
     def _refuse(self, node: yaml.Node, what: str, todo: str = "") -> typing.NoReturn:
         mark = node.start_mark
         raise InputError(what, todo, file=self._name, line=mark.line + 1, column=mark.column + 1)
 
     def read(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        self._read[path] = node
         if kind is OwnershipChoice:
             return self._read_ownership(node, path)
         if is_dataclass(kind) and isinstance(kind, type):
@@ -85,18 +119,30 @@ class _Reader:
         if origin is tuple:
             if not isinstance(node, yaml.SequenceNode):
                 self._refuse(node, f"{path} must be a list.", "For example: [a, b].")
-            return tuple(self.read(arguments[0], item, path) for item in node.value)
+            return tuple(self._read_item(arguments[0], item, path) for item in node.value)
         if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
             if not isinstance(node, yaml.MappingNode):
                 self._refuse(node, f"{path} must be a mapping.")
-            return {
-                self.read(str, key, path): self.read(arguments[1], value, f"{path}.{key.value}")
-                for key, value in node.value
-            }
+            return self._read_mapping(arguments[1], node, path)
         return self._read_scalar(kind, node, path)
 
+    def _read_item(self, kind: Any, node: yaml.Node, path: str) -> Any:
+        value = self._read_scalar(kind, node, path)
+        self._read[f"{path}.{value}"] = node
+        return value
+
+    def _read_mapping(self, kind: Any, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in node.value:
+            name = self._read_scalar(str, key, path)
+            where = f"{path}.{name}"
+            if name in values:
+                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+            values[name] = self.read(kind, value, where)
+        return values
+
     def _read_choice(self, kind: type, node: yaml.Node, path: str) -> Any:
-        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
+        if _is_null(node):
             return kind()
         if not isinstance(node, yaml.MappingNode):
             self._refuse(node, f"{path or 'The answers file'} must be a mapping.")
@@ -110,13 +156,15 @@ class _Reader:
             if names[key.value] in values:
                 self._refuse(key, f"{where} is there twice.", "Keep one of them.")
             values[names[key.value]] = self.read(hints[names[key.value]], value, where)
-        if kind is NodesChoice and ("names" in values or "selector" in values):
+        if kind is NodesChoice and ("names" in values or values.get("selector") is not None):
             values.setdefault("all", False)
         return kind(**values)
 
     def _read_ownership(self, node: yaml.Node, path: str) -> OwnershipChoice:
         """One word for all, or a mapping: ``default``, and what is decided about objects and fields."""
         words = typing.get_type_hints(OwnershipChoice)["default"]
+        if _is_null(node):
+            return OwnershipChoice()
         if not isinstance(node, yaml.MappingNode):
             return OwnershipChoice(default=self._read_scalar(words, node, path))
         default: Any = "fail"
@@ -140,7 +188,9 @@ class _Reader:
         return OwnershipChoice(default, decided)
 
     def _read_scalar(self, kind: Any, node: yaml.Node, path: str) -> Any:
-        options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+        # What a Literal and None make together is a Union of typing's.
+        is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+        options = typing.get_args(kind) if is_union else (kind,)
         value = self._constructor.construct_object(node) if isinstance(node, yaml.ScalarNode) else node
         for option in options:
             if typing.get_origin(option) is Literal:
@@ -150,8 +200,14 @@ class _Reader:
                 if value is None:
                     return None
             elif type(value) is option:
+                if option is int and not DECIMAL.fullmatch(node.value):
+                    self._refuse(node, f"{path}: {node.value} is no plain number.", f"YAML reads it as {value}.")
                 return value
         self._refuse(node, f"{path} must be {_words_for(options)}.")
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
 
 def _words_for(options: tuple[Any, ...]) -> str:
