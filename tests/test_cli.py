@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clusters import ROOT, command
+from tests.clusters import ROOT, cluster_of, command
 from wizard.cli import main, make_parser
 
 
@@ -132,6 +132,47 @@ async def test_labelling_and_unlabelling_on_the_sandbox_says_what_it_did() -> No
     labelled = await command("nodes", "label", "--all", "--sandbox", "-o", "json")
     assert labelled.code == 0, labelled.error
     assert labelled.document["done"] == shown.document["to_label"] != []
+
+
+async def test_where_no_node_is_to_be_labelled_it_is_a_problem_and_says_why() -> None:
+    for arguments, why in (
+        (("--all", "--wait", "--sandbox=empty"), "This cluster has no nodes"),
+        (("-l", "pool=nope", "--sandbox"), "None of the 12 nodes matches pool=nope"),
+        (
+            ("-l", "kubernetes.io/os=windows", "--dry-run", "--sandbox"),
+            "1 node matches kubernetes.io/os=windows, and none can",
+        ),
+    ):
+        ended = await command("nodes", "label", *arguments, "-o", "json")
+        assert ended.code == 1, ended.error
+        assert why in ended.error
+        assert ended.document["to_label"] == ended.document["done"] == []
+
+
+async def test_a_second_label_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        assert (await cluster.command("nodes", "label", "--all")).code == 0
+        again = await cluster.command("nodes", "label", "--all")
+        assert (again.code, again.out) == (0, "Nothing to label: all 8 nodes have the label already.\n")
+        dry = await cluster.command("nodes", "label", "rhcos-worker-1", "--dry-run")
+        assert (dry.code, dry.out) == (0, "Nothing to label: rhcos-worker-1 has the label already.\n")
+        assert (await cluster.command("nodes", "unlabel", "--all")).code == 0
+        gone = await cluster.command("nodes", "unlabel", "--all")
+        assert (gone.code, gone.out) == (0, "Nothing to unlabel: none of 12 nodes has the label.\n")
+
+
+async def test_a_selector_lists_and_unlabels_also_nodes_that_cannot_serve(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        listed = await cluster.command("nodes", "list", "-l", "kubernetes.io/os=windows", "-o", "json")
+        (windows,) = listed.document["nodes"]
+        assert not windows["eligible"]
+        assert (await cluster.command("nodes", "label", windows["name"])).code == 0
+        taken = await cluster.command("nodes", "unlabel", "-l", "kubernetes.io/os=windows", "-o", "json")
+        assert taken.document["done"] == [windows["name"]]
+        labelled = await cluster.command("nodes", "label", "-l", "kubernetes.io/os", "-o", "json")
+        assert labelled.code == 0
+        assert windows["name"] not in labelled.document["done"]
+        assert f"{windows['name']} is left out: " in labelled.error
 
 
 def _imported(*arguments: str) -> set[str]:
