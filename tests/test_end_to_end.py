@@ -395,6 +395,29 @@ async def test_an_error_in_the_middle_ends_with_the_summary_of_what_was_done(tmp
         assert (tmp_path / "policy.yaml").read_text() == "# someone was here\n"
 
 
+async def test_a_run_shows_what_becomes_of_the_policy_file_and_a_second_one_writes_nothing(tmp_path: Path) -> None:
+    policy = tmp_path / "new.yaml"
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        answers = _answers(tmp_path, policy={"output": "new.yaml"})
+
+        async def shown() -> str:
+            return (await cluster.command("run", "--answers", answers, "--dry-run", folder=tmp_path)).out
+
+        new = await shown()
+        assert "new.yaml will be new." in new
+        assert '+          smarter-devices/fuse: "1"' in new
+        policy.write_text("someone: else\n")
+        replaced = await shown()
+        assert "what it holds is replaced, and kept in a backup" in replaced
+        assert "-someone: else" in replaced
+        policy.unlink()
+        assert (await cluster.command("run", "--answers", answers, "--yes", folder=tmp_path)).code == 0
+        assert "new.yaml holds that already" in await shown()
+        again = await cluster.command("run", "--answers", answers, "--yes", folder=tmp_path)
+        assert "new.yaml: as it was" in again.out
+        assert "written" not in again.out
+
+
 async def test_another_count_in_the_policy_stops_a_run_that_was_told_so(tmp_path: Path) -> None:
     (tmp_path / "five.yaml").write_text(
         'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      resource-limits:\n        policy: write\n'

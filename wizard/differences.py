@@ -7,6 +7,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -76,6 +77,16 @@ def unified(
         titles = f"{names[0]}/{name}", f"{names[1]}/{name}"
         parts.extend(difflib.unified_diff(left, right, *titles, lineterm="", n=width))
     return "".join(f"{line}\n" for line in parts)
+
+
+def file_diff(path: Path, old: bytes | None, new: bytes, names: tuple[str, str] = ("now", "then")) -> str:
+    """The unified diff from what a file holds (None: there is none) to what it will; "" where that is the same."""
+
+    def lines(content: bytes | None) -> list[str]:
+        return [f"{line}\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
+
+    titles = f"{names[0]}/{path.name}", f"{names[1]}/{path.name}"
+    return "".join(difflib.unified_diff(lines(old), lines(new), *titles))
 
 
 def _name(item: KubernetesObject) -> str:

@@ -546,6 +546,8 @@ class Engine:
             listener(ActionEnded("policy", "failed", error.what))
             raise
         detail = f"{action.path} written" + (f", what it held is in {backup.name}" if backup else "")
+        if current.content == action.content:
+            detail = f"{action.path}: as it was"
         listener(ActionEnded("policy", "done", detail))
         return backup
 

@@ -549,8 +549,13 @@ class _Walk:
             choice = replace(choice, on_conflict=COUNTS[answer])
             action = plan_policy(choice)
         self._session.choose(replace(self._session.answers, policy=choice))
-        out(action.diff or "No difference: the policy already asks for FUSE, or keeps what it has.", lines=True)
-        if not action.diff and choice.file == choice.output:
+        if action.diff:
+            out(action.diff, lines=True)
+        elif choice.file:
+            out("No difference: the policy already asks for FUSE, or keeps what it has.")
+        out(action.fate)
+        if action.read is not None and action.read.content == action.content:
+            self._session.policy_saved = str(action.path)
             return
         if await _agreed(f"Write {action.path}"):
             self._engine.note_answers(self._session.answers)

@@ -110,7 +110,17 @@ class WritePolicy(Action):
     content: bytes = b""
     read: Snapshot | None = None
     diff: str = ""
-    """The unified diff from what it was merged into."""
+    """The unified diff from what it was merged into; where that was the guide's policy, from what the file holds."""
+
+    @property
+    def fate(self) -> str:
+        """What becomes of the file, in a sentence."""
+        held = self.read.content if self.read else None
+        if held is None:
+            return f"{self.path} will be new."
+        if held == self.content:
+            return f"{self.path} holds that already: it stays as it is."
+        return f"{self.path} is there: what it holds is replaced, and kept in a backup beside it."
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from wizard.answers import Answers, PolicyChoice
 from wizard.coder.actions import CoderAction, InCoder, Outlook, UploadPolicy, coder_actions, look_ahead
 from wizard.coder.credentials import NoCredentials
 from wizard.coder.steps import IsV2
+from wizard.differences import file_diff
 from wizard.engine import ApplyOutcome, Engine
 from wizard.errors import ConflictError, InputError, ProblemsFound, WizardError
 from wizard.events import Event, Listener, Note, Shortfall
@@ -98,7 +99,8 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
             f"{name} asks for another number of FUSE devices: {_counts(merged.conflicts)}.",
             "Decide with on-conflict: keep or replace in the answers file, under policy.",
         )
-    in_place = source is not None and output.absolute() == source.absolute()
+    in_place = snapshot is not None and output.absolute() == snapshot.path.absolute()
+    held = snapshot if snapshot is not None and in_place else read_target(output)
     return WritePolicy(
         title=f"Write {output}",
         why=f"With it, every workspace gets a FUSE device.{_kept(merged.conflicts)}",
@@ -106,8 +108,8 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
         undo="The file gets back what it held; a new one is removed.",
         path=output,
         content=merged.document.content,
-        diff=merged.diff(width=80),
-        read=snapshot if in_place else read_target(output),
+        diff=merged.diff(width=80) if source else file_diff(output, held.content, merged.document.content),
+        read=held,
     )
 
 

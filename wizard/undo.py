@@ -5,7 +5,6 @@ What someone changed since is left as it is, and said.
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from wizard import journal as journals
 from wizard.coder.actions import had_effect, why_left
 from wizard.coder.steps import enable_templates
 from wizard.collect import GUIDE_OBJECTS
-from wizard.differences import NOISY_ANNOTATIONS, unified
+from wizard.differences import NOISY_ANNOTATIONS, file_diff, unified
 from wizard.engine import Engine
 from wizard.errors import ConflictError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
@@ -32,6 +31,9 @@ SHOWN = 20
 
 TRIES = 8
 """How often an object is looked at anew that somebody writes to (its status, as a rule) while it is put back."""
+
+UNDONE = ("now", "undone")
+"""What the two sides of a difference are called."""
 
 AS_BEFORE = "it is as it was before"
 CHANGED = "someone changed it since"
@@ -260,9 +262,7 @@ async def _object_step(engine: Engine, latest_first: Sequence[journals.Change]) 
     return UndoStep(title, "restore" if before else "delete", diff=diff, object=before, live=live, owners=owners)
 
 
-def _diff(
-    old: KubernetesObject | None, new: KubernetesObject | None, names: tuple[str, str] = ("now", "undone")
-) -> str:
+def _diff(old: KubernetesObject | None, new: KubernetesObject | None, names: tuple[str, str] = UNDONE) -> str:
     return unified([old] if old else [], [new] if new else [], names=names)
 
 
@@ -369,12 +369,12 @@ def _file_step(latest_first: Sequence[journals.Change]) -> UndoStep:
     if digest not in _left_by_us(latest_first, "digest"):
         return UndoStep(title, "nothing", left="someone changed the file since")
     if not first.before["existed"]:
-        return UndoStep(title, "remove file", diff=_file_diff(path, now.content, b""), path=path, read=now)
+        return UndoStep(title, "remove file", diff=file_diff(path, now.content, b"", UNDONE), path=path, read=now)
     saved = _backup(path, first.after.get("backup"), was)
     if saved is None:
         name = first.after.get("backup")
         return UndoStep(title, "nothing", left=f"its backup {name} is gone" if name else AS_BEFORE)
-    return UndoStep(title, "file", diff=_file_diff(path, now.content, saved), path=path, content=saved, read=now)
+    return UndoStep(title, "file", diff=file_diff(path, now.content, saved, UNDONE), path=path, content=saved, read=now)
 
 
 def _backup(path: Path, name: str | None, was: str | None) -> bytes | None:
@@ -388,13 +388,6 @@ def _backup(path: Path, name: str | None, was: str | None) -> bytes | None:
         if content is not None and was in (None, journals.digest(content)):
             return content
     return None
-
-
-def _file_diff(path: Path, now: bytes | None, then: bytes) -> str:
-    def lines(content: bytes | None) -> list[str]:
-        return [f"{line}\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
-
-    return "".join(difflib.unified_diff(lines(now), lines(then), f"now/{path.name}", f"undone/{path.name}"))
 
 
 async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoStep]) -> tuple[list[UndoStep], list[str]]:

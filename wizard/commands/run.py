@@ -92,7 +92,9 @@ def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers, code
         if isinstance(action, WaitForRollout):
             print_comparison(compare(plan.forecast, action.nodes))
         if isinstance(action, WritePolicy):
-            out(action.diff or "  no difference", lines=True)
+            out(f"  {action.fate}")
+            if action.diff:
+                out(action.diff, lines=True)
     if coder is not None:
         out("In Coder:")
         for line in coder.lines:
