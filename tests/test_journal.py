@@ -13,7 +13,7 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     writing = journal.Journal(tmp_path / "c", "ownership: take\n")
     first = writing.begin("apply", "Namespace x", {"object": None})
     writing.end(first, "done", {"object": {"kind": "Namespace"}})
-    second = writing.begin("label", "Label 2 nodes", {"nodes": ["a", "b"]})
+    second = writing.begin("label", "Label 2 nodes", {"nodes": ["a", "b"], "value": None})
     writing.batch(second, {"a": None})
     writing.batch(second, {"b": "old"})
     writing.end(second, "done")
@@ -32,7 +32,7 @@ import os, signal
 from pathlib import Path
 from wizard.journal import Journal
 writing = Journal(Path({str(tmp_path)!r}), "")
-number = writing.begin("label", "Label 2 nodes", {{"nodes": ["a", "b"]}})
+number = writing.begin("label", "Label 2 nodes", {{"nodes": ["a", "b"], "value": None}})
 writing.batch(number, {{"a": None}})
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -45,7 +45,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     writing = journal.Journal(tmp_path, "")
-    writing.end(writing.begin("apply", "x", {}), "done")
+    writing.end(writing.begin("apply", "x", {"object": None}), "done")
     writing.abandon()
     whole = writing.path.read_bytes()
     for length in range(len(whole)):

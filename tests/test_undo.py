@@ -307,11 +307,29 @@ async def test_a_damaged_journal_is_read_as_far_as_it_goes_and_said(tmp_path: Pa
         (path,) = (await cluster.journals()).glob("run-*.jsonl")
         lines = path.read_bytes().splitlines(keepends=True)
         lines[3] = b'\xff\x00{"entry": "begin", garbage\n'
-        path.write_bytes(b"".join(lines) + b'{"entry":"beg')
+        half = b'{"entry":"begin","change":9,"kind":"label","title":"Label 1 node","before":{}}\n'
+        path.write_bytes(b"".join(lines) + half + b'{"entry":"beg')
         undone = await cluster.command("undo", "--yes")
         assert undone.code == 0, undone.error
-        assert f"The journal {path} is damaged in lines 4, 5, {len(lines) + 1}" in undone.error
+        assert f"The journal {path} is damaged in lines 4, 5, {len(lines) + 1}, {len(lines) + 2}" in undone.error
         assert "ResourceQuota smarter-device-manager: delete" not in undone.out
         assert "in it stays ResourceQuota smarter-device-manager" in undone.out
         assert await cluster.get(DAEMON_SET) is None
         assert await cluster.get(QUOTA)
+
+
+async def test_a_label_that_was_given_back_stays_whatever_its_field_manager_is(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        await cluster.send(
+            "PATCH",
+            "/api/v1/nodes/worker-1",
+            {"metadata": {"labels": {"smarter-device-manager": "enabled"}}},
+            "application/merge-patch+json",
+        )
+        assert (await cluster.command("nodes", "unlabel", "worker-1")).code == 0
+        undone = await cluster.command("undo", "--yes")
+        assert undone.code == 0, undone.error
+        assert "not its field manager: podman-wizard owns it from then on" in undone.error
+        everything = await cluster.command("undo", "--all", "--yes")
+        assert everything.out == "There is nothing to undo on this cluster.\n"
+        assert await cluster.labelled() == {"worker-1"}

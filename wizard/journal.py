@@ -25,6 +25,14 @@ from wizard.state import ELSEWHERE, private_folder, why
 Kind = Literal["apply", "label", "policy", "coder", "delete"]
 Result = Literal["done", "failed", "interrupted"]
 
+NEEDED: Mapping[str, Sequence[str]] = {
+    "apply": ("object",),
+    "label": ("value",),
+    "policy": ("path", "existed"),
+    "coder": ("what", "url"),
+}
+"""What the state before of each kind of change holds at the least."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -171,7 +179,10 @@ def read_run(path: Path) -> Run:
                     started, answers = str(entry["time"]), str(entry["answers"])
                     resumes = str(entry.get("resumes", ""))
                 case "begin":
-                    changes[entry["change"]] = Change(entry["kind"], entry["title"], dict(entry["before"]))
+                    before = dict(entry["before"])
+                    if not before.keys() >= set(NEEDED.get(entry["kind"], ())):
+                        raise ValueError("a line that does not say what was there before is as good as lost")
+                    changes[entry["change"]] = Change(entry["kind"], str(entry["title"]), before)
                 case "batch" | "end":
                     change = changes[entry["change"]]
                     changes[entry["change"]] = Change(

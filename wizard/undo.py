@@ -37,6 +37,7 @@ UNDONE = ("now", "undone")
 
 AS_BEFORE = "it is as it was before"
 CHANGED = "someone changed it since"
+BEING_DELETED = "it is being deleted"
 
 
 What = Literal[
@@ -130,7 +131,7 @@ async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
         runs = sorted((run for piece in pieces for run in piece), key=lambda run: run.path.name, reverse=True)
         steps = await _steps(engine, runs)
         if engine.has_cluster:
-            found, unsaid = await _unjournaled(engine, {step.title for step in steps}, steps)
+            found, unsaid = await _unjournaled(engine, {step.title for step in steps}, steps, _labelled_before(known))
             steps += found
             notes += unsaid
     else:
@@ -139,6 +140,11 @@ async def plan_undo(engine: Engine, *, everything: bool) -> UndoPlan:
             steps = await _steps(engine, piece)
             if any(step.left != AS_BEFORE for step in steps):
                 break
+    if any(step.what == "relabel" for step in steps):
+        notes.append(
+            f"A label that is given back gets its value, not its field manager: {FIELD_MANAGER} owns it from then on, "
+            "whoever had set it."
+        )
     # A namespace goes last: what is in it goes first, one by one.
     steps.sort(key=_is_namespace)
     return UndoPlan(tuple([await _sparing_others(engine, step, steps) for step in steps]), tuple(runs), tuple(notes))
@@ -250,7 +256,7 @@ async def _object_step(engine: Engine, latest_first: Sequence[journals.Change]) 
     if live is None:
         return UndoStep(title, "nothing", left="it is gone", diff=_diff(known, None, names=("as-left", "now")))
     if live["metadata"].get("deletionTimestamp"):
-        return UndoStep(title, "nothing", left="it is being deleted")
+        return UndoStep(title, "nothing", left=BEING_DELETED)
     if current not in ours:
         made_by_us_alone = not latest_first[0].after and _ours(live) and not _other_owners(live)
         if ours and not made_by_us_alone:
@@ -390,15 +396,24 @@ def _backup(path: Path, name: str | None, was: str | None) -> bytes | None:
     return None
 
 
-async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoStep]) -> tuple[list[UndoStep], list[str]]:
+def _labelled_before(latest_first: Sequence[journals.Run]) -> set[str]:
+    """The nodes whose label was there before the wizard first touched it, by all journals, undone or not."""
+    before = _LabelsBefore.of(_changes(latest_first)).before
+    return {name for name, value in before.items() if value is not None}
+
+
+async def _unjournaled(
+    engine: Engine, seen: set[str], planned: Sequence[UndoStep], labelled_before: set[str]
+) -> tuple[list[UndoStep], list[str]]:
     """What the wizard's field manager owns and no journal tells of (it may have run on another machine).
 
-    With it, what cannot be known without a journal.
+    With it, what cannot be known without a journal. A label that an undo gave back is the wizard's too, by its
+    field manager; it was there before, so it stays.
     """
     from wizard.cluster import ApiRefusal
 
     steps, notes = [], []
-    handled = {name for step in planned for name, _ in step.nodes}
+    handled = labelled_before | {name for step in planned for name, _ in step.nodes}
     try:
         labelled = tuple((name, None) for name in await _labelled_by_us(engine) if name not in handled)
     except ApiRefusal as refusal:
@@ -419,12 +434,12 @@ async def _unjournaled(engine: Engine, seen: set[str], planned: Sequence[UndoSte
             continue
         others = _other_owners(item)
         if item["metadata"].get("deletionTimestamp"):
-            steps.append(UndoStep(title, "nothing", left="it is being deleted"))
+            steps.append(UndoStep(title, "nothing", left=BEING_DELETED))
         elif others:
             steps.append(UndoStep(title, "nothing", left=f"{', '.join(others)} owns fields of it too"))
         else:
             steps.append(UndoStep(title, "delete", diff=_diff(journals.without_noise(item), None), live=item))
-    if steps:
+    if any(step.left != BEING_DELETED for step in steps):
         notes.append(
             "No journal on this machine tells of some of this: it was found by the field manager podman-wizard. What "
             "it held before, policy files that were written, and what was done in Coder are not known here."
