@@ -67,6 +67,8 @@ def test_an_empty_file_means_the_defaults(text: bytes) -> None:
         (b"policy: {mode: delete}\n", "a.yaml:1:16", "policy.mode must be one of write, read, append"),
         (b"policy: {devices: -1}\n", "a.yaml:1:19", "policy.devices must be above 0"),
         (b"nodes: {selector: a b}\n", "a.yaml:1:19", "nodes.selector: The label selector 'a b' cannot be read"),
+        (b"verify: {image: a b}\n", "a.yaml:1:17", "verify.image: 'a b' is no image reference"),
+        (b"verify: {namespace: A_B}\n", "a.yaml:1:21", "verify.namespace: 'A_B' cannot be the name of a namespace"),
         (b"coder: {url: coder}\n", "a.yaml:1:14", "coder.url: coder is not the URL of a Coder"),
         (b"manifest:\n  set: {image: a, image: b}\n", "a.yaml:2:19", "manifest.set.image is there twice"),
         (b"manifest: {set: {imgae: a}}\n", "a.yaml:1:25", "There is no adjustment 'imgae'. Do you mean image?"),

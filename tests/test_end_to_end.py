@@ -441,6 +441,15 @@ async def test_a_policy_that_cannot_be_written_is_found_out_before_anything_chan
         assert await cluster.get(OBJECTS["Namespace"]) is None
 
 
+async def test_a_namespace_for_podman_that_is_not_there_is_found_out_before_anything_changes(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        answers = _answers(tmp_path, verify={"run": True, "namespace": "nosuch"})
+        ended = await cluster.command("run", "--answers", answers, "--yes", "-o", "json")
+        assert ended.code == 1
+        assert "there is no namespace nosuch" in ended.error
+        assert await cluster.get(OBJECTS["Namespace"]) is None
+
+
 async def test_a_run_proves_it_with_podman_where_the_answers_say_so(tmp_path: Path) -> None:
     async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
         answers = _answers(tmp_path, verify={"run": True}, nodes={"names": ["rhel-1", "worker-1"]})

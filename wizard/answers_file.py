@@ -75,6 +75,7 @@ class _Reader:
         # Here, because every command that changes something writes answers, and few read them.
         from wizard.manifest import check_choice
         from wizard.nodes import parse_selector
+        from wizard.verification import check_image, check_namespace
 
         nodes = answers.nodes
         if (nodes.all, bool(nodes.names), nodes.selector is not None).count(True) > 1:
@@ -89,6 +90,13 @@ class _Reader:
             # The error shows no password that may stand in it; nobody else gets to show it.
             with self._refusing("coder.url"):
                 base_url(answers.coder.url)
+        for path, text, check in (
+            ("verify.image", answers.verify.image, check_image),
+            ("verify.namespace", answers.verify.namespace, check_namespace),
+        ):
+            if path in self._read:
+                with self._refusing(path):
+                    check(text)
         choice = answers.manifest
         for name, value in choice.set.items():
             with self._refusing(f"manifest.set.{name}"):

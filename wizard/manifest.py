@@ -512,6 +512,11 @@ def _parse(adjustment: Adjustment, value: Value, *, default: Value) -> Value:
     return int(text) if adjustment.value_kind == "count" else text
 
 
+def is_image(text: str) -> bool:
+    """Whether it is an image reference."""
+    return re.fullmatch(_SHAPES["image"][0], text) is not None
+
+
 _SEGMENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?"
 _TAINT = r"[A-Za-z0-9][-A-Za-z0-9_./]*(?:=[-A-Za-z0-9_.]*)?:(?:NoSchedule|NoExecute)"

@@ -150,6 +150,23 @@ def _merged_path(source: Path | None) -> Path:
     return Path(DEFAULT_POLICY) if source is None else source.with_name(f"{source.stem}.merged{source.suffix}")
 
 
+async def require_namespace(engine: Engine, name: str) -> None:
+    """Raises ProblemsFound where the pods of the verification would have no namespace; who may not look goes on."""
+    from wizard.cluster import ApiRefusal
+
+    try:
+        found = await engine.gateway.get("Namespace", name)
+    except ApiRefusal as refusal:
+        if refusal.status != 403:
+            raise
+    else:
+        if found is None:
+            raise ProblemsFound(
+                f"Nothing was changed; there is no namespace {name}, where Podman would be run.",
+                "Make it, or name another in the answers: verify: {namespace: default}.",
+            )
+
+
 async def look(engine: Engine, answers: Answers, listener: Listener = lambda event: None) -> Plan:
     """Facts, then the plan; nothing is changed, and whatever the run could not finish with is raised.
 
@@ -158,6 +175,8 @@ async def look(engine: Engine, answers: Answers, listener: Listener = lambda eve
     """
     policy = plan_policy(answers.policy)
     require_writable(policy.path)
+    if answers.verify.run:
+        await require_namespace(engine, answers.verify.namespace)
     facts = await engine.read_facts(verify_in=answers.verify.namespace)
     probes = await probe_nodes(engine, facts, listener) if answers.security_modules.probe else ()
     plan = make_plan(facts, answers, policy, probes)

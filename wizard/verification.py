@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from wizard.errors import UsageError
 from wizard.findings import Remedy
 from wizard.names import FUSE_RESOURCE
 
@@ -42,6 +43,20 @@ def guide_test(image: str = "quay.io/podman/stable") -> tuple[TestStep, ...]:
         ),
         TestStep("run", "you", "Run a container.", "podman run --rm quay.io/podman/hello"),
     )
+
+
+def check_image(text: str) -> None:
+    """Raises UsageError for what is no image reference: the kubelet would find that out last."""
+    from wizard.manifest import is_image
+
+    if not is_image(text):
+        raise UsageError(f"{text!r} is no image reference.", "For example: quay.io/podman/stable:v5.3")
+
+
+def check_namespace(text: str) -> None:
+    """Raises UsageError for what cannot be a namespace's name (a DNS label, RFC 1123)."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
+        raise UsageError(f"{text!r} cannot be the name of a namespace.", "For example: default")
 
 
 def devices_command(node: str) -> str:

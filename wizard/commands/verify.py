@@ -25,11 +25,15 @@ def verify(arguments: argparse.Namespace) -> int:
 
 async def _verify(arguments: argparse.Namespace) -> int:
     from wizard.prove import verify_nodes
+    from wizard.verification import check_image, check_namespace
 
-    default = VerifyChoice()
-    choice = replace(
-        default, run=True, image=arguments.image or default.image, namespace=arguments.namespace or default.namespace
-    )
+    choice = VerifyChoice(run=True)
+    if arguments.image is not None:
+        check_image(arguments.image)
+        choice = replace(choice, image=arguments.image)
+    if arguments.namespace is not None:
+        check_namespace(arguments.namespace)
+        choice = replace(choice, namespace=arguments.namespace)
     async with connected(target_of(arguments)) as engine:
         facts = await engine.read_facts()
         require_nodes(facts)
