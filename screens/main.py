@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from screens.chrome import KeyLine, StepList, TopLine
@@ -52,6 +53,15 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """The first step has the focus."""
         self.show_current(focus=True)
+
+    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
+        """Gives the focus to a widget that is in view.
+
+        ``Widget.focus`` comes later than it is asked for: by then another step may be in view, and its keys must not
+        go to the one that was left.
+        """
+        if widget is None or all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget)):
+            super().set_focus(widget, scroll_visible, from_app_focus)
 
     @property
     def step(self) -> Step:

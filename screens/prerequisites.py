@@ -157,7 +157,7 @@ policy, a README, and a role with exactly the rights that are missing. Someone w
             elif answer is not None:
                 self._go_to(kubeconfig, answer)
 
-        _ = self.app.push_screen(Pick("Which cluster?", text, options, current), picked)
+        self.ask(Pick("Which cluster?", text, options, current), picked)
 
     def _take_file(self, answer: str | None) -> None:
         if answer:

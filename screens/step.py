@@ -29,7 +29,7 @@ from wizard.errors import WizardError
 from wizard.steps import StepId
 
 if TYPE_CHECKING:
-    from screens.dialogs import Choice
+    from screens.dialogs import Choice, Dialog
     from wizard.session import Session
     from wizard.unfinished import PolicyEdits
 
@@ -180,7 +180,12 @@ class Step(Vertical):
             self.walk.begin(self.STEP, what, rows, work(answer)).stops_softly = stops_softly
 
         question = [f"On {self.walk.cluster_words()}:", "", *lines]
-        _ = self.app.push_screen(Confirm(f"{what}?", question, choices, type_first=self.walk.type_first()), decided)
+        self.ask(Confirm(f"{what}?", question, choices, type_first=self.walk.type_first()), decided)
+
+    def ask(self, question: Dialog[Result], answered: Callable[[Result | None], None]) -> None:
+        """Asks, unless something else is asked or shown already: a key that was pressed twice asks once."""
+        if self.app.screen is self.screen:
+            _ = self.app.push_screen(question, answered)
 
     def in_background(self, work: Coroutine[Any, Any, Any], *, group: str = "default", exclusive: bool = False) -> None:
         """Runs a coroutine beside the screen; errors for a person are said."""

@@ -1,0 +1,64 @@
+"""Keys that come faster than the screens follow, as from a person in a hurry or over a slow line."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.keys import _character_to_key
+
+from screens.app import WizardApp
+from screens.dialogs import Dialog
+from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
+from wizard.answers import Answers, SecurityModulesChoice
+
+ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
+
+
+def at_once(app: WizardApp, *keys: str) -> None:
+    """As the terminal delivers keys that were typed in one go: none waits for what the one before brings."""
+    for key in keys:
+        character = key if len(key) == 1 else None
+        app.post_message(events.Key(_character_to_key(key) if character else key, character))
+
+
+async def test_the_keys_of_a_step_that_was_left_do_nothing() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await pilot.press("ctrl+n", "ctrl+n", "d")
+        await until(pilot, lambda: "[Diff]" in screen_text(app))
+        at_once(app, "o", "ctrl+n")
+        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app) and app.focused is not None)
+        before = app.walk_through.session.answers
+        assert app.focused in app._main.step.query("*")
+        assert "Mark" in screen_text(app).splitlines()[-1]
+        at_once(app, "space")
+        await until(pilot, lambda: "57 of 60 chosen" not in screen_text(app))
+        assert app.walk_through.session.answers.manifest == before.manifest
+
+
+async def test_a_filter_that_was_left_before_it_opened_takes_no_letters() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await app.action_go("nodes")
+        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        at_once(app, "/", "escape")
+        await until(pilot, lambda: app._main.current == "manifest")
+        await pilot.pause()
+        assert app.focused in app._main.step.query("*")
+
+
+async def test_a_key_that_is_pressed_twice_asks_once() -> None:
+    app = on_sandbox(answers=ACKNOWLEDGED)
+    async with running(app) as pilot:
+        at_once(app, "k", "k")
+        await until(pilot, lambda: "Which cluster?" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Dialog))
+        assert "Which cluster?" not in screen_text(app)
+        await app.action_go("nodes")
+        await until(pilot, lambda: "8 of 12 chosen" in screen_text(app))
+        at_once(app, "l", "l", "l")
+        await until(pilot, lambda: "Label 8 nodes?" in screen_text(app))
+        await pilot.pause()
+        await pilot.press("escape")
+        await until(pilot, lambda: "Label 8 nodes?" not in screen_text(app))
+        assert app.screen is app._main
