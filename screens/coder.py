@@ -20,6 +20,7 @@ from textual.widgets import Button, Input, Static
 
 from screens.coder_desk import CoderDesk, CoderRow, coder_rows
 from screens.dialogs import AskText, Choice, Confirm, Dialog
+from screens.fields import Field
 from screens.pages import CommandsPage, StoryPage
 from screens.rows import Detail, RowList
 from screens.words import clean, state_word
@@ -54,8 +55,8 @@ class AskLogin(Dialog[Login]):
 
     def __init__(self, url: str) -> None:
         super().__init__("Which Coder, and who are you to it?")
-        self._url = _field(url, id="coder-url", placeholder="https://coder.example.org")
-        self._token = _field("", id="coder-token", password=True)
+        self._url = PasteField(url, id="coder-url", placeholder="https://coder.example.org")
+        self._token = PasteField("", id="coder-token", password=True)
         self._hint = Static("", markup=False)
         self._error = Static("", classes="dialog-error", markup=False)
 
@@ -118,19 +119,13 @@ class AskLogin(Dialog[Login]):
         _ = self.dismiss(Login(credentials, bool(given) and keep))
 
 
-class PasteInput(Input):
+class PasteField(Field):
     """A field for one word: what is pasted may begin or end with a new line, or be broken by the copying."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
         self.replace("".join(event.text.split()), *sorted(self.selection))
-
-
-def _field(value: str, **options: Any) -> Input:
-    field = PasteInput(value, compact=True, classes="field", select_on_focus=False, **options)
-    field.cursor_blink = False
-    return field
 
 
 BACKGROUND = {"coder": "coder.api", "enable": "coder.templates", "impact": "coder.impact", "upload": "coder.upload"}

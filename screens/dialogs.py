@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from screens.chrome import top_line
+from screens.fields import Field
 from screens.rows import RowList
 from screens.words import clean
 from wizard.escaping import printable
@@ -119,9 +120,7 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
         if self._type_first:
             words = f"The first change on this cluster from here. Type {self._type_first}"
             yield Static(Text(clean(words)), markup=False)
-            field = Input(compact=True, classes="field")
-            field.cursor_blink = False
-            yield field
+            yield Field()
         with Horizontal(classes="dialog-buttons"):
             yield Button(Text(self._back), id="back", compact=True)
             for choice in self._choices:
@@ -177,9 +176,7 @@ you type, and enter does not take it until it is right. Escape leaves it as it w
     def compose_dialog(self) -> ComposeResult:
         """What is meant, the field, what is wrong."""
         yield Static(Text(printable(self._text, lines=True)), markup=False)
-        field = Input(self._value, compact=True, classes="field", select_on_focus=False)
-        field.cursor_blink = False
-        yield field
+        yield Field(self._value)
         yield self._error
         yield Static(Text("enter takes it, escape leaves it as it was", style="dim"), markup=False)
 

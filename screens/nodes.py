@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 
 from screens import forecast
 from screens.dialogs import AskText, Choice
+from screens.fields import Field
 from screens.operation import Operation
 from screens.rows import Heading, Name
 from screens.step import ListStep
@@ -91,8 +92,7 @@ e does without labels: the device manager then runs on every Linux node without 
 
     def compose_above(self) -> ComposeResult:
         """The filter."""
-        self._field = Input(compact=True, classes="field", id="node-filter", select_on_focus=False)
-        self._field.cursor_blink = False
+        self._field = Field(id="node-filter")
         with Horizontal(id="filter-line"):
             yield Static("Filter  ", markup=False, classes="filter-name")
             yield self._field
@@ -469,7 +469,8 @@ e does without labels: the device manager then runs on every Linux node without 
         finally:
             if marks == self._marks:
                 self._pending = False
-                self.show()
+                if self.is_attached:
+                    self.show()
 
     def action_selector(self) -> None:
         """Chooses by label selector, and keeps the selector as the choice."""

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Static
 
 from screens.dialogs import Dialog
+from screens.fields import Field
 from screens.pages import Scroll
 from screens.policy_desk import PolicyDesk
 from screens.policy_view import Row
@@ -30,8 +31,7 @@ class ValueEditor(Vertical):
         self.row: Row | None = None
         """The row whose value is edited; None where none is."""
         self._label = Static("", markup=False)
-        self.field = Input(compact=True, classes="field", select_on_focus=False)
-        self.field.cursor_blink = False
+        self.field = Field()
         self._error = Static("", classes="value-error", markup=False)
         self._first = ""
 
@@ -127,8 +127,7 @@ owner. If somebody changed the file since it was read, nothing is written."""
 
     def compose_dialog(self) -> ComposeResult:
         """The file, what is known of it, the changes, and the buttons."""
-        field = Input(self._path, compact=True, classes="field", select_on_focus=False)
-        field.cursor_blink = False
+        field = Field(self._path)
         yield Static("File (type another one to leave this one as it is)", markup=False)
         yield field
         yield self._lines

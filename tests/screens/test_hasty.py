@@ -1,14 +1,19 @@
-"""Keys that come faster than the screens follow, as from a person in a hurry or over a slow line."""
+"""A hasty hand, or a slow line: keys that come faster than the screens follow, and whatever is pasted."""
 
 from __future__ import annotations
 
+import threading
+
+import pytest
 from textual import events
 from textual.keys import _character_to_key
+from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.dialogs import Dialog
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
+from wizard.steps import StepId
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 
@@ -62,3 +67,41 @@ async def test_a_key_that_is_pressed_twice_asks_once() -> None:
         await pilot.press("escape")
         await until(pilot, lambda: "Label 8 nodes?" not in screen_text(app))
         assert app.screen is app._main
+
+
+PASTED = "a\x07b\x0ec\x9bd\x7fe\u202ef\tg\u2069h"
+"""With a bell, a change of the character set, a sequence's start of one byte, and text that would run backwards."""
+
+
+@pytest.mark.parametrize(
+    ("step", "key", "waits_for"),
+    [
+        ("manifest", "v", "It would be"),
+        ("manifest", "s", "Save the manifest"),
+        ("nodes", "s", "label selector"),
+        ("nodes", "/", "Filter "),
+        ("policy", "o", "enter takes it"),
+    ],
+)
+async def test_what_is_pasted_is_not_obeyed_by_the_terminal(step: StepId, key: str, waits_for: str) -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await app.action_go(step)
+        at_once(app, key)
+        await until(pilot, lambda: waits_for in screen_text(app) and isinstance(app.focused, Input))
+        app.post_message(events.Paste(PASTED + "\r\nsecond line"))
+        await until(pilot, lambda: "abcdef gh" in screen_text(app))
+        assert screen_text(app).replace("\n", "").isprintable()
+
+
+async def test_an_end_while_a_choice_is_being_taken_is_no_crash() -> None:
+    app = on_facts()
+    go_on = threading.Event()
+    async with running(app) as pilot:
+        await app.action_go("nodes")
+        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        app.run_worker(app.walk_through.compute(go_on.wait))
+        await pilot.press("n")
+        await until(pilot, lambda: any(worker.group == "marks" for worker in app.workers))
+        threading.Timer(0.5, go_on.set).start()
+    assert go_on.is_set()
