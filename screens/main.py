@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Make it larger; nothing is lost."
 
 
+class Middle(Container):
+    """The steps and the one in view; none of it is shown while the terminal is too small."""
+
+    class Shown(Message):
+        """It has come back into view."""
+
+    def on_show(self) -> None:
+        """What has the focus loses it when it goes out of view."""
+        self.post_message(self.Shown())
+
+
 class MainScreen(Screen[None]):
     """Shows one step at a time; steps are made when they are first visited, and then kept."""
 
@@ -37,12 +49,13 @@ class MainScreen(Screen[None]):
         self._top = TopLine(walk)
         self._list = StepList(walk)
         self._progress: OperationView | None = None
+        self._had_focus: Widget | None = None
         self.current: StepId = self.ORDER[0]
 
     def compose(self) -> ComposeResult:
         """The frame, with the first step in it."""
         yield self._top
-        with Container(id="middle"):
+        with Middle(id="middle"):
             yield self._list
             first = self._make_step(self.current)
             self._made[self.current] = first
@@ -60,8 +73,23 @@ class MainScreen(Screen[None]):
         ``Widget.focus`` comes later than it is asked for: by then another step may be in view, and its keys must not
         go to the one that was left.
         """
-        if widget is None or all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget)):
+        if widget is None:
+            self._had_focus = self.focused or self._had_focus
+        if widget is None or self._is_in_view(widget):
             super().set_focus(widget, scroll_visible, from_app_focus)
+
+    @staticmethod
+    def _is_in_view(widget: Widget) -> bool:
+        return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
+
+    def on_middle_shown(self) -> None:
+        """The focus is again where it was before the terminal was too small."""
+        if self.focused is None and self.is_mounted:
+            had = self._had_focus
+            self.set_focus(had if had is not None and self._is_in_view(had) else self._home())
+
+    def _home(self) -> Widget | None:
+        return self._progress.home() if self._progress is not None and self.showing_progress else self.step.home()
 
     @property
     def step(self) -> Step:
@@ -111,7 +139,7 @@ class MainScreen(Screen[None]):
         else:
             self.step.show()
         if focus:
-            self.set_focus(self.step.home() if progress is None else progress.home())
+            self.set_focus(self._home())
         self.refresh_bindings()
 
     def _progress_view(self) -> OperationView:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from wizard.steps import StepId
 
 
+NOT_DONE = {"failed": ("skipped", "not done"), "interrupted": ("stopped", "no result before the stop")}
+"""What is said of the objects that were still waiting when the work ended so."""
+
+
 @dataclass(frozen=True)
 class OperationRow:
     """One thing that is worked on: its state (waiting, done, failed), its name, and why.
@@ -112,12 +116,17 @@ class Operation:
     def interrupt(self) -> None:
         """It was stopped."""
         self.result = "interrupted"
-        self.detail = self.detail or f"stopped: {self.done} of {self.total} done"
+        self.detail = self.detail or f"{self.done} of {self.total} done"
 
     def close(self) -> None:
         """Nothing more will come."""
         self.ended = True
         self.result = self.result or "done"
+        if self.result != "done":
+            state, text = NOT_DONE[self.result]
+            self.objects = tuple(
+                OperationRow(state, row.name, text) if row.state == "waiting" else row for row in self.objects
+            )
         self._on_change()
 
     def count(self) -> str:

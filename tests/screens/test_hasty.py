@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from typing import Any
 
 import pytest
 from textual import events
 from textual.keys import _character_to_key
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.dialogs import Dialog
+from screens.operation import Operation
+from screens.rows import RowList
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
+from wizard.engine import Engine
 from wizard.steps import StepId
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
@@ -105,3 +111,48 @@ async def test_an_end_while_a_choice_is_being_taken_is_no_crash() -> None:
         await until(pilot, lambda: any(worker.group == "marks" for worker in app.workers))
         threading.Timer(0.5, go_on.set).start()
     assert go_on.is_set()
+
+
+async def resize_and_back(pilot: Pilot[Any]) -> None:
+    await pilot.resize_terminal(39, 9)
+    await until(pilot, lambda: "too small" in screen_text(pilot.app) and pilot.app.focused is None)
+    await pilot.resize_terminal(80, 24)
+    await until(pilot, lambda: "too small" not in screen_text(pilot.app))
+
+
+async def test_keys_work_again_when_the_terminal_is_large_enough_again() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await resize_and_back(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: app._main.step.query_one(RowList).cursor == 1)
+        await app.action_go("nodes")
+        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        await pilot.press("slash", *"jam")
+        await resize_and_back(pilot)
+        await pilot.press(*"my")
+        await until(pilot, lambda: "Filter  jammy" in screen_text(app))
+
+
+async def test_work_can_be_stopped_and_left_after_the_terminal_was_too_small() -> None:
+    app = on_facts()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def work(engine: Engine, operation: Operation) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(stop.wait(), loop))
+
+    async with running(app) as pilot:
+        await app.action_go("manifest")
+        app.walk_through.begin("manifest", "Apply 2 objects", ("Namespace a", "DaemonSet b"), work).stops_softly = False
+        await until(pilot, lambda: "x Stop" in screen_text(app))
+        await resize_and_back(pilot)
+        await until(pilot, lambda: "x Stop" in screen_text(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "enter Back to the step" in screen_text(app))
+        said = screen_text(app)
+        assert "stopped  0 of 2 done" in said
+        assert "waiting" not in said, "nothing waits any more"
+        await resize_and_back(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "[Objects]" in screen_text(app))
