@@ -17,6 +17,7 @@ from rich.text import Text
 from screens.dialogs import AskText
 from screens.pages import StoryPage, free_path
 from screens.words import clean
+from wizard.counting import counted
 from wizard.escaping import printable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def hand_over(step: Step) -> None:
         return write_handover(facts, answers, folder, pods_in=pods_in)
 
     missing = len(facts.missing_rights(pods_in))
-    role = f"and a role with the {missing} rights that are missing here." if missing else "nothing is missing here."
+    role = f"and a role with the {counted(missing, 'right')} missing here." if missing else "nothing is missing here."
     offer_folder(
         step,
         "Hand the plan over",

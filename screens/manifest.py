@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -25,6 +26,7 @@ from screens.rows import Detail, LongDetail, RowList
 from screens.step import ListStep
 from screens.words import clean, detail_text, diff_text, state_word, yaml_text
 from wizard.answers import ManifestChoice
+from wizard.counting import counted
 from wizard.differences import against_cluster, against_guide
 from wizard.errors import WizardError
 from wizard.files import read_snapshot, write_file
@@ -184,8 +186,8 @@ someone who may."""
             return
         rendering = judgement.rendering
         on = sum(switch.on for switch in rendering.switches)
-        departures = f"{on} departures from the guide, each a switch." if on else "As the guide has them."
-        self._sum = f"{len(rendering.objects)} objects. {departures}"
+        departures = f"{counted(on, 'departure')} from the guide, each a switch." if on else "As the guide has them."
+        self._sum = f"{counted(len(rendering.objects), 'object')}. {departures}"
         self.show_detail()
         roomy = self.size.height >= ROOMY
         shown = (judgement, self.session.checks, self._check_trouble, self.walk.applied_objects, roomy)
@@ -209,9 +211,10 @@ someone who may."""
             more = f"\n{current.id}: {clean(current.why)}"
         elif self.view == "fields":
             count = len(self._undecided())
-            more = (
-                f"\n{count} of {len(self._contests)} fields of others {'is' if count == 1 else 'are'} not decided yet."
+            open_words = (
+                f"{count} of {len(self._contests)} fields of others {'is' if count == 1 else 'are'} not decided yet"
             )
+            more = f"\n{open_words if count else 'All fields of others are decided'}."
         if self.session.judgement is not None:
             self.set_excerpt(self._sum + more)
 
@@ -242,9 +245,6 @@ someone who may."""
         checks = {check.title: check for check in self.session.checks}
         for item in judgement.rendering.objects:
             grid.add_row(*self._object_cells(object_title(item), checks.get(object_title(item))))
-        sentence = summary(judgement.forecast)
-        if judgement.facts.nodes is None:
-            sentence = "The nodes may not be listed, so who will get a pod is not known."
         notes = [clean(str(self._check_trouble))] if self._check_trouble is not None else []
         notes += [clean(words) for words in self._words_of_departures(judgement)]
         if any(check.change == "failed" for check in self.session.checks):
@@ -253,7 +253,7 @@ someone who may."""
             notes.append("What stands here differs from what was applied: apply it again.")
         # Where there is much to say, or little room, the blank line goes first.
         roomy = not notes and self.size.height >= ROOMY
-        lines: list[RenderableType] = [grid, *([Text()] if roomy else []), Text(clean(sentence))]
+        lines: list[RenderableType] = [grid, *([Text()] if roomy else []), Text(self._forecast(judgement))]
         lines += [Text(note, style="bold") for note in notes]
         return Group(*lines)
 
@@ -272,7 +272,7 @@ someone who may."""
             return Text(word), kind, ""
         if check.change == "conflict":
             managers = ", ".join(sorted({conflict.manager for conflict in check.conflicts}))
-            return state_word("conflict"), kind, clean(f"{len(check.conflicts)} fields of {managers} (f)")
+            return state_word("conflict"), kind, clean(f"{counted(len(check.conflicts), 'field')} of {managers} (f)")
         if check.change == "skipped":
             return state_word("skipped"), kind, "as you decided (k)"
         if check.change == "failed":
@@ -326,6 +326,8 @@ someone who may."""
         for check in checks:
             if check.change == "failed":
                 said += [f"{check.title} is refused: {check.message}", check.todo, ""]
+            if check.change == "skipped":
+                said += [f"{check.title} is skipped: it stays as the cluster has it.", ""]
             for warning in check.warnings:
                 said += [f"{check.title}, the server warns: {warning}", ""]
         # Read, not scrolled sideways: these are sentences.
@@ -346,13 +348,14 @@ someone who may."""
         """The apply by hand."""
         if self.session.judgement is None:
             return ()
-        return (f"# s saves the manifest as {MANIFEST_FILE}", *apply_objects(self.session.judgement.rendering).by_hand)
+        by_hand = apply_objects(self.session.judgement.rendering, self.session.answers.ownership).by_hand
+        return (f"# s saves the manifest as {MANIFEST_FILE}", *by_hand)
 
     def describe(self, action: str) -> str:
         """How many objects are applied, whose overlay it is."""
         judgement = self.session.judgement
         if action == "apply" and judgement is not None:
-            return f"Apply {self._count(judgement)} objects"
+            return f"Apply {counted(self._count(judgement), 'object')}"
         if action == "skip" and self._skipped_object():
             return "Apply it too"
         return ""
@@ -464,12 +467,17 @@ someone who may."""
             return
         not_decided = self._undecided()
         if not_decided:
-            self.say(f"{len(not_decided)} fields belong to others: decide each, then apply.")
+            count = len(not_decided)
+            verb = "is" if count == 1 else "are"
+            self.say(f"{counted(count, 'field')} of others {verb} not decided yet: decide, then apply.")
             if self.view != "fields":
                 self.action_view("fields")
             return
         ownership = self.session.answers.ownership
-        lines: list[str | Text] = [f"  {title}: {check.change}" for title, check in checks.items()]
+        lines: list[str | Text] = []
+        for title, check in checks.items():
+            lines.append(f"  {title}: {check.change}")
+            lines += [f"    the server warns: {clean(warning)}" for warning in check.warnings]
         if self._contests:
             lines += ["", "Of the fields of others, as you decided:"]
             lines += [f"  {line}" for line in decided_lines(self._contests, ownership)]
@@ -478,21 +486,26 @@ someone who may."""
             for one in judgement.departures
             if not ownership.skips(one.kind)
         ]
-        lines += ["", *self._who_gets_pods(judgement)]
-        choices = [Choice("apply", f"Apply {count} objects", danger=True)]
+        lines += ["", f"{self._forecast(judgement)}."]
+        lacking = len(judgement.to_label)
+        if lacking:
+            verb = "lacks" if lacking == 1 else "lack"
+            lines.append(f"{lacking} of the chosen nodes {verb} the label, without which no pod starts there (Nodes).")
+        what = f"Apply {counted(count, 'object')}"
+        choices = [Choice("apply", what, danger=True)]
         rows = tuple(object_title(item) for item in judgement.rendering.objects if not ownership.skips(item["kind"]))
         work = self._apply(judgement)
-        self.ask_to(f"Apply {count} objects", lines, choices, lambda _: work, rows=rows, stops_softly=False)
+        self.ask_to(what, lines, choices, lambda _: work, rows=rows, stops_softly=False)
 
     def _count(self, judgement: Judgement) -> int:
         ownership = judgement.answers.ownership
         return sum(not ownership.skips(item["kind"]) for item in judgement.rendering.objects)
 
-    def _who_gets_pods(self, judgement: Judgement) -> list[str]:
-        labelled = sum(verdict.node.labelled for verdict in judgement.verdicts)
-        if judgement.to_label:
-            return [f"{labelled} nodes carry the label now; the others get a pod when they are labelled (Nodes)."]
-        return [f"{len(judgement.expected)} nodes will get a pod at once."]
+    @staticmethod
+    def _forecast(judgement: Judgement) -> str:
+        if judgement.facts.nodes is None:
+            return "The nodes may not be listed, so who will get a pod is not known"
+        return clean(summary(judgement.forecast))
 
     def _apply(self, judgement: Judgement) -> Work:
         ownership = judgement.answers.ownership
@@ -500,7 +513,17 @@ someone who may."""
         walk = self.walk
 
         async def work(engine: Engine, operation: Operation) -> None:
-            outcome = await engine.apply(objects, operation.take, ownership=ownership)
+            from wizard.engine import ApplyOutcome
+
+            try:
+                outcome = await engine.apply(objects, operation.take, ownership=ownership)
+            except asyncio.CancelledError:
+                rows = operation.objects
+                walk.session.applied = ApplyOutcome(
+                    applied=tuple(row.name for row in rows if row.state == "done"),
+                    left=tuple(row.name for row in rows if row.state != "done"),
+                )
+                raise
             walk.session.applied = outcome
             if not outcome.failed:
                 walk.applied_objects = objects

@@ -25,6 +25,7 @@ from screens.rows import Heading, Name
 from screens.step import ListStep
 from screens.words import clean, detail_text
 from wizard.answers import NodesChoice
+from wizard.counting import counted
 from wizard.errors import WizardError
 from wizard.forecast import Comparison, sentence, summary
 from wizard.names import NAMESPACE
@@ -179,9 +180,8 @@ e does without labels: the device manager then runs on every Linux node without 
         if isinstance(item, NodeGroup):
             unfit = sum(not verdict.eligible for verdict in item.verdicts)
             names = ", ".join(item.sample) + (" ..." if item.count > 3 else "")
-            return detail_text(
-                item.title, seen=names, then=f"{unfit} of {item.count} do not qualify" if unfit else "all qualify"
-            )
+            fit = "it qualifies" if item.count == 1 else "all qualify"
+            return detail_text(item.title, seen=names, then=f"{unfit} of {item.count} do not qualify" if unfit else fit)
         node = item.node
         seen = [
             f"{node.os_image}, kernel {node.kernel}, {node.container_runtime}, kubelet {node.kubelet_version}",
@@ -294,7 +294,7 @@ e does without labels: the device manager then runs on every Linux node without 
         if selects_every_node(judgement.rendering):
             words = "No labels: the daemon set runs on every node that it tolerates (e takes this back)."
         else:
-            words = f"Choose the nodes that get FUSE; {len(judgement.to_label)} of them lack the label."
+            words = f"Choose the nodes that get FUSE; {self._lacking(judgement)}."
         if self._forecast:
             compared = self.session.comparison
             words = sentence(compared) if compared else f"Forecast: {summary(judgement.forecast)}."
@@ -307,6 +307,15 @@ e does without labels: the device manager then runs on every Linux node without 
             self._advice.update(advice)
         self.screen.refresh_bindings()
 
+    @staticmethod
+    def _lacking(judgement: Judgement) -> str:
+        if not judgement.chosen:
+            return "none is chosen"
+        count = len(judgement.to_label)
+        if not count:
+            return "all that are chosen have the label"
+        return f"{count} of them {'lacks' if count == 1 else 'lack'} the label"
+
     def _called_for(self, judgement: Judgement) -> list[Switch]:
         return [s for s in judgement.rendering.switches if s.id in ("pod-quota", "tolerations") and s.needed]
 
@@ -316,11 +325,11 @@ e does without labels: the device manager then runs on every Linux node without 
             if switch.on:
                 lines.append(f"Manifest adjusts {switch.id}: {switch.why}")
             else:
-                lines.append(f"warning  {switch.id} is off: {switch.why}; t switches it on")
+                lines.append(f"warning: {switch.id} is off: {switch.why}; t switches it on")
         applied = self.walk.applied_objects
         if applied and applied != judgement.rendering.objects:
-            lines.append("warning  The manifest differs from what was applied: apply it again in Manifest")
-        return Text(clean("\n".join(lines)) if len(lines) < 2 else "\n".join(map(clean, lines)), style="bold")
+            lines.append("warning: the manifest differs from what was applied: apply it again in Manifest")
+        return Text("\n".join(map(clean, lines)), style="bold")
 
     def home(self) -> Widget | None:
         """The list."""
@@ -330,7 +339,7 @@ e does without labels: the device manager then runs on every Linux node without 
         """How many nodes."""
         judgement = self.session.judgement
         if action == "label" and judgement is not None and judgement.to_label:
-            return f"Label {len(judgement.to_label)} nodes"
+            return f"Label {counted(len(judgement.to_label), 'node')}"
         if getattr(self, {"groups": "_grouped", "forecast": "_forecast"}.get(action, ""), False):
             return "Nodes"
         return ""
@@ -532,14 +541,15 @@ e does without labels: the device manager then runs on every Linux node without 
             return
         late = [row for row in judgement.forecast if not row.gets_pod and set(row.nodes) & set(names)]
         # What one must know first: the names may be many.
-        lines: list[str | Text] = [f"No pod: {row.title}, {row.count} nodes: {row.why}" for row in late]
+        lines: list[str | Text] = [f"No pod: {row.title}, {counted(row.count, 'node')}: {row.why}" for row in late]
         if not self._device_manager_is_there():
             lines.append("The manifest has not been applied yet: the label alone does nothing until it is.")
         if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):
             lines.append("This is an SSH session: in tmux, the work would go on if the line drops.")
         lines += [*([""] if lines else []), *self._names(names)]
-        choices = [Choice("label", f"Label {len(names)} nodes", danger=True)]
-        self.ask_to(f"Label {len(names)} nodes", lines, choices, lambda _: self._label(judgement))
+        what = f"Label {counted(len(names), 'node')}"
+        choices = [Choice("label", what, danger=True)]
+        self.ask_to(what, lines, choices, lambda _: self._label(judgement))
 
     @staticmethod
     def _names(names: Sequence[str]) -> list[str]:
@@ -592,8 +602,9 @@ e does without labels: the device manager then runs on every Linux node without 
             "",
             "Their device manager ends. Workspaces that run keep their device; new ones find none there.",
         ]
-        choices = [Choice("unlabel", f"Unlabel {len(names)} nodes", danger=True)]
-        self.ask_to(f"Unlabel {len(names)} nodes", lines, choices, lambda _: work)
+        what = f"Unlabel {counted(len(names), 'node')}"
+        choices = [Choice("unlabel", what, danger=True)]
+        self.ask_to(what, lines, choices, lambda _: work)
 
     def action_wait(self) -> None:
         """Waits for the rollout."""
@@ -604,4 +615,4 @@ e does without labels: the device manager then runs on every Linux node without 
         if not self._device_manager_is_there():
             self.say("There is no daemon set to wait for: apply the manifest first.")
             return
-        self.walk.begin("nodes", f"Wait for {len(judgement.expected)} nodes", (), self._rollout(judgement))
+        self.walk.begin("nodes", f"Wait for {counted(len(judgement.expected), 'node')}", (), self._rollout(judgement))

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from screens.dialogs import Choice
 from screens.prerequisites import FindingsStep
 from screens.words import clean
+from wizard.counting import counted
 from wizard.findings import Finding, Outcome
 from wizard.names import PROBE_NAMESPACE
 from wizard.security_modules import PROBE_IMAGE, security_groups
@@ -129,12 +130,12 @@ None of this stops you from going on. Applying and labelling want one thing: tha
             session.take_probes(await probe_nodes(engine, facts, operation.take))
 
         lines = [
-            f"{len(kinds)} short pods in the namespace {PROBE_NAMESPACE}, one on a node of each kind, "
+            f"{counted(len(kinds), 'short pod')} in the namespace {PROBE_NAMESPACE}, one on a node of each kind, "
             f"image {PROBE_IMAGE}.",
             "They have no rights, read a few files of /proc and /sys, and are removed at once.",
         ]
-        choices = [Choice("probe", f"Send {len(kinds)} pods", danger=True)]
-        what = f"Probe {len(kinds)} kinds of nodes"
+        choices = [Choice("probe", f"Send {counted(len(kinds), 'pod')}", danger=True)]
+        what = f"Probe {counted(len(kinds), 'kind of node', 'kinds of nodes')}"
         self.ask_to(what, lines, choices, lambda _: work, stops_softly=False, pods_in=PROBE_NAMESPACE)
 
     def action_export(self) -> None:

@@ -17,6 +17,7 @@ from screens.words import clean, detail_text, remedy_lines, state_word
 from wizard.answers_file import write_answers
 from wizard.coder.actions import undo_command
 from wizard.coder.steps import impact_sentence
+from wizard.counting import counted
 from wizard.plan import steps_left
 
 ANSWERS_FILE = "podman-wizard-answers.yaml"
@@ -73,13 +74,7 @@ this cluster or on another one, without a screen."""
         yield from self._done()
         yield from self._left()
         if self._changed():
-            yield Line(
-                "info",
-                f"Undo: {undo_command()} --yes",
-                seen="the journal of this run",
-                then="objects that were not there are deleted; others, labels and files get back what they held",
-                do="podman-wizard undo shows what it would do",
-            )
+            yield self._undo()
         coder = self.session.in_coder
         if coder.undo and coder.undo != undo_command():
             yield Line(
@@ -97,6 +92,29 @@ this cluster or on another one, without a screen."""
         )
         for path in self.walk.files:
             yield Line("info", f"Written: {path}")
+
+    def _undo(self) -> Line:
+        if self.walk.target.sandbox is not None:
+            return Line(
+                "info",
+                "Undo: the sandbox ends with the wizard, and all that was done in it",
+                do="on a cluster, podman-wizard undo shows what it would take back; with --yes it does it",
+            )
+        command = f"podman-wizard{self._where()} undo"
+        return Line(
+            "info",
+            f"Undo: {command} --yes",
+            seen="the journal of this run",
+            then="objects that were not there are deleted; others, labels and files get back what they held",
+            do=f"{command} shows what it would do",
+        )
+
+    def _where(self) -> str:
+        """The options that name this cluster, whatever the kubeconfig's current context is by then."""
+        target, identity = self.walk.target, self.walk.identity
+        context = identity.context if identity is not None else target.context
+        options = (("--kubeconfig", target.kubeconfig), ("--context", context))
+        return "".join(f" {name} {shlex.quote(value)}" for name, value in options if value)
 
     def _left(self) -> Iterable[Line]:
         session = self.session
@@ -164,9 +182,11 @@ this cluster or on another one, without a screen."""
         elif session.applied is None:
             yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or h hands the plan over")
         else:
-            failed = session.applied.failed
-            state, count = ("failed", len(failed)) if failed else ("done", len(session.applied.applied))
-            words = f"{count} objects refused" if failed else f"{count} objects applied"
+            failed, left, done = session.applied.failed, session.applied.left, session.applied.applied
+            state, count = ("failed", len(failed)) if failed else ("done", len(done))
+            words = f"{counted(count, 'object')} {'refused' if failed else 'applied'}"
+            if left:
+                state, words = "failed", f"stopped, {len(done)} of {len(done) + len(left)} objects applied"
             yield Line(
                 state,
                 f"Manifest: {words}",
@@ -213,13 +233,12 @@ this cluster or on another one, without a screen."""
 
     def commands(self) -> Sequence[str]:
         """Undo and repeat."""
-        target = self.walk.target
-        where = f" --context {shlex.quote(target.context)}" if target.context else ""
+        where = self._where()
         coder = self.session.in_coder
         own = coder.undo and coder.undo != undo_command()
+        undo = ("# take the last run back", f"podman-wizard{where} undo --yes")
         return (
-            "# take the last run back",
-            f"podman-wizard{where} undo --yes",
+            *(undo if self.walk.target.sandbox is None else ()),
             *(("# and what was done in Coder alone", f"{coder.undo} --yes") if own else ()),
             "# the same again, without a screen",
             f"podman-wizard{where} run --answers {ANSWERS_FILE} --yes",

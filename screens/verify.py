@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from screens.dialogs import Choice
 from screens.step import ListStep
 from screens.words import clean, detail_text, remedy_lines, state_word
+from wizard.counting import counted
 from wizard.prove import Proof, subjects, verify_nodes
 from wizard.verification import TestStep, guide_test
 
@@ -125,10 +126,10 @@ all."""
             session.proofs = await verify_nodes(engine, facts, choice, operation.take)
 
         lines = [
-            f"{len(kinds)} short pods in the namespace {choice.namespace}, image {choice.image}, uid 1000, one FUSE",
-            "device each. They run a container in themselves and are removed.",
+            f"{counted(len(kinds), 'short pod')} in the namespace {choice.namespace}, image {choice.image}, uid 1000, "
+            "one FUSE device each. They run a container in themselves and are removed.",
         ]
-        choices = [Choice("verify", f"Run {len(kinds)} pods", danger=True)]
-        what = f"Run Podman on {len(kinds)} kinds of nodes"
+        choices = [Choice("verify", f"Run {counted(len(kinds), 'pod')}", danger=True)]
+        what = f"Run Podman on {counted(len(kinds), 'kind of node', 'kinds of nodes')}"
         rows = tuple(kind.title for kind in kinds)
         self.ask_to(what, lines, choices, lambda _: work, rows=rows, stops_softly=False, pods_in=choice.namespace)

@@ -20,6 +20,7 @@ from wizard import journal as journals
 from wizard import unfinished
 from wizard.answers import UNDECIDED, Answers, OwnershipChoice
 from wizard.answers_file import write_answers
+from wizard.counting import counted
 from wizard.errors import ClusterError, ConflictError, InputError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, ObjectResult, Shortfall
 from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
@@ -50,7 +51,8 @@ APPLY_TRIES = 5
 class ApplyOutcome:
     """What an apply did: the objects by title, those that failed with the reason, and those that were skipped.
 
-    ``decided`` says, object by object, what became of the fields that others own.
+    ``decided`` says, object by object, what became of the fields that others own; ``left`` are the objects whose
+    result had not come when the apply was stopped.
     """
 
     applied: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class ApplyOutcome:
     warnings: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     decided: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @dataclass
@@ -347,7 +350,7 @@ class Engine:
         what comes after it depends on it.
         """
         total = sum(not ownership.skips(item["kind"]) for item in objects)
-        listener(ActionStarted("apply", f"Apply {total} objects", total))
+        listener(ActionStarted("apply", f"Apply {counted(total, 'object')}", total))
         try:
             checks = await self._settle_ownership(objects, ownership)
             self._writing()  # where no journal can be kept, or another wizard is at work, nothing is tried
@@ -453,7 +456,7 @@ class Engine:
 
         word, value = ("Unlabel", None) if remove else ("Label", NODE_LABEL_VALUE)
         kind: Literal["label", "unlabel"] = "unlabel" if remove else "label"
-        title = f"{word} {len(names)} node{'s' * (len(names) != 1)}"
+        title = f"{word} {counted(len(names), 'node')}"
         listener(ActionStarted(kind, title, len(names)))
         async with self._change("label", title, {"nodes": list(names), "value": value}) as change:
 
@@ -487,7 +490,7 @@ class Engine:
         """Waits until each of these nodes has a ready pod and advertises FUSE, ``timeout`` seconds at most."""
         from wizard.rollout import wait_for_rollout
 
-        listener(ActionStarted("rollout", f"Wait for {len(names)} nodes", len(names)))
+        listener(ActionStarted("rollout", f"Wait for {counted(len(names), 'node')}", len(names)))
         result = await wait_for_rollout(
             self.gateway, names, timeout=timeout, on_event=listener, action="rollout", stop=stop
         )

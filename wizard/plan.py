@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.answers import UNDECIDED, Answers, Decision, ManifestChoice, OwnershipChoice, VerifyChoice
+from wizard.counting import counted
 from wizard.facts import ClusterFacts, KubernetesObject
 from wizard.files import Snapshot
 from wizard.findings import Finding
@@ -198,7 +199,7 @@ def apply_objects(rendering: Rendering, ownership: OwnershipChoice = UNDECIDED) 
     """The action that applies what was rendered, but for what is decided to stay as others have it."""
     count = sum(not ownership.skips(item["kind"]) for item in rendering.objects)
     return ApplyObjects(
-        title=f"Apply {count} objects",
+        title=f"Apply {counted(count, 'object')}",
         why="They run the device manager, which lets a workspace request /dev/fuse.",
         by_hand=apply_commands(ownership),
         undo="Objects that were not there are deleted; others get back what they held before.",
@@ -224,7 +225,7 @@ def label_nodes(chosen: Sequence[NodeVerdict]) -> LabelNodes | None:
     if not names:
         return None
     return LabelNodes(
-        title=f"Label {len(names)} nodes",
+        title=f"Label {counted(len(names), 'node')}",
         why="The daemon set runs where its node selector finds this label.",
         by_hand=label_commands(names),
         undo="The label is taken off the nodes that got it here.",
@@ -243,7 +244,7 @@ def label_commands(names: Sequence[str], *, remove: bool = False) -> tuple[str, 
 def wait_for_rollout(nodes: Sequence[str], timeout: int) -> WaitForRollout:
     """The action that waits for these nodes."""
     return WaitForRollout(
-        title=f"Wait for {len(nodes)} nodes",
+        title=f"Wait for {counted(len(nodes), 'node')}",
         why="A node is ready once its pod runs and it advertises FUSE devices.",
         by_hand=(f"kubectl -n {NAMESPACE} rollout status daemonset/{NAMESPACE}",),
         undo="Nothing to undo.",

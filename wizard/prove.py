@@ -9,6 +9,7 @@ from typing import Any
 
 from wizard.answers import VerifyChoice
 from wizard.cluster import ApiRefusal
+from wizard.counting import counted
 from wizard.engine import Engine
 from wizard.events import ActionEnded, ActionProgress, ActionStarted, Listener, ObjectResult, Shortfall
 from wizard.facts import ClusterFacts, KubernetesObject
@@ -64,7 +65,9 @@ async def verify_nodes(
     kinds = subjects(facts)
     if kinds and not dry_run:
         engine.claim()
-    listener(ActionStarted("verify", f"Run Podman on {len(kinds)} kinds of nodes", len(kinds)))
+    listener(
+        ActionStarted("verify", f"Run Podman on {counted(len(kinds), 'kind of node', 'kinds of nodes')}", len(kinds))
+    )
     loop = asyncio.get_running_loop()
     began, done = loop.time(), 0
 
@@ -118,7 +121,7 @@ async def probe_nodes(engine: Engine, facts: ClusterFacts, listener: Listener) -
     """
     engine.claim()
     kinds = security_groups(facts)
-    listener(ActionStarted("probe", f"Probe {len(kinds)} kinds of nodes", len(kinds)))
+    listener(ActionStarted("probe", f"Probe {counted(len(kinds), 'kind of node', 'kinds of nodes')}", len(kinds)))
     loop = asyncio.get_running_loop()
     began, done = loop.time(), 0
 

@@ -280,7 +280,7 @@ class Session:
         states["prerequisites"] = "blocked" if blockers(self.judgement.prerequisites) else "ok"
         states["security-modules"] = "!" if self.needs_acknowledgement else "ok"
         if self.applied:
-            states["manifest"] = "ok" if not self.applied.failed else "!"
+            states["manifest"] = "!" if self.applied.failed or self.applied.left else "ok"
         elif self.is_applied:
             states["manifest"] = "ok"
         if self.rollout:

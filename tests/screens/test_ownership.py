@@ -147,3 +147,18 @@ async def test_where_nobody_else_owns_anything_no_such_key_is_offered() -> None:
         keys = screen_text(app).splitlines()[-1]
         assert not any(words in keys for words in ("Fields", "Overlay", "Take", "Leave", "Skip"))
         assert "Fields" not in screen_text(app)
+
+
+async def test_the_commands_and_the_diff_follow_what_was_decided() -> None:
+    async with in_manifest() as (app, pilot):
+        await pilot.press("f", "T")
+        await until(pilot, lambda: "All fields of others are decided." in screen_text(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "--force-conflicts" in screen_text(app))
+        await pilot.press("escape", "k")
+        await until(pilot, lambda: "Apply 3 objects" in screen_text(app))
+        await checked(app, pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: "stays as the cluster has it" in beside_the_steps(app))
+        await pilot.press("c")
+        await until(pilot, lambda: "# take these out of" in screen_text(app))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from screens.app import WizardApp
+from screens.app import AppOptions, WizardApp, make_app
 from screens.dialogs import Confirm
 from screens.step import ListStep
 from screens.summary import ANSWERS_FILE, SummaryStep
@@ -17,7 +19,12 @@ from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
 from wizard.answers_file import read_answers
+from wizard.engine import Engine
+from wizard.events import ActionStarted, Listener, ObjectResult
+from wizard.facts import KubernetesObject
 from wizard.prove import Proof
+from wizard.sandbox import Sandbox
+from wizard.target import Target
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 
@@ -105,3 +112,46 @@ async def test_the_answers_that_were_exported_are_among_the_files_at_once() -> N
         await pilot.press("e", "w", "escape")
         await until(pilot, lambda: f"info Written: {ANSWERS_FILE}" in lines(app.query_one(SummaryStep)))
         assert read_answers(Path(ANSWERS_FILE)) == app.walk_through.session.answers
+
+
+async def test_an_apply_that_was_stopped_half_way_is_told_and_can_be_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def apply(self: Engine, objects: Sequence[KubernetesObject], listener: Listener, **options: Any) -> None:
+        listener(ActionStarted("apply", "Apply 4 objects", 4))
+        listener(ObjectResult("apply", "Namespace smarter-device-manager", "create"))
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Engine, "apply", apply)
+    async with await Sandbox.start("mixed", speed=100) as sandbox:
+        kubeconfig = tmp_path / "the config"
+        sandbox.write_kubeconfig(kubeconfig)
+        app = make_app(AppOptions(target=Target(kubeconfig=str(kubeconfig)), answers=ACKNOWLEDGED))
+        async with running(app) as pilot:
+            walk = app.walk_through
+            walk.was_named()
+            await app.action_go("manifest")
+            await until(pilot, lambda: bool(walk.session.checks))
+            await pilot.press("a")
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await pilot.press("tab", "enter")
+            await until(pilot, lambda: walk.operation is not None and walk.operation.done == 1)
+            await pilot.press("x")
+            await until(pilot, lambda: "stopped  1 of 4 done" in screen_text(app) and not walk.reading)
+            await app.action_go("summary")
+            step = app.query_one(SummaryStep)
+            undo = f"podman-wizard --kubeconfig '{kubeconfig}' --context sandbox-mixed undo --yes"
+            await until(pilot, lambda: "failed Manifest: stopped, 1 of 4 objects applied" in lines(step))
+            assert f"info Undo: {undo}" in lines(step), "on this cluster, not on the one that is current by then"
+            assert undo in step.commands()
+            assert walk.session.step_states()["manifest"] == "!"
+
+
+async def test_in_the_sandbox_no_command_is_offered_that_would_undo_on_a_real_cluster() -> None:
+    app = on_sandbox(answers=ACKNOWLEDGED)
+    async with running(app) as pilot:
+        await work(app, pilot, "manifest", "a")
+        await app.action_go("summary")
+        step = app.query_one(SummaryStep)
+        await until(pilot, lambda: any(line.startswith("info Undo: the sandbox ends") for line in lines(step)))
+        assert not any("undo" in line for line in step.commands())

@@ -97,6 +97,26 @@ async def test_nothing_is_applied_before_it_was_acknowledged_and_confirmed() -> 
         assert "Apply 4 objects?" not in screen_text(app)
 
 
+async def test_before_the_apply_it_is_said_that_no_pod_will_run_and_what_the_server_warns_of() -> None:
+    app = on_sandbox("enforced", Answers(security_modules=SecurityModulesChoice(acknowledged=True)))
+    async with running(app, (100, 40)) as pilot:
+        session = app.walk_through.session
+        await app.action_go("manifest")
+        await app.walk_through.change(lambda session: session.switch("pod-security", False))
+        await until(pilot, lambda: any(check.warnings for check in session.checks))
+        await pilot.press("a")
+        await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
+        said = " ".join(screen_text(app).replace("│", " ").split())
+        assert "the server warns: " in said, said
+        assert "0 nodes will get a pod, 6 will not (Pod Security)." in said
+        await pilot.press("escape")
+        await app.walk_through.change(lambda session: session.switch("pod-security", True))
+        await until(pilot, lambda: bool(session.checks) and not any(check.warnings for check in session.checks))
+        await pilot.press("a")
+        await until(pilot, lambda: "6 nodes will get a pod." in screen_text(app))
+        assert "6 of the chosen nodes lack the label" in screen_text(app)
+
+
 async def test_without_rights_the_wizard_goes_on_and_names_the_verb() -> None:
     app = on_sandbox("restricted")
     async with running(app) as pilot:
@@ -306,6 +326,11 @@ async def test_labels_and_their_removal() -> None:
         await until(pilot, lambda: "Unlabel 8 nodes?" in screen_text(app))
         await pilot.press("tab", "enter")
         await until(pilot, lambda: ended(app) and not walk.reading and sum_labelled(app) == 0)
+        await pilot.press("enter", "n", "home", "space")
+        await until(pilot, lambda: "1 of them lacks the label" in screen_text(app))
+        assert "l Label 1 node " in screen_text(app)
+        await pilot.press("l")
+        await until(pilot, lambda: "Label 1 node?" in screen_text(app))
 
 
 def sum_labelled(app: WizardApp) -> int:
