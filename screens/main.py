@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from wizard.unfinished import PolicyEdits
 
 TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Make it larger; nothing is lost."
+
+
+CLOCK_SECONDS = 1.0
 
 
 class Middle(Container):
@@ -50,6 +55,7 @@ class MainScreen(Screen[None]):
         self._list = StepList(walk)
         self._progress: OperationView | None = None
         self._had_focus: Widget | None = None
+        self._clock: Timer | None = None
         self.current: StepId = self.ORDER[0]
 
     def compose(self) -> ComposeResult:
@@ -66,6 +72,18 @@ class MainScreen(Screen[None]):
     def on_mount(self) -> None:
         """The first step has the focus."""
         self.show_current(focus=True)
+        self._clock = self.set_interval(CLOCK_SECONDS, self._show_the_time, pause=True)
+
+    def _show_the_time(self) -> None:
+        """While work tells nothing, that it goes on is seen by the seconds."""
+        operation = self._walk.operation
+        if operation is None or operation.ended:
+            if self._clock is not None:
+                self._clock.pause()
+        elif monotonic() - operation.told_at >= CLOCK_SECONDS:
+            self._list.redraw()
+            if self._progress is not None and self.showing_progress:
+                self._progress.show()
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
         """Gives the focus to a widget that is in view.
@@ -134,6 +152,8 @@ class MainScreen(Screen[None]):
         self._list.current = self.current
         self._list.redraw()
         self._top.redraw()
+        if self._walk.busy and self._clock is not None:
+            self._clock.resume()
         if progress is not None:
             progress.show()
         else:

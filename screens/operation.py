@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
@@ -50,6 +51,8 @@ class Operation:
         self.done = 0
         self.total = len(rows)
         self.seconds = 0.0
+        """How long it took, as far as was told; while it runs, ``count`` has the time until now."""
+        self.told_at = self._began = monotonic()
         self.waiting = len(rows)
         self.result = ""
         """``done``, ``failed`` or ``interrupted``; "" while it runs."""
@@ -73,6 +76,7 @@ class Operation:
         match event:
             case ActionStarted():
                 self.phase, self.total, self.done, self.seconds = event.title, event.total, 0, 0.0
+                self._began = monotonic()
                 self.waiting, self.result = event.total, ""
             case ActionProgress():
                 self.done, self.total, self.seconds = event.done, event.total, event.seconds
@@ -90,6 +94,7 @@ class Operation:
                 self._set_shortfalls(event.shortfalls)
             case Note():
                 self.notes = (*self.notes, event.text)
+        self.told_at = monotonic()
         self._on_change()
 
     def _set_row(self, row: OperationRow) -> None:
@@ -131,5 +136,5 @@ class Operation:
 
     def count(self) -> str:
         """How far it is, in numbers that are real: ``41 of 57, 12 s``."""
-        seconds = f", {self.seconds:.0f} s" if self.seconds >= 1 else ""
-        return f"{self.done} of {self.total}{seconds}"
+        seconds = self.seconds if self.ended else max(self.seconds, monotonic() - self._began)
+        return f"{self.done} of {self.total}" + (f", {seconds:.0f} s" if seconds >= 1 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -148,6 +149,7 @@ async def test_work_can_be_stopped_and_left_after_the_terminal_was_too_small() -
         await until(pilot, lambda: "x Stop" in screen_text(app))
         await resize_and_back(pilot)
         await until(pilot, lambda: "x Stop" in screen_text(app))
+        await until(pilot, lambda: re.search(r"0 of 2, [2-9] s", screen_text(app)) is not None)
         await pilot.press("x")
         await until(pilot, lambda: "enter Back to the step" in screen_text(app))
         said = screen_text(app)
