@@ -199,6 +199,7 @@ class WizardApp(App[int]):
 
     def _ask_about_earlier_run(self, run: Run | None, left: Unfinished | None) -> None:
         from screens.dialogs import Choice, Confirm
+        from wizard.unfinished import told
 
         lines = []
         if run is not None:
@@ -216,7 +217,7 @@ class WizardApp(App[int]):
             ]
             lines += ["", run.damage] if run.damage else []
         if left is not None:
-            lines += ["", *told_unfinished(left)] if run is not None else told_unfinished(left)
+            lines += ["", *told(left)] if run is not None else told(left)
         choices = [Choice("go-on", "Go on with its choices"), Choice("afresh", "Let go of them")]
         question = Confirm("Go on where it stood?", lines, choices, back="Ask me later")
         _ = self.push_screen(question, self._earlier_run_answered)
@@ -372,24 +373,6 @@ def collect_garbage_from_now_on() -> None:
     """What exists when the first picture stands stays until the end: the collector never looks at it again."""
     gc.freeze()
     gc.enable()
-
-
-CHOICES_SHOWN = 12
-"""How many lines of a session's choices are shown."""
-
-
-def told_unfinished(left: Unfinished) -> list[str]:
-    """What a session left behind whose line dropped, in lines."""
-    lines = [f"While you were away: the line of a session dropped on {left.time}, at {dict(STEPS)[left.step]}."]
-    chosen = left.answers.splitlines() if left.answers.strip() != "{}" else []
-    if chosen:
-        more = len(chosen) - CHOICES_SHOWN
-        lines += ["What it had chosen and not done yet is kept here:", ""]
-        lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]] + ([f"  and {more} lines more"] if more > 0 else [])
-    if left.policy is not None:
-        lines.append("")
-        lines.append(f"Changes to {left.policy.path or 'a new policy'} that were not saved are kept too.")
-    return lines
 
 
 def make_app(options: AppOptions) -> WizardApp:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.clusters import ROOT, cluster_of, command
+from wizard import unfinished
 from wizard.journal import runs
 from wizard.plain import HELP
 from wizard.state import ClusterLock
@@ -128,6 +129,46 @@ async def test_a_run_that_stopped_in_the_middle_is_offered_and_a_second_wizard_o
         assert "I have read this" not in taken.out  # it was acknowledged by then
         settled = await cluster.command("--plain", typed="quit\n")
         assert "stopped in the middle" not in settled.out
+
+
+async def test_what_was_chosen_before_the_line_dropped_is_offered_again(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        cut = await cluster.command("--plain", typed="next\nyes\nnext\nmemory=64Mi\nnext\n")
+        assert cut.code == 130
+        folder = await cluster.journals()
+        left = unfinished.find(folder)
+        assert left is not None
+        assert left.step == "manifest"
+        later = await cluster.command("--plain", typed="later\nquit\n")
+        assert "While you were away: the line of a session dropped on" in later.out
+        assert "    memory: 64Mi" in later.out
+        again = await cluster.command("--plain", typed="yes\nyaml\n")
+        assert "Step 3 of 7: Manifest" in again.out
+        assert "Step 1 of 7" not in again.out
+        assert "memory: 64Mi" in again.out
+        ended = await cluster.command("--plain", typed="yes\nnext\nquit\n")
+        assert ended.code == 0, ended.error
+        assert unfinished.find(folder) is None
+
+
+async def test_what_plain_mode_cannot_go_on_with_stays_kept(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "restricted", tmp_path) as cluster:
+        folder = await cluster.journals()
+        gone = "nodes:\n  names: [no-longer-here]\n"
+        unfinished.keep(folder, unfinished.Unfinished("2026-01-01T00:00:00Z", "nodes", gone))
+        misfit = await cluster.command("--plain", typed="yes\nquit\n")
+        assert misfit.code == 0, misfit.error
+        assert "do not fit any more, and stay on offer: No node is called no-longer-here" in misfit.out
+        assert unfinished.find(folder)
+        edits = unfinished.PolicyEdits(tmp_path / "policy.yaml", b"a: 1\n", b"a: 2\n")
+        unfinished.keep(folder, unfinished.Unfinished("2026-01-01T00:00:00Z", "policy", "{}\n", edits))
+        ended = await cluster.command("--plain", typed="yes\nnext\nquit\n")
+        assert "the wizard on the screen has the editor" in ended.out
+        left = unfinished.find(folder)
+        assert left is not None
+        assert left.policy == edits
+        assert (await cluster.command("--plain", typed="no\nquit\n")).code == 0
+        assert unfinished.find(folder) is None
 
 
 async def test_it_explains_itself_and_its_findings(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from wizard.files import read_target, write_file
 from wizard.findings import Finding, Outcome
 from wizard.forecast import summary
 from wizard.handover import write_handover, write_overlay
+from wizard.journal import now
 from wizard.manifest import check_choice
 from wizard.names import PROBE_NAMESPACE
 from wizard.ownership import Contest, Departure, contests, decided_lines, value_words
@@ -39,6 +40,7 @@ from wizard.security_modules import PROBE_IMAGE
 from wizard.session import STEPS, Session, StepId
 from wizard.target import Target
 from wizard.unattended import plan_policy
+from wizard.unfinished import PolicyEdits, Unfinished, told
 from wizard.verification import guide_test
 
 WORDS: Mapping[str, Literal["write", "read", "append"]] = {"write": "write", "read": "read", "append": "append"}
@@ -103,6 +105,7 @@ it. Whatever was changed is in a journal; podman-wizard undo reads it, and leave
 async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fresh: bool = False) -> int:
     """Walks through all steps with a person; gives the exit code. ``fresh`` passes an interrupted run over."""
     engine = Engine(target, sandbox_speed=speed)
+    walk = _Walk(engine, session)
     try:
         identity = await engine.open()
         out(INTRODUCTION, lines=True)
@@ -111,32 +114,18 @@ async def run_plain(target: Target, session: Session, *, speed: float = 1.0, fre
         try:
             engine.claim()
             if not fresh:
-                await _take_up(engine, session)
+                await walk.take_up()
         except (ConflictError, InputError) as error:
             session.read_only = f"Nothing can be changed from here: {error}"
             out(session.read_only, lines=True)
-        await _Walk(engine, session).through()
+        await walk.through()
     except BaseException:
+        walk.keep()
         await engine.close(interrupted=True)
         raise
+    walk.let_go()
     await engine.close()
     return ExitCode.DONE
-
-
-async def _take_up(engine: Engine, session: Session) -> None:
-    """Offers to go on with the choices of a run that stopped in the middle."""
-    run = engine.interrupted_run()
-    if run is None:
-        return
-    out(f"A run that began at {run.started} stopped in the middle of its work, after: {run.changes[-1].title}.")
-    if run.damage:
-        out(run.damage)
-    answer = await ask("Go on with its choices", ("yes", "no", "later"), default="yes")
-    if answer == "yes":
-        session.choose(parse_answers(run.answers.encode(), str(run.path)))
-        engine.resume(run)
-    elif answer == "no":
-        engine.settle_run(run)
 
 
 class _Lines:
@@ -213,6 +202,68 @@ class _Walk:
         """The findings of the step, each of which has a number."""
         self._shown = ""
         """What the step has said last of its state."""
+        self._number = 0
+        """Which of the steps this is."""
+        self._answers = session.answers
+        """The choices that it began with."""
+        self._edits: PolicyEdits | None = None
+        """A policy that a session of the screens was editing: these questions have no editor, and keep it for them."""
+        self._is_open = False
+        """Whether something that was left unfinished is still on offer, for the next session then."""
+
+    async def take_up(self) -> None:
+        """Offers to go on with a run that stopped in the middle, and with what a session had chosen and not done."""
+        run, left = self._engine.interrupted_run(), self._engine.unfinished_session()
+        if run is None and left is None:
+            return
+        if run is not None:
+            out(f"A run that began at {run.started} stopped in the middle of its work, after: {run.changes[-1].title}.")
+            if run.damage:
+                out(run.damage)
+        for line in told(left) if left is not None else ():
+            out(line)
+        answer = await ask("Go on with its choices", ("yes", "no", "later"), default="yes")
+        if answer == "later":
+            self._is_open = True
+            return
+        if answer == "yes":
+            text, source = (left.answers, "the session") if left else (run.answers, str(run.path)) if run else ("", "")
+            try:
+                self._session.choose(parse_answers(text.encode(), source))
+            except (InputError, UsageError) as error:
+                # A node that was chosen may be gone by now.
+                out(f"Its choices do not fit any more, and stay on offer: {error}", lines=True)
+                self._is_open = True
+                return
+        if answer == "yes" and left is not None:
+            self._edits = left.policy
+            self._number = [step for step, _ in STEPS].index(left.step)
+            if left.policy is not None:
+                out("Its changes to the policy stay kept: the wizard on the screen has the editor for them.")
+        if run is not None and answer == "yes":
+            self._engine.resume(run)
+        elif run is not None:
+            self._engine.settle_run(run)
+        if answer == "no":
+            self._engine.keep_session(None)
+
+    def keep(self) -> None:
+        """Keeps what was chosen here and not done for the next session, also where nobody can say goodbye."""
+        session = self._session
+        if session.judgement is None or session.read_only or self._is_open:
+            return
+        left = None
+        if self._edits is not None or session.answers != self._answers:
+            left = Unfinished(now(), STEPS[self._number][0], write_answers(session.answers), self._edits)
+        try:
+            self._engine.keep_session(left)
+        except InputError as error:
+            say(f"What is chosen here cannot be kept for another session: {error}")
+
+    def let_go(self) -> None:
+        """The person has ended the session on purpose: only a policy that takes an editor is still kept."""
+        self._answers = self._session.answers
+        self.keep()
 
     async def through(self) -> None:
         """All steps in order; ``back`` and ``next`` walk, whatever was done or not."""
@@ -225,16 +276,16 @@ class _Walk:
             "verify": self._verify,
             "summary": self._summary,
         }
-        number = 0
-        while number < len(STEPS):
-            step, title = STEPS[number]
-            out(f"\nStep {number + 1} of {len(STEPS)}: {title}", lines=True)
+        while True:
+            step, title = STEPS[self._number]
+            out(f"\nStep {self._number + 1} of {len(STEPS)}: {title}", lines=True)
             self._told, self._shown = (), ""
             await self._or_say(steps[step])
+            self.keep()
             answer = await self._way_on(step)
             if answer == "quit":
                 return
-            number = max(0, number + {"next": 1, "again": 0, "back": -1}[answer])
+            self._number = max(0, self._number + {"next": 1, "again": 0, "back": -1}[answer])
 
     async def _or_say(self, work: Callable[[], Awaitable[None]]) -> None:
         """Does it; what does not work is said, and the walk goes on."""

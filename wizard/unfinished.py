@@ -18,6 +18,8 @@ from wizard.state import private_folder, state_folder, why
 from wizard.steps import STEPS, StepId
 
 NAME = "unfinished.json"
+CHOICES_SHOWN = 12
+"""How many lines of a session's choices are shown."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,20 @@ def find(folder: Path) -> Unfinished | None:
         return None
     except OSError as error:
         raise InputError(f"{folder / NAME} cannot be read: {why(error)}.", "Mend its rights, or remove it.") from None
+
+
+def told(left: Unfinished) -> list[str]:
+    """What a session left behind whose line dropped, in lines."""
+    lines = [f"While you were away: the line of a session dropped on {left.time}, at {dict(STEPS)[left.step]}."]
+    chosen = left.answers.splitlines() if left.answers.strip() != "{}" else []
+    if chosen:
+        more = len(chosen) - CHOICES_SHOWN
+        lines += ["What it had chosen and not done yet is kept here:", ""]
+        lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]] + ([f"  and {more} lines more"] if more > 0 else [])
+    if left.policy is not None:
+        lines.append("")
+        lines.append(f"Changes to {left.policy.path or 'a new policy'} that were not saved are kept too.")
+    return lines
 
 
 def forget(folder: Path) -> None:
