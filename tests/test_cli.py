@@ -78,6 +78,7 @@ async def test_a_scenario_needs_the_equals_sign() -> None:
         (["explain", "rbac.plam"], 2, "rbac.plan"),
         (["policy", "merge", "/nosuch.yaml"], 4, "/nosuch.yaml"),
         (["check", "--from", "/nosuch.json"], 4, "/nosuch.json"),
+        (["check", "--from", "/nosuch.json", "--sandbox"], 2, "--from and a cluster exclude each other"),
     ],
 )
 async def test_what_does_not_fit_ends_with_its_code_and_a_sentence(arguments: list[str], code: int, words: str) -> None:
@@ -175,6 +176,38 @@ async def test_a_selector_lists_and_unlabels_also_nodes_that_cannot_serve(tmp_pa
         assert labelled.code == 0
         assert windows["name"] not in labelled.document["done"]
         assert f"{windows['name']} is left out: " in labelled.error
+
+
+@pytest.mark.parametrize(("changing", "said"), [(True, "It stopped in the middle."), (False, "")])
+def test_who_closes_the_pipe_of_a_change_hears_that_it_stopped(changing: bool, said: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = ["nodes", "label" if changing else "list", *(["--all"] * changing), "--sandbox=restricted"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "wizard", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert changing or not ended.stderr
+
+
+def test_what_ends_a_command_by_a_signal_is_said() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wizard", "sandbox", "empty"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert b"listens on" in process.stdout.readline()
+    process.terminate()
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert b"Ended by SIGTERM." in error
 
 
 def _imported(*arguments: str) -> set[str]:

@@ -108,6 +108,11 @@ class Engine:
         return self._gateway is not None and self._identity is not None
 
     @property
+    def has_changed(self) -> bool:
+        """Whether something was changed, or was about to be: its journal has begun."""
+        return self._journal is not None
+
+    @property
     def folder(self) -> Path:
         """Where journal and lock are: the cluster's folder, or without one the Coder deployment's."""
         if self._identity is None and self._deployment:

@@ -14,7 +14,7 @@ from wizard.errors import ExitCode, UsageError
 from wizard.events import ActionEnded, Event
 from wizard.facts import ClusterFacts
 from wizard.findings import Finding, Outcome
-from wizard.target import target_of
+from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
     from wizard.security_modules import Probe
@@ -74,6 +74,8 @@ async def _facts(arguments: argparse.Namespace) -> tuple[ClusterFacts, tuple[Pro
     probes: tuple[Probe, ...] = ()
     if arguments.facts and arguments.probe:
         raise UsageError("--from and --probe exclude each other.", "A saved file has no nodes to send a pod to.")
+    if arguments.facts and target_of(arguments) != Target():
+        raise UsageError("--from and a cluster exclude each other.", "A saved file tells which cluster it is of.")
     if arguments.facts:
         facts = load_facts(Path(arguments.facts))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from wizard.commands.printing import say
 from wizard.engine import Engine
 from wizard.errors import Interrupted
 from wizard.target import Target
@@ -36,7 +38,11 @@ async def engine_of(engine: Engine) -> AsyncIterator[Engine]:
     """An engine that is closed at the end, opened or not; a run that broke off stays open in its journal."""
     try:
         yield engine
-    except BaseException:
+    except BaseException as error:
+        stopped = isinstance(error, asyncio.CancelledError | BrokenPipeError)
+        if stopped and engine.has_changed:
+            with contextlib.suppress(OSError):  # where the terminal has gone, nobody hears it
+                say("It stopped in the middle. What was done so far is said above, and kept in the journal.")
         await engine.close(interrupted=True)
         raise
     await engine.close()
@@ -67,7 +73,9 @@ async def _until_signalled(work: Coroutine[Any, Any, int]) -> int:
         if not received:
             raise
         if received[0] == signal.SIGINT:
-            raise Interrupted("Interrupted.", "What was done so far is said above, and kept in the journal.") from None
+            raise Interrupted("Interrupted.") from None
+        with contextlib.suppress(OSError):
+            say(f"podman-wizard: Ended by {signal.Signals(received[0]).name}.")
         return 128 + received[0]
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
