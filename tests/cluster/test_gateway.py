@@ -183,6 +183,18 @@ async def test_a_watch_that_fell_behind_lists_anew(connected: Connected) -> None
     assert server.versions == ["100", "200", "300"]
 
 
+@pytest.mark.parametrize("code", [429, 500, 503])
+async def test_a_server_too_busy_for_a_watch_is_not_asked_for_the_whole_list(
+    connected: Connected, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.01)
+    busy = [status(code, "TooManyRequests", "try again later") for _ in range(module.BUSY_TRIES + 3)]
+    server = Watched(*busy[:2], [event("ADDED", "a", 101)], *busy[2:], [event("ADDED", "b", 201)])
+    async with connected(server) as gateway:
+        assert [kind for kind, _ in await take(gateway, 4)] == ["listed", "changed", "listed", "changed"]
+    assert server.versions == ["100"] * 3 + ["101"] * (module.BUSY_TRIES + 1) + ["200"]
+
+
 async def test_where_watching_is_not_allowed_it_lists(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
     server = Watched(status(403, "Forbidden", "cannot watch"))

@@ -20,7 +20,7 @@ from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts
 from wizard.cluster.kubeconfig import read_access
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, FieldConflict, Target, read_conflicts
-from wizard.cluster.transport import APPLY_PATCH, JSON, MERGE_PATCH, Answer, Retry, Transport
+from wizard.cluster.transport import APPLY_PATCH, JSON, MERGE_PATCH, TRANSIENT, Answer, Retry, Transport
 from wizard.credentials import Interactive
 from wizard.errors import ClusterError, ConflictError
 from wizard.escaping import printable
@@ -44,6 +44,9 @@ WATCH_SECONDS = 240
 
 RECONNECT_SECONDS = 1.0
 """How long a watch that ended at once waits before it is opened anew."""
+
+BUSY_TRIES = 5
+"""How often a watch is asked for again where the server is too busy for it, before the list is read anew."""
 
 POLL_SECONDS = 2.0
 """How often a list is read anew where it may not be watched."""
@@ -457,13 +460,14 @@ class Gateway:
     ) -> AsyncGenerator[Seen[T], None]:
         """The objects of a list, and then whatever happens to them, without end.
 
-        A lost connection is taken up where it broke off; where the server no longer remembers that point, the
-        list is read anew. Where watching is not allowed, the list is read every two seconds. Raises ApiRefusal
-        where listing is refused, ClusterError where the server stays away.
+        A lost connection is taken up where it broke off, and a server that is too busy for a watch is asked again at
+        growing intervals; where it no longer remembers that point, the list is read anew. Where watching is not
+        allowed, the list is read every two seconds. Raises ApiRefusal where listing is refused, ClusterError where
+        the server stays away.
         """
         path, selectors = path_of(kind, namespace=namespace), _selectors(labels, fields)
         target = Target("watch", Target.of("GET", path).resource, namespace=namespace)
-        version, may_watch = "", True
+        version, may_watch, busy = "", True, 0
         while True:
             if not version:
                 listed: list[T] = []
@@ -492,13 +496,19 @@ class Gateway:
                         content, happened = event.get("object") or {}, event.get("type")
                         if happened == "ERROR":
                             raise ApiRefusal(target, content.get("code", 0), content)
+                        busy = 0
                         version = str((content.get("metadata") or {}).get("resourceVersion") or version)
                         if happened != "BOOKMARK":
                             yield Seen("deleted" if happened == "DELETED" else "changed", (convert(content),))
             except ApiRefusal as refusal:
                 if refusal.status in (403, 405):
                     may_watch = False
-                version = ""
+                # A list is what a busy server can bear least of all.
+                busy = busy + 1 if refusal.status in TRANSIENT else 0
+                if 0 < busy <= BUSY_TRIES:
+                    await asyncio.sleep(RECONNECT_SECONDS * 2 ** (busy - 1))
+                    continue
+                version, busy = "", 0
                 if refusal.status == 410:
                     continue
             except (ClusterError, ValueError):
