@@ -249,8 +249,14 @@ _LOG_SYMPTOMS: tuple[_Symptom, ...] = (
         "fuse-module",
         r"fuse: device not found",
         "There is no FUSE device in the pod",
-        "The node's kernel has no FUSE loaded, or the pod did not request the device.",
+        "The node's kernel has no FUSE loaded, or the device manager was not there yet when the pod came: a kubelet "
+        "that does not know a resource lets the pod in without it.",
         (
+            Remedy(
+                "See whether the device manager runs on that node.",
+                "kubectl -n smarter-device-manager get pods -o wide",
+                touches="nothing",
+            ),
             Remedy(
                 "Load the module on the node, for good, and restart the device manager's pod there.",
                 "modprobe fuse && echo fuse > /etc/modules-load.d/fuse.conf",

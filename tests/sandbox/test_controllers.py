@@ -350,11 +350,32 @@ async def test_a_probe_prints_what_confines_it() -> None:
         assert seen["current"] == "system_u:system_r:container_t:s0:c112,c857"
 
 
-async def test_a_pod_on_a_node_without_the_device_is_refused_by_its_kubelet() -> None:
+async def test_a_kubelet_that_never_heard_of_the_device_lets_the_pod_in_without_it() -> None:
     async with running(workers(1)) as api:
+        log = await run(api, short_pod("verify", nodeName="worker-001"))
+        assert "fuse: failed" in log
+        assert "cannot access '/dev/fuse'" in log
+
+
+async def test_a_kubelet_that_has_no_device_left_refuses_the_pod() -> None:
+    async with running(workers(1)) as api:
+        few = copy.deepcopy(guide())
+        few[CONFIG_MAP]["data"]["conf.yaml"] = "- devicematch: ^fuse$\n  nummaxdevices: 1\n"
+        for path, body in few.items():
+            await api.apply(path, body)
+        await api.label("worker-001")
+        await advertises(api, "worker-001", "1")
+        first = short_pod("verify", nodeName="worker-001", restartPolicy="Always")
+        first["metadata"]["name"] = "first"
+        await api.ask("POST", DEFAULT_PODS, first)
+        await api.until(f"{DEFAULT_PODS}/first", lambda one: one["status"]["phase"] == "Running")
         await api.ask("POST", DEFAULT_PODS, short_pod("verify", nodeName="worker-001"))
         pod = await api.until(f"{DEFAULT_PODS}/verify", lambda one: one["status"]["phase"] == "Failed")
         assert pod["status"]["reason"] == "UnexpectedAdmissionError"
+        assert pod["status"]["message"] == (
+            f"Pod was rejected: Allocate failed due to requested number of devices unavailable for {FUSE}. "
+            "Requested: 1, Available: 0, which is unexpected"
+        )
 
 
 async def test_a_deadline_ends_a_pod_that_cannot_start() -> None:

@@ -47,6 +47,8 @@ class Kubelets:
         self._images: set[tuple[str, str]] = set()
         """Node and image, where it has been pulled."""
         self._logs: dict[str, str] = {}
+        self._given: defaultdict[str, set[str]] = defaultdict(set)
+        """By the pod's uid, the resources of which its kubelet gave it devices."""
         self._waiting: dict[Key, str] = {}
         """Pods without a node, with their uid."""
         self._ends = [
@@ -87,6 +89,7 @@ class Kubelets:
         if change.type == "DELETED":
             self._forget(uid)
             self._logs.pop(uid, None)
+            self._given.pop(uid, None)
             self._waiting.pop(change.version.key, None)
             if _is_plugin(pod):
                 self._withdraw(pod)
@@ -240,18 +243,30 @@ class Kubelets:
             pod = self._live(key, uid)
         if machine.system.get("virtual"):
             return  # nobody is there to start it
-        for resource, count in _extended(pod).items():
-            free = int(amount(node.obj["status"].get("allocatable", {}).get(resource, "0")))
-            free -= self._taken()[node_name][resource] - count
-            if free < count:
-                why = f"Allocate failed due to can't allocate unregistered device {resource}, which is unexpected"
-                self._fail(pod, "UnexpectedAdmissionError", f"Pod was rejected: {why}")
-                return
+        if refused := self._refused_devices(pod, node.obj):
+            self._fail(pod, "UnexpectedAdmissionError", f"Pod was rejected: Allocate failed due to {refused}")
+            return
         deadline = pod["spec"].get("activeDeadlineSeconds")
         if deadline:
             self._after(uid, float(deadline), self._overdue, key, uid)
         self._waits(pod, machine, "ContainerCreating")
         self._after(uid, 0.1, self._pull, key, uid, machine, 1)
+
+    def _refused_devices(self, pod: Object, node: Object) -> str:
+        """Why a kubelet has not the devices that a pod asks for; of a resource that it never heard of it gives none."""
+        allocatable, taken = node["status"].get("allocatable", {}), self._taken()[node["metadata"]["name"]]
+        for resource, count in _extended(pod).items():
+            if resource not in allocatable:
+                continue
+            there = int(amount(allocatable[resource]))
+            free = there - taken[resource] + count
+            if not there:
+                return f"no healthy devices present; cannot allocate unhealthy devices {resource}, which is unexpected"
+            if free < count:
+                unavailable = f"requested number of devices unavailable for {resource}"
+                return f"{unavailable}. Requested: {count}, Available: {max(free, 0)}, which is unexpected"
+            self._given[pod["metadata"]["uid"]].add(resource)
+        return ""
 
     def _fail(self, pod: Object, reason: str, message: str) -> None:
         self._write(pod, "kubelet", phase="Failed", reason=reason, message=message, startTime=self._clock.now())
@@ -351,7 +366,7 @@ class Kubelets:
         if purpose == "probe":
             self._logs[uid] = podman.probe_log(machine, pod)
         elif purpose == "verify":
-            self._logs[uid] = podman.verification_log(machine, pod)
+            self._logs[uid] = podman.verification_log(machine, pod, given=podman.FUSE in self._given[uid])
         state = {
             "terminated": {
                 "exitCode": 0,

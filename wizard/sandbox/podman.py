@@ -147,12 +147,11 @@ def _sysctl(value: bool | None) -> str:
     return "" if value is None else str(int(value))
 
 
-def _asks_for_fuse(pod: Object) -> bool:
-    return any(FUSE in one.get("resources", {}).get("limits", {}) for one in pod["spec"]["containers"])
+def trouble(machine: Machine, pod: Object, *, given: bool) -> str:
+    """Why rootless Podman does not work in a pod on a node: a key of SYMPTOMS, "" where it does.
 
-
-def trouble(machine: Machine, pod: Object) -> str:
-    """Why rootless Podman does not work in a pod on a node: a key of SYMPTOMS, "" where it does."""
+    ``given`` says whether the kubelet gave it a FUSE device.
+    """
     if machine.group.verify:
         return "" if machine.group.verify == "healthy" else machine.group.verify
     security, found = machine.security, confinement(machine, pod)
@@ -167,16 +166,16 @@ def trouble(machine: Machine, pod: Object) -> str:
     # the restriction is on unconfined processes only, so taking the profile away can bring it on
     if security.get("userns-restricted") and not found.app_armor:
         return "userns-restricted"
-    if not _asks_for_fuse(pod) or not machine.has_fuse:
+    if not given:
         return "no-device"
     if found.app_armor:
         return "apparmor"
     return "selinux" if found.enforcing and found.selinux_type == "container_t" and security.get("old-policy") else ""
 
 
-def verification_log(machine: Machine, pod: Object) -> str:
+def verification_log(machine: Machine, pod: Object, *, given: bool) -> str:
     """What the Podman test prints: ``name: ok`` or ``failed`` for each check, ``name>: line`` for its output."""
-    cause = trouble(machine, pod)
+    cause = trouble(machine, pod, given=given)
     failing = FAILS.get(cause, NEED_USER_NAMESPACE) if cause else ()
     lines = []
     for check, output in WORKS.items():
