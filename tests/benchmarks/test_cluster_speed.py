@@ -155,41 +155,43 @@ def test_listing_takes_at_most_half_of_the_peers_time(server: Server) -> None:
     if KUBECTL:
         whole_memory, memory = (median(one.megabytes for one in each) for each in list(zip(*rounds, strict=True))[1:])
         print(f"peak memory: kubectl get nodes {memory:.0f} MB, podman-wizard nodes list {whole_memory / memory:.2f}")
-        # What the command costs beyond the reading is the import of the Kubernetes client.
-        assert whole <= 0.8 * peer
+        assert whole <= 0.65 * peer
         assert whole_memory <= 0.5 * memory
 
 
-@pytest.mark.parametrize(("milliseconds", "some", "limit"), [(0, 500, 0.8), (20, 300, 0.15)])
+@pytest.mark.parametrize(("milliseconds", "some", "limit"), [(0, NODES, 0.4), (20, 300, 0.15)])
 def test_labelling_takes_a_fraction_of_the_peers_time(
     server: Server, milliseconds: int, some: int, limit: float
 ) -> None:
-    """The peer labels one node and ``some``: it goes one at a time, so that tells what all 5,000 would take.
+    """Far away the peer labels one node and ``some``: it goes one at a time, so that tells what all would take.
 
     Three rounds at most: where others use the processor, who needs it loses more than who waits for the line.
     """
     kubeconfig = server.kubeconfig(milliseconds)
     names = [node.name for node in asyncio.run(nodes_of(kubeconfig))]
 
-    def theirs(chosen: Sequence[str], value: str) -> float:
+    def theirs(count: int, value: str) -> float:
+        chosen = names[:count]
         if not KUBECTL:
             return seconds(lambda: asyncio.run(label(kubeconfig, chosen, value, in_flight=1)))
-        hosts = f"kubernetes.io/hostname in ({','.join(chosen)})"
+        which = ["--all"] if count == NODES else ["-l", f"kubernetes.io/hostname in ({','.join(chosen)})"]
         return spent(
-            KUBECTL, "--kubeconfig", kubeconfig, "label", "nodes", "--overwrite", "-l", hosts, f"speed={value}"
+            KUBECTL, "--kubeconfig", kubeconfig, "label", "nodes", "--overwrite", *which, f"speed={value}"
         ).seconds
 
-    theirs(names[:1], "warm")
+    theirs(1, "warm")
     ratios = []
     for turn in range(3):
         # A value that no node has yet: a label that is there already is not set again.
         value = f"{milliseconds}-{turn}"
-        one, many = theirs(names[:1], f"{value}-one"), theirs(names[:some], f"{value}-many")
-        peer = one + (many - one) / (some - 1) * (NODES - 1)
+        peer, said = theirs(some, f"{value}-many"), ""
+        if some != NODES:
+            one = theirs(1, f"{value}-one")
+            peer, said = one + (peer - one) / (some - 1) * (NODES - 1), f" (from {some})"
         took = seconds(lambda value=value: asyncio.run(label(kubeconfig, names, f"{value}-all")))
         ratios.append(took / peer)
         print(
-            f"label {NODES} nodes, {milliseconds} ms away: {PEER} {peer:.0f} s (from {some}), "
+            f"label {NODES} nodes, {milliseconds} ms away: {PEER} {peer:.0f} s{said}, "
             f"podman-wizard {took:.1f} s, ratio {took / peer:.3f}"
         )
         if took <= limit * peer:

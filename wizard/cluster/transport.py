@@ -161,7 +161,6 @@ class Transport:
     ) -> Answer[bytes]:
         """As ``request``, without looking into a body that is whole."""
         repeatable = method != "POST" if idempotent is None else idempotent
-        target = Target.of(method, path)
         renewed, timeouts, attempt = False, 0, 0
         while True:
             attempt += 1
@@ -171,7 +170,7 @@ class Transport:
                 if answer.status < 300:
                     self._check_whole(answer, accept)
                     return answer
-                refusal = self._read_refusal(target, answer)
+                refusal = self._read_refusal(Target.of(method, path), answer)
             except _Failure as failure:
                 timeouts += failure.timeout
                 again = failure.transient and (repeatable or not failure.sent) and timeouts < 2
