@@ -45,7 +45,12 @@ def hand_over(step: Step) -> None:
         return write_handover(facts, answers, folder, pods_in=pods_in)
 
     missing = len(facts.missing_rights(pods_in))
-    role = f"and a role with the {counted(missing, 'right')} missing here." if missing else "nothing is missing here."
+    verb = "is" if missing == 1 else "are"
+    role = (
+        f"and a role with the {counted(missing, 'right')} that {verb} missing here."
+        if missing
+        else "nothing is missing here."
+    )
     offer_folder(
         step,
         "Hand the plan over",

@@ -85,7 +85,8 @@ you decided.
 Where a GitOps tool owns an object, what is applied past its repository is set back at its next sync. w writes what \
 changes as an overlay for that repository, and skips the object here.
 
-o, g, d, y show the switches, the changes against the guide, the difference to the cluster, and the YAML. a applies \
+o, g, d, y show the switches, the changes against the guide, the difference to the cluster, and the YAML; escape \
+goes back to the switches. a applies \
 what you see, after asking. s saves the YAML. Where you may not apply, h writes the whole plan into a folder for \
 someone who may."""
     BINDING_GROUP_TITLE = "Manifest"
@@ -105,6 +106,7 @@ someone who may."""
         Binding("y", "view('yaml')", "YAML", id="manifest.yaml", tooltip="The manifest as it would be applied"),
         Binding("g", "view('changes')", "Changes", id="manifest.changes", tooltip="The changes against the guide"),
         Binding("o", "view('objects')", "Objects", id="manifest.objects", tooltip="Switches and objects"),
+        Binding("escape", "leave", "Back", show=False, id="manifest.back", tooltip="Back to the switches"),
     ]
 
     def compose_body(self) -> ComposeResult:
@@ -306,6 +308,10 @@ someone who may."""
             self._scroll.focus()
         self.screen.refresh_bindings()
 
+    def action_leave(self) -> None:
+        """Leaves another view than the first."""
+        self.action_view("objects")
+
     def _show_text(self) -> None:
         judgement = self.session.judgement
         if judgement is None:
@@ -365,6 +371,8 @@ someone who may."""
         view = getattr(self, "view", "objects")
         if action in ("switch", "value"):
             return view == "objects" and self.rows.current is not None
+        if action == "leave":
+            return view != "objects"
         if action == "story":
             return (view == "objects" and self.rows.current is not None) or (view == "fields" and bool(self._contests))
         if action == "decide":

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -45,6 +46,28 @@ NARROW = 46
 """Columns of the list below which a node's name needs the room of its system and kernel."""
 
 Row = NodeVerdict | NodeGroup | Comparison
+
+
+class Filter(Field):
+    """Where the filter is typed; its keys lead to the list."""
+
+    class Left(Message):
+        """The person goes to the list, and keeps the filter or not."""
+
+        def __init__(self, *, keep: bool) -> None:
+            super().__init__()
+            self.keep = keep
+
+    BINDING_GROUP_TITLE = "Filter"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "leave(True)", "To the list", id="filter.keep", tooltip="To the nodes that pass"),
+        Binding("down", "leave(True)", "To the list", show=False, id="filter.down", tooltip="To the nodes that pass"),
+        Binding("escape", "leave(False)", "No filter", id="filter.drop", tooltip="Take the filter away"),
+    ]
+
+    def action_leave(self, keep: bool) -> None:
+        """To the list, with or without the filter."""
+        self.post_message(self.Left(keep=keep))
 
 
 class NodesStep(ListStep[Row]):
@@ -89,11 +112,12 @@ e does without labels: the device manager then runs on every Linux node without 
         Binding("s", "selector", "Selector", id="nodes.selector", tooltip="Choose by label selector, as kubectl -l"),
         Binding("u", "unlabel", "Unlabel", id="nodes.unlabel", tooltip="Take the label off marked nodes, after asking"),
         Binding("e", "every", "Every node", id="nodes.every", tooltip="No labels: run on every node without taints"),
+        Binding("escape", "leave", "Back", show=False, id="nodes.back", tooltip="Back to the nodes"),
     ]
 
     def compose_above(self) -> ComposeResult:
         """The filter."""
-        self._field = Field(id="node-filter")
+        self._field = Filter(id="node-filter")
         with Horizontal(id="filter-line"):
             yield Static("Filter  ", markup=False, classes="filter-name")
             yield self._field
@@ -347,6 +371,10 @@ e does without labels: the device manager then runs on every Linux node without 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys that have something to work on; letters are letters while the filter is typed."""
         judgement = self.session.judgement
+        if action == "leave":
+            return bool(getattr(self, "_forecast", False))
+        if action == "filter" and self._field.has_focus:
+            return False
         if action == "adjust":
             return judgement is not None and any(not switch.on for switch in self._called_for(judgement))
         if action == "label":
@@ -381,29 +409,23 @@ e does without labels: the device manager then runs on every Linux node without 
             self._filter_timer.stop()
         self._filter_timer = self.set_timer(SETTLE_SECONDS, self.show)
 
-    @on(Input.Submitted, "#node-filter")
-    def _submitted(self, event: Input.Submitted) -> None:
-        self.rows.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """In the filter, Escape clears it and Down goes to the list."""
-        if not self._field.has_focus:
-            return
-        if event.key == "escape":
-            event.stop()
-            event.prevent_default()
+    def on_filter_left(self, message: Filter.Left) -> None:
+        """The list has the focus again."""
+        if not message.keep:
             self._field.value = ""
             self.query_one("#filter-line").display = False
-            self.rows.focus()
-        elif event.key == "down":
-            event.stop()
-            self.rows.focus()
+        self.rows.focus()
 
     def action_groups(self) -> None:
         """Nodes, or like nodes as one row."""
         self._grouped = not self._grouped
         self.in_background(self._filter(), group="filter", exclusive=True)
         self.screen.refresh_bindings()
+
+    def action_leave(self) -> None:
+        """Leaves the forecast."""
+        if self._forecast:
+            self.action_forecast()
 
     def action_forecast(self) -> None:
         """The forecast by kind of node, with what happened where something has; or the nodes again."""

@@ -192,6 +192,35 @@ async def test_the_views_of_the_manifest() -> None:
         await until(pilot, lambda: "+++" in screen_text(app))
         await pilot.press("o")
         await until(pilot, lambda: "drop-host-network" in screen_text(app))
+        await pilot.press("y", "escape")
+        await until(pilot, lambda: "[Objects]" in screen_text(app))
+        assert app._main.current == "manifest"
+        await pilot.press("escape")
+        await until(pilot, lambda: app._main.current == "security-modules")
+
+
+async def test_escape_leaves_the_forecast_and_then_the_step() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await app.action_go("nodes")
+        await pilot.press("f")
+        await until(pilot, lambda: "expected" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "expected" not in screen_text(app))
+        assert app._main.current == "nodes"
+        await pilot.press("escape")
+        await until(pilot, lambda: app._main.current == "manifest")
+
+
+async def test_while_a_filter_is_typed_the_keys_that_lead_out_are_named() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await app.action_go("nodes")
+        await pilot.press("slash", *"jammy")
+        await until(pilot, lambda: "enter To the list  escape No filter" in screen_text(app))
+        assert "/ Filter" not in screen_text(app)
+        await pilot.press("down", "slash", "escape")
+        await until(pilot, lambda: "noble-00030" in screen_text(app) and "/ Filter" in screen_text(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (39, 9), (120, 40)])
