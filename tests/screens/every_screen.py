@@ -20,8 +20,10 @@ from wizard.steps import STEPS
 
 POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"
 
-# By step: what it is called, the keys that open it from the step, what stands there then, and the keys that leave it.
-SCREENS: dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]] = {
+Screens = dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]]
+"""By step: what it is called, the keys that open it from the step, what stands there then, the keys that leave it."""
+
+SCREENS: Screens = {
     "prerequisites": [
         ("findings", (), "API server answers", ()),
         ("story", ("enter",), "Seen", ("escape",)),
@@ -84,6 +86,27 @@ SCREENS: dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]] = {
     ],
 }
 
+LOGIN: Screens = {
+    "policy": [
+        ("coder-unknown", ("t",), "It is not known where Coder is", ()),
+        ("coder-login", ("l",), "who are you to it", ("escape",)),
+        ("coder-story", ("i",), "Background", ("escape",)),
+    ],
+}
+"""Where no Coder is known: its login, which the sandbox does not need."""
+
+CODER_V2: Screens = {
+    "policy": [
+        ("v2", ("t",), "Coder v2", ()),
+        ("v2-story", ("i",), "Background", ("escape",)),
+        ("v2-resource", ("down", "enter"), "Resource: ", ()),
+        ("v2-container", ("down", "enter"), "Its name in your template", ("escape",)),
+        ("v2-parts", ("c",), "Parts for a Terraform template", ("escape",)),
+    ],
+    "summary": [("v2-summary", (), "Template policy: there is none", ())],
+}
+"""On a Coder that has no template policy."""
+
 
 @asynccontextmanager
 async def wizard(folder: Path, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Pilot[Any]]:
@@ -97,10 +120,20 @@ async def wizard(folder: Path, size: tuple[int, int] = (80, 24), **options: Any)
 
 async def every_screen(pilot: Pilot[Any]) -> AsyncIterator[str]:
     """Goes from screen to screen, and gives the name of each while it is in view."""
+    async for name in walk(pilot, SCREENS):
+        yield name
+    async for name in _work(pilot):
+        yield name
+
+
+async def walk(pilot: Pilot[Any], screens: Screens) -> AsyncIterator[str]:
+    """Goes from screen to screen, step by step."""
     app: WizardApp = pilot.app
     for step, _ in STEPS:
+        if step not in screens:
+            continue
         await app.action_go(step)
-        for name, keys, text, leave in SCREENS[step]:
+        for name, keys, text, leave in screens[step]:
             await pilot.press(*keys)
             await until(pilot, lambda text=text: text in screen_text(app))  # type: ignore[misc]
             app.clear_notifications()
@@ -109,8 +142,6 @@ async def every_screen(pilot: Pilot[Any]) -> AsyncIterator[str]:
             yield f"{step}/{name}"
             await pilot.press(*leave)
             await until(pilot, lambda: app.screen is app._main and app._main.current == step)  # noqa: B023
-    async for name in _work(pilot):
-        yield name
 
 
 async def _work(pilot: Pilot[Any]) -> AsyncIterator[str]:

@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import getmembers, isclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.binding import Binding
+from textual.pilot import Pilot
 
 import screens
 from screens.chrome import TopLine
 from screens.pages import HelpPage
 from tests.screens.conftest import on_facts, running, screen_text, until
-from tests.screens.every_screen import contrasts, every_screen, wizard
+from tests.screens.every_screen import CODER_V2, LOGIN, POLICY, contrasts, every_screen, walk, wizard
+from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.steps import STEPS
 
+LARGE = (120, 90)
 TAKEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+z"}
 """By screen and tmux, by the terminal, and by the shell."""
 
@@ -51,34 +55,53 @@ async def test_every_screen_has_a_help_that_says_what_each_of_its_keys_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    async with wizard(tmp_path, (120, 90)) as pilot:
-        app = pilot.app
-        names = []
+    names = []
+    async with wizard(tmp_path, LARGE) as pilot:
         async for name in every_screen(pilot):
             names.append(name)
-            screen = app.screen
-            assert screen.query(TopLine), f"{name}: which cluster it is does not stay in view"
-            ours = [active for active in screen.active_bindings.values() if active.enabled and active.binding.show]
-            assert ours, name
-            # On black xterm's own red has 3.6.
-            assert [(text, ratio) for ratio, text in contrasts(app) if ratio < 3.5] == [], name
-            for active in ours:
-                binding = active.binding
-                assert binding.id, f"{name}: {binding}"
-                assert binding.tooltip, f"{name}: {binding}"
-                assert getattr(type(active.node), "BINDING_GROUP_TITLE", None), f"{name}: {binding}"
-            if isinstance(screen, HelpPage):
-                continue
-            await pilot.press("f1")
-            await until(pilot, lambda: isinstance(app.screen, HelpPage))
-            said = screen_text(app)
-            text = " ".join(said.split())
-            for active in ours:
-                assert active.binding.tooltip in text, f"{name}: {active.binding.id} is not in the help:\n{said}"
-                assert app.get_key_display(active.binding) in text, name
-            await pilot.press("f1")
-            await until(pilot, lambda screen=screen: app.screen is screen)  # type: ignore[misc]
-        assert len(names) > 45
+            await keys_are_explained(pilot, name)
+    assert len(names) > 45
+
+
+async def test_so_it_is_where_coder_is_not_known_and_on_coder_v2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policy.yaml").write_bytes(POLICY.read_bytes())
+    async with running(on_facts(policy_file="policy.yaml"), LARGE) as pilot:
+        async for name in walk(pilot, LOGIN):
+            await keys_are_explained(pilot, name)
+    monkeypatch.setenv(BEHAVIOURS_VARIABLE, "v2")
+    async with wizard(tmp_path, LARGE) as pilot:
+        async for name in walk(pilot, CODER_V2):
+            await keys_are_explained(pilot, name)
+
+
+async def keys_are_explained(pilot: Pilot[Any], name: str) -> None:
+    """The cluster, the keys with their help, and text that can be read, on the screen in view."""
+    app = pilot.app
+    screen = app.screen
+    assert screen.query(TopLine), f"{name}: which cluster it is does not stay in view"
+    ours = [active for active in screen.active_bindings.values() if active.enabled and active.binding.show]
+    assert ours, name
+    # On black xterm's own red has 3.6.
+    assert [(text, ratio) for ratio, text in contrasts(app) if ratio < 3.5] == [], name
+    for active in ours:
+        binding = active.binding
+        assert binding.id, f"{name}: {binding}"
+        assert binding.tooltip, f"{name}: {binding}"
+        assert getattr(type(active.node), "BINDING_GROUP_TITLE", None), f"{name}: {binding}"
+    if isinstance(screen, HelpPage):
+        return
+    await pilot.press("f1")
+    await until(pilot, lambda: isinstance(app.screen, HelpPage))
+    said = screen_text(app)
+    text = " ".join(said.split())
+    for active in ours:
+        assert active.binding.tooltip in text, f"{name}: {active.binding.id} is not in the help:\n{said}"
+        assert app.get_key_display(active.binding) in text, name
+    await pilot.press("f1")
+    await until(pilot, lambda: app.screen is screen)
 
 
 async def test_the_palette_knows_each_step_and_action() -> None:

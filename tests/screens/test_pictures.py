@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
+from screens.operation import Operation
 from tests.screens.conftest import on_facts, screen_text, until, was_read
+from wizard.engine import Engine
+from wizard.events import ActionProgress, ActionStarted, ObjectResult
 
 SIZES = [(80, 24), (120, 40)]
 STEPS = ["prerequisites", "security-modules", "manifest", "nodes", "verify", "summary"]
@@ -67,6 +71,31 @@ def test_page(snap_compare: Snapshot, step: str, keys: list[str], size: tuple[in
 def test_small(snap_compare: Snapshot, size: tuple[int, int]) -> None:
     app = on_facts()
     assert snap_compare(app, terminal_size=size, run_before=walk_to(app, "manifest"))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_verify_at_work(snap_compare: Snapshot, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screens.operation.monotonic", lambda: 0.0)
+    app = on_facts()
+    kinds = ("6 x Amazon Linux 2023", "1 x Bottlerocket 1.21", "31 x Ubuntu 24.04", "18 x Ubuntu 22.04")
+
+    async def work(engine: Engine, operation: Operation) -> None:
+        operation.take(ActionStarted("verify", "Run Podman on 4 kinds of nodes", 4))
+        operation.take(ObjectResult("verify", kinds[0], "proved", message="Rootless Podman ran a container"))
+        cause = "A mount is denied: AppArmor's profile of the container forbids it"
+        operation.take(ObjectResult("verify", kinds[2], "failed", message=cause))
+        operation.take(ActionProgress("verify", 2, 4, 12.0, waiting=2))
+        await asyncio.Event().wait()
+
+    async def run(pilot: Pilot[object]) -> None:
+        await until(pilot, lambda: was_read(app))
+        await app.action_go("verify")
+        app.walk_through.begin("verify", "Run Podman on 4 kinds of nodes", kinds, work)
+        await until(pilot, lambda: "2 of 4, 12 s" in screen_text(app))
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "Seen  does not work" in screen_text(app))
+
+    assert snap_compare(app, terminal_size=size, run_before=run)
 
 
 @pytest.mark.parametrize("step", STEPS)
