@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -129,7 +130,7 @@ class StepList(Line):
             return self._one_line(states)
         lines = [Text(" Steps", style="dim")]
         lines += [self._step_line(step, self._walk.step_title(step), states[step]) for step, _ in STEPS]
-        pending = self._pending()
+        pending = [piece for line in self._pending() for piece in wrap(line, max(1, self.size.width - 2))]
         room = self.size.height - len(lines) - len(pending)
         lines += [Text()] * max(0, room)
         lines += [Text(f" {line}", style="dim") for line in pending]

@@ -117,11 +117,18 @@ class OperationView(Vertical):
         empty = "" if operation.ended else "No one is late, nothing has failed."
         compared = operation.comparison if operation.ended else ()
         reasons = bool(operation.rows) and all(row.short for row in operation.rows)
-        self._rows.set_widths(forecast.WIDTHS if compared else REASON_WIDTHS if reasons else WIDTHS)
+        self._rows.set_widths(forecast.WIDTHS if compared else REASON_WIDTHS if reasons else self._widths(operation))
         self._rows.fill(compared or operation.rows, empty=empty)
         self._heading.show(forecast.HEADING if compared else ())
         self._show_detail()
         self.screen.refresh_bindings()
+
+    @staticmethod
+    def _widths(operation: Operation) -> tuple[int, int, int]:
+        """The names take no more room than they need: what became of them stands beside them."""
+        state, name, rest = WIDTHS
+        longest = max((len(clean(row.name)) for row in operation.rows), default=name)
+        return (state, min(name, longest), rest)
 
     def _cells(self, row: OperationRow | Comparison) -> Sequence[Text | str]:
         if not isinstance(row, OperationRow):
