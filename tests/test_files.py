@@ -1,6 +1,8 @@
+import errno
 import os
 import socket
 import stat
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,3 +129,95 @@ def test_what_a_shell_hands_over_as_a_pipe_is_read(tmp_path: Path) -> None:
         assert read_snapshot(Path(f"/dev/fd/{reading}")).content == b"version: 1\n"
     finally:
         os.close(reading)
+
+
+def _set_attributes(path: Path) -> dict[str, bytes]:
+    """Lets one more user write, and the owning group nothing; the mode then shows rw for the group all the same."""
+    entries = [(1, 6, -1), (2, 6, 1000), (4, 0, -1), (16, 6, -1), (32, 0, -1)]
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    attributes = {"system.posix_acl_access": struct.pack("<I", 2) + packed, "user.origin": b"git"}
+    try:
+        for name, value in attributes.items():
+            os.setxattr(path, name, value)
+    except OSError:
+        pytest.skip("the file system has no access control lists")
+    return attributes
+
+
+def _attributes(path: Path) -> dict[str, bytes]:
+    return {name: os.getxattr(path, name) for name in os.listxattr(path) if not name.startswith("security.")}
+
+
+def test_the_access_control_list_and_other_attributes_go_along(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    attributes = _set_attributes(path)
+    backup = write_file(path, b"new\n")
+    assert backup is not None
+    assert _attributes(path) == _attributes(backup) == attributes
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_no_access_control_list_comes_from_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    path.chmod(0o640)
+    probe = tmp_path / "probe"
+    probe.touch()
+    os.setxattr(tmp_path, "system.posix_acl_default", _set_attributes(probe)["system.posix_acl_access"])
+    write_file(path, b"new\n", backup=False)
+    assert _attributes(path) == {}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_backup_of_what_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    sync = os.fsync
+
+    def full(handle: int) -> None:
+        if os.fstat(handle).st_size == len(b"a longer one\n"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="no space left on device") as refused:
+        write_file(path, b"a longer one\n")
+    assert "room" in refused.value.todo
+    assert path.read_bytes() == b"old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_may_not_be_read_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    opened = os.open
+
+    def denied(place: str | Path, flags: int, *arguments: int, **keywords: int) -> int:
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(place, flags, *arguments, **keywords)
+
+    monkeypatch.setattr(os, "open", denied)
+    backup = write_file(path, b"new\n")
+    assert path.read_bytes() == b"new\n"
+    assert backup is not None
+    assert backup.read_bytes() == b"old\n"
+
+
+def test_the_owner_that_a_new_file_cannot_get_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"old\n")
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    def denied(handle: int, user: int, group: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", denied)
+    with pytest.raises(InputError, match=f"belongs to others \\({owner}:"):
+        write_file(path, b"new\n")
+    assert path.read_bytes() == b"old\n"
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,12 +3,14 @@
 A reader gets a ``Snapshot``. A writer hands the snapshot back: where the file is no longer what the
 snapshot says, nothing is written and a ``ConflictError`` tells so. The new content goes to a temporary
 file beside the target, is synced, gets the old file's mode and owner, and takes its place by one
-rename; a crash at any point leaves the old file or the new one.
+rename; a crash at any point leaves the old file or the new one. Access control list and extended
+attributes go along.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -16,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.errors import ConflictError, InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ACCESS_LIST = "system.posix_acl_access"
+_MEND = "Choose another file, or mend its rights."
 
 
 @dataclass(frozen=True)
@@ -91,15 +97,18 @@ def write_file(
         )
     if current.content == content:
         return None
+    saved = None
     try:
-        if current.content is not None and not os.access(target, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-        saved = _write_backup(target, current.content) if backup and current.content is not None else None
+        if current.content is not None:
+            os.close(os.open(target, os.O_WRONLY))  # what may not be written is not replaced either
+            saved = _write_backup(target, current.content) if backup else None
         _replace(target, content, like=target if current.content is not None else None, mode=mode)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written: {_why(error)}.", "Choose another file, or mend its rights.", file=path
-        ) from None
+        if saved is not None:
+            with contextlib.suppress(OSError):
+                saved.unlink()
+        todo = "Make room there, or choose another file." if error.errno in _FULL else _MEND
+        raise InputError(f"{path} cannot be written: {_why(error)}.", todo, file=path) from None
     return saved
 
 
@@ -143,7 +152,8 @@ def _replace(target: Path, content: bytes, *, like: Path | None, mode: int) -> N
             else:
                 information = like.stat()
                 if (information.st_uid, information.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file.fileno(), information.st_uid, information.st_gid)
+                    _give_to(file.fileno(), information)
+                _copy_attributes(like, file.fileno())
                 os.fchmod(file.fileno(), stat.S_IMODE(information.st_mode))
             file.flush()
             os.fsync(file.fileno())
@@ -155,10 +165,44 @@ def _replace(target: Path, content: bytes, *, like: Path | None, mode: int) -> N
     _sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _give_to(handle: int, information: os.stat_result) -> None:
     try:
-        with contextlib.suppress(OSError):  # some network file systems cannot sync a folder
+        os.fchown(handle, information.st_uid, information.st_gid)
+    except PermissionError as error:
+        owner = f"{information.st_uid}:{information.st_gid}"
+        raise PermissionError(
+            error.errno, f"it belongs to others ({owner}), and a new file may not be given to them"
+        ) from None
+
+
+def _copy_attributes(source: Path, handle: int) -> None:
+    """Gives a new file the access control list and the other extended attributes of an old one.
+
+    The list goes with the mode: without it, the mode's bits for the list's mask would be the group's rights.
+    Raises OSError where a list cannot be set; what else the system keeps to itself is left.
+    """
+    if not hasattr(os, "listxattr"):  # only Linux has them
+        return
+    try:
+        names = os.listxattr(source)
+    except OSError:  # a file system without any
+        return
+    if _ACCESS_LIST not in names:  # nor is one taken from the folder
+        with contextlib.suppress(OSError):
+            os.removexattr(handle, _ACCESS_LIST)
+    for name in names:
+        try:
+            os.setxattr(handle, name, os.getxattr(source, name))
+        except OSError as error:
+            if name == _ACCESS_LIST:
+                raise OSError(error.errno, "its access control list cannot be kept") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    # some network file systems cannot sync a folder, and not everybody may read one that they may write to
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
