@@ -357,7 +357,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
         if self._judged is not None and self._judged[0] is original and self._judged[1] is document:
             return True
         if len(document.content) < LARGE:
-            self._judged, self._tree = (original, document), tree_rows(original, document)
+            self._judged, self._tree = (original, document), tree_rows(original, document, self._devices)
             self._problems = check(document)
             return True
         if self._judging is None or self._judging[0] is not original or self._judging[1] is not document:
@@ -366,8 +366,13 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             self.in_background(self._judge_beside(original, document))
         return False
 
+    @property
+    def _devices(self) -> int:
+        return self.session.answers.policy.devices
+
     async def _judge_beside(self, original: PolicyDocument, document: PolicyDocument) -> None:
-        tree, problems = await asyncio.to_thread(lambda: (tree_rows(original, document), check(document)))
+        devices = self._devices
+        tree, problems = await asyncio.to_thread(lambda: (tree_rows(original, document, devices), check(document)))
         if self._judging is not None and self._judging[0] is original and self._judging[1] is document:
             self._judging, self._judged = None, (original, document)
             self._tree, self._problems = tree, problems
@@ -699,9 +704,9 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
                 "This would change other places too",
                 [
                     f"{error.place}: {error.what}" if error.place else error.what,
-                    "Un-sharing writes a copy of the shared part to this place, and changes the copy only.",
+                    "Un-sharing writes the shared part out wherever it is used, and then changes this place only.",
                 ],
-                [Choice("unshare", "Copy it and change the copy", danger=True)],
+                [Choice("unshare", "Write it out and change this place", danger=True)],
                 back="Leave it",
             ),
             lambda answer: then() if answer == "unshare" else None,
@@ -772,7 +777,7 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             return
         text = value_text(row.view.data) if row.view.has_value else ""
         if row.wants_fuse:
-            value = suggested_value(fields(self.desk.document), row.path, self.session.answers.policy.devices)
+            value = suggested_value(fields(self.desk.document), row.path, self._devices)
             text = value_text(value) if value is not None else text
         self._editor.open(row, text)
         self.refresh_bindings()
@@ -814,8 +819,8 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
             self._merge(choice, "keep")
             return
         lines = [
-            f"line {conflict.line}: {clean('.'.join(conflict.path[-3:]))} is {conflict.found}, not {conflict.wanted}"
-            for conflict in found.conflicts
+            f"line {one.line}: {clean('.'.join(one.path[-3:]))} is {clean(str(one.found))}, not {one.wanted}"
+            for one in found.conflicts
         ]
         counts = ", ".join(dict.fromkeys(str(conflict.found) for conflict in found.conflicts))
         choices = [

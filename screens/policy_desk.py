@@ -22,6 +22,7 @@ from wizard.policy import (
     add_field,
     merge_podman,
     new_policy,
+    outcome_in_words,
     prove,
     remove_field,
     remove_value,
@@ -233,7 +234,7 @@ class PolicyDesk:
         source = self.path or path
         return WritePolicy(
             title=f"Write {path}",
-            why="With it, every workspace gets a FUSE device.",
+            why=outcome_in_words(self.document),
             by_hand=(f"podman-wizard policy merge {shlex.quote(str(source))} --to {shlex.quote(str(path))}",),
             undo="The file gets back what it held; a new one is removed.",
             path=path,

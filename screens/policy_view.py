@@ -19,6 +19,7 @@ from wizard.policy import (
     PolicyDocument,
     Problem,
     check,
+    count_to_add,
     effective_view,
     fields,
     fuse_guarantee,
@@ -49,8 +50,13 @@ class Row:
     value: str
     problems: tuple[Problem, ...] = ()
     changed: bool = False
-    wants_fuse: bool = False
-    """Whether Podman needs something here that is not there."""
+    fuse: str = ""
+    """How many FUSE devices a merge asks for here; "" where that many or another number is asked for already."""
+
+    @property
+    def wants_fuse(self) -> bool:
+        """Whether Podman needs something here that is not there."""
+        return bool(self.fuse)
 
     @property
     def key(self) -> str:
@@ -75,12 +81,14 @@ class _Branch:
     children: dict[str, _Branch]
 
 
-def tree_rows(original: PolicyDocument, document: PolicyDocument) -> tuple[Row, ...]:
+def tree_rows(original: PolicyDocument, document: PolicyDocument, devices: int = 1) -> tuple[Row, ...]:
     """Every field of the file and of the schema, under headings, in the file's order.
 
-    A heading that would hold only one thing, or only headings, is joined with what it holds.
+    A heading that would hold only one thing, or only headings, is joined with what it holds. ``devices`` is
+    how many FUSE devices a merge asks for.
     """
     views = fields(document)
+    wanted = _wanted_count(views, devices)
     before = {view.path: _content(view) for view in fields(original)}
     problems = check(document)
     found = _assigned(problems, [VERSION, *(view.path for view in views)])
@@ -91,7 +99,7 @@ def tree_rows(original: PolicyDocument, document: PolicyDocument) -> tuple[Row, 
             at = at.children.setdefault(name, _Branch(None, {}))
         at.view = view
     rows = [_version_row(original, document, found.get(VERSION, ()))]
-    _add_rows(rows, root, (), (), 0, before, found)
+    _add_rows(rows, root, (), (), 0, before, found, wanted)
     return tuple(rows)
 
 
@@ -103,34 +111,40 @@ def _add_rows(
     depth: int,
     before: Mapping[Path, object],
     found: Mapping[Path, tuple[Problem, ...]],
+    wanted: str,
 ) -> None:
     for name, child in branch.children.items():
         here, label = (*path, name), (*prefix, name)
         if child.view is not None:
-            rows.append(_field_row(child.view, label, depth, before, found.get(here, ())))
-            _add_rows(rows, child, here, (), depth + 1, before, found)
+            rows.append(_field_row(child.view, label, depth, before, found.get(here, ()), wanted))
+            _add_rows(rows, child, here, (), depth + 1, before, found, wanted)
         elif len(child.children) == 1 or all(one.view is None for one in child.children.values()):
-            _add_rows(rows, child, here, label, depth, before, found)
+            _add_rows(rows, child, here, label, depth, before, found, wanted)
         else:
             rows.append(Row(here, show_path(label), depth, None, 0, ""))
-            _add_rows(rows, child, here, (), depth + 1, before, found)
+            _add_rows(rows, child, here, (), depth + 1, before, found, wanted)
 
 
 def _field_row(
-    view: FieldView, label: Path, depth: int, before: Mapping[Path, object], problems: tuple[Problem, ...]
+    view: FieldView,
+    label: Path,
+    depth: int,
+    before: Mapping[Path, object],
+    problems: tuple[Problem, ...],
+    wanted: str,
 ) -> Row:
-    wants_fuse = view.for_podman and any(problem.id == "fuse-missing" for problem in problems)
+    fuse = wanted if view.for_podman and any(problem.id == "fuse-missing" for problem in problems) else ""
     return Row(
         path=view.path,
         label=show_path(label),
         depth=depth,
         view=view,
         line=view.line,
-        value=short_value(view, wants_fuse=wants_fuse),
+        value=short_value(view, fuse),
         # What Podman lacks has a mark of its own.
         problems=tuple(problem for problem in problems if problem.id != "fuse-missing"),
         changed=before.get(view.path) != _content(view),
-        wants_fuse=wants_fuse,
+        fuse=fuse,
     )
 
 
@@ -167,18 +181,18 @@ def field_of(problem: Problem, known: set[Path]) -> Path:
     return VERSION
 
 
-def short_value(view: FieldView, *, wants_fuse: bool = False) -> str:
+def short_value(view: FieldView, fuse: str = "") -> str:
     """A value in a few words: ``sriov 1, + fuse 1``, ``2 entries``."""
     data = view.data
     if not view.present:
-        shown = "" if wants_fuse else "not set"
+        shown = "" if fuse else "not set"
     elif isinstance(data, list):
         shown = f"{len(data)} {'entry' if len(data) == 1 else 'entries'}"
     elif isinstance(data, dict) and view.field is not None and view.field.shape == "quantities":
         shown = ", ".join(f"{clean(str(name)).rpartition('/')[2]} {clean(str(count))}" for name, count in data.items())
     else:
         shown = clean(view.value)
-    return ", ".join(part for part in (shown, "+ fuse 1" if wants_fuse else "") if part)
+    return ", ".join(part for part in (shown, f"+ fuse {clean(fuse)}" if fuse else "") if part)
 
 
 def suggested_value(views: Sequence[FieldView], path: Path, devices: int) -> dict[Any, Any] | None:
@@ -186,16 +200,16 @@ def suggested_value(views: Sequence[FieldView], path: Path, devices: int) -> dic
 
     The count is the other field's, where that has one: Kubernetes wants both the same.
     """
-    counts: dict[Path, Any] = {}
-    own: Any = None
-    for view in views:
-        if view.path in PODMAN_FIELDS:
-            counts[view.path] = view.data.get(FUSE_RESOURCE) if isinstance(view.data, dict) else None
-            own = view.data if view.path == path else own
+    own = next((view.data for view in views if view.path == path), None)
     if own is not None and not isinstance(own, dict):
         return None
-    other = next((count for place, count in counts.items() if place != path and count is not None), None)
-    return {**(own or {}), FUSE_RESOURCE: str(devices if other is None else other)}
+    return {**(own or {}), FUSE_RESOURCE: _wanted_count(views, devices)}
+
+
+def _wanted_count(views: Sequence[FieldView], devices: int) -> str:
+    """What a field that has no count gets: what the other one has, where that has one."""
+    values = [view.data for view in views if view.path in PODMAN_FIELDS and isinstance(view.data, dict)]
+    return count_to_add((str(value.get(FUSE_RESOURCE, "")) for value in values), str(devices))
 
 
 # Details -----------------------------------------------------------------------------------------------------
@@ -219,7 +233,7 @@ def row_detail(row: Row) -> RenderableType:
         then[0] += " (Coder takes read where no word is written)"
     if row.wants_fuse:
         then.append("as it is, no workspace gets FUSE")
-    elif view.for_podman:
+    elif view.for_podman and word in MAY and all(problem.severity != "problem" for problem in row.problems):
         then.append("and so lose FUSE" if word == "write" else "every workspace gets FUSE")
     do: list[str] = []
     for problem in row.problems:
@@ -228,7 +242,7 @@ def row_detail(row: Row) -> RenderableType:
         if problem.hint:
             do.append(problem.hint)
     if row.wants_fuse:
-        do.append(f'm adds "{FUSE_RESOURCE}": "1" to both fields, + to this one')
+        do.append(f'm adds "{FUSE_RESOURCE}": "{clean(row.fuse)}" where it is missing, + to this one')
     if not do:
         do.append(
             "r w a set the policy word, enter the value" + (", x removes it" if view.present else "; both add it")

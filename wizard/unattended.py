@@ -33,7 +33,7 @@ from wizard.plan import (
     for_coder_v2,
     make_plan,
 )
-from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy
+from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy, outcome_in_words
 from wizard.policy.merge import Conflict
 from wizard.prove import Proof, all_well, probe_nodes, verify_nodes
 
@@ -103,7 +103,7 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
     held = snapshot if snapshot is not None and in_place else read_target(output)
     return WritePolicy(
         title=f"Write {output}",
-        why=f"With it, every workspace gets a FUSE device.{_kept(merged.conflicts)}",
+        why=f"{outcome_in_words(merged.document)}{_kept(merged.conflicts)}",
         by_hand=(_by_hand(source, output, choice),),
         undo="The file gets back what it held; a new one is removed.",
         path=output,

@@ -13,6 +13,7 @@ from wizard.policy import (
     fuse_guarantee,
     merge_podman,
     new_policy,
+    outcome_in_words,
     set_policy_word,
 )
 
@@ -153,3 +154,59 @@ def test_write_is_no_guarantee_and_read_is_one() -> None:
     for path in (REQUESTS, LIMITS):
         document = set_policy_word(document, path, "read")
     assert fuse_guarantee(document).sure
+
+
+@pytest.mark.parametrize(
+    ("request_of", "limit_of", "refused"),
+    [
+        ({"a.b/c": "1"}, {}, True),
+        ({"a.b/c": "1"}, {"a.b/c": "2"}, True),
+        ({}, {"a.b/c": "1"}, False),
+        ({"cpu": "1"}, {"cpu": "2"}, False),
+        ({"x.kubernetes.io/y": "1"}, {"x.kubernetes.io/y": "2"}, False),
+    ],
+    ids=["no limit", "another limit", "no request", "cpu", "native"],
+)
+def test_only_what_kubernetes_refuses_is_said_to_be_refused(
+    request_of: dict[str, str], limit_of: dict[str, str], refused: bool
+) -> None:
+    fuse = ""
+    for name, own in (("resource-requests", request_of), ("resource-limits", limit_of)):
+        pairs = "".join(f', {key}: "{count}"' for key, count in own.items())
+        fuse += f'      {name}: {{policy: read, value: {{smarter-devices/fuse: "1"{pairs}}}}}\n'
+    assert ("request-unlike-limit" in [problem.id for problem in check(kubernetes("", fuse))]) == refused
+
+
+def test_fuse_from_a_merge_key_is_fuse() -> None:
+    head = 'version: "0.2"\nx-fuse: &fuse {smarter-devices/fuse: "1"}\nworkspace:\n  specs:\n    kubernetes:\n'
+    fields = "".join(
+        f"      {name}:\n        policy: read\n        value:\n          <<: *fuse\n"
+        for name in ("resource-requests", "resource-limits")
+    )
+    document = PolicyDocument.parse((head + fields).encode())
+    assert not merge_podman(document).changed
+    assert "fuse-missing" not in [problem.id for problem in check(document)]
+    assert fuse_guarantee(document).sure
+
+
+def test_a_word_that_coder_does_not_know_is_no_guarantee_and_not_taken_for_write() -> None:
+    document = PolicyDocument.parse(kubernetes("").content.replace(b"policy: read", b"policy: Read"))
+    guarantee = fuse_guarantee(document)
+    assert not guarantee.sure
+    assert all("none that Coder knows" in reason for reason in guarantee.reasons)
+
+
+@pytest.mark.parametrize(
+    ("fuse", "words"),
+    [
+        (FUSE, "every workspace gets a FUSE device."),
+        (FUSE.replace("read", "write"), "unless its template replaces"),
+        (FUSE.replace('"1"', '"0"'), "does not get"),
+        (FUSE.replace("read", "forbid"), "does not get"),
+        (FUSE.replace('"1"', '"2"', 1), "does not get"),
+        ("      cpu: {policy: read}\n", "does not get"),
+    ],
+    ids=["sure", "write", "none", "word", "unlike", "missing"],
+)
+def test_a_plan_promises_no_more_than_the_policy_holds(fuse: str, words: str) -> None:
+    assert words in outcome_in_words(kubernetes("", fuse))

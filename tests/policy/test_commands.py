@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -312,3 +313,69 @@ def test_a_refusal_that_names_an_option_is_mended_by_it(run: Runner, name: str) 
     file = run.file((DATA / "nasty" / name).read_bytes())
     assert "policy merge --unshare" in run("merge", file).err
     assert run("merge", "--unshare", file).code == 0
+
+
+def test_a_conflict_in_one_of_several_files_leaves_all_of_them(run: Runner) -> None:
+    first, two, last = run.file(RUNNING, "a.yaml"), run.file(TWO, "two.yaml"), run.file(RUNNING, "z.yaml")
+    done = run("merge", "--in-place", "--on-conflict", "fail", first, two, last)
+    assert done.code == 5
+    assert f"{two} asks for another number of FUSE devices; nothing was written." in done.err
+    assert "written; the old file" not in done.err
+    assert f"{last}: would be merged" in done.err
+    assert len(list(run.folder.iterdir())) == 3
+    assert [Path(name).read_bytes() for name in (first, two, last)] == [RUNNING, TWO, RUNNING]
+
+
+def test_a_file_that_is_named_twice_is_merged_once(run: Runner) -> None:
+    file = run.file(RUNNING)
+    link = run.folder / "link.yaml"
+    link.symlink_to(file)
+    done = run("merge", "--in-place", file, str(link), file)
+    assert done.code == 0
+    assert f"{link}: is {file}, which was named already." in done.err
+    assert Path(file).read_bytes() == MERGED
+    assert len(list(run.folder.glob("*.bak"))) == 1
+
+
+def test_a_name_that_is_not_utf_8_does_not_stop_json(run: Runner) -> None:
+    file = os.fsdecode(os.fsencode(run.folder) + b"/bad\xff.yaml")
+    Path(file).write_bytes(RUNNING)
+    done = run("check", "-o", "json", file)
+    assert done.json["problems"][0]["file"] == file
+
+
+def test_what_is_wrong_with_the_two_fields_and_stays_so_is_told(run: Runner) -> None:
+    text = (
+        'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n'
+        "      resource-requests:\n        policy: Write\n        note: ours\n        value:\n"
+        '          smarter-devices/fuse: "1"\n'
+        '      resource-limits:\n        policy: read\n        value: {smarter-devices/fuse: "2"}\n'
+    )
+    file = run.file(text.encode())
+    done = run("merge", file)
+    assert (done.code, done.out) == (0, text.encode())
+    assert f"{file}:6:17: warning: The policy word of" in done.err
+    assert f"{file}:7:9: warning:" in done.err
+    assert f"{file}:12:39: warning: The request of smarter-devices/fuse is 1, its limit 2; Kubernetes" in done.err
+    mended = run("merge", "--mode", "read", "--on-conflict", "replace", file).err
+    assert "policy word" not in mended
+    assert "Kubernetes refuses" not in mended
+
+
+@pytest.mark.parametrize("count", ["true", '""', "!env COUNT", '"-1"', '" 1 "', "!!binary MQ=="])
+def test_what_is_no_count_is_kept_where_it_is_and_not_written_again(run: Runner, count: str) -> None:
+    content = TWO.replace(b'"2"', count.encode())
+    done = run("merge", "-o", "json", run.file(content))
+    assert done.code == 0
+    assert f"smarter-devices/fuse: {count}\n" in done.json["text"]
+    assert done.json["text"].count('smarter-devices/fuse: "1"') == 1
+    assert [conflict["kept"] for conflict in done.json["conflicts"]] == [True]
+    assert "not a whole number from 1" in done.err
+    assert run("merge", "--check", run.file(done.json["text"].encode())).code == 0
+
+
+def test_a_set_is_not_taken_for_a_mapping(run: Runner) -> None:
+    text = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      resource-requests: {value: !!set {a.b/c}}\n'
+    done = run("merge", run.file(text.encode()))
+    assert done.code == 4
+    assert "is a set, where a mapping is needed" in done.err

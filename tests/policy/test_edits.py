@@ -12,6 +12,7 @@ from wizard.policy import (
     PolicyDocument,
     add_field,
     fields,
+    prove,
     remove_field,
     remove_value,
     set_policy_word,
@@ -302,3 +303,67 @@ def test_what_a_comment_holds_is_no_comma_and_no_colon(comment: str) -> None:
     before = f"version: 0.2\nworkspace:\n  ? dev-urls\n  : ? policy  # {comment}\n    # {comment}\n    : write\n"
     after = set_policy_word(PolicyDocument.parse(before.encode()), ("workspace", "dev-urls"), "read")
     assert after.text == before.replace("write", "read")
+
+
+def test_a_key_that_a_merge_key_would_bring_back_is_not_removed() -> None:
+    text = (
+        'version: "0.2"\nx-base: &base\n  cpu: {policy: read, value: 2}\nworkspace:\n  specs:\n    kubernetes:\n'
+        "      <<: *base\n      cpu: {policy: write}\n      disk: {<<: {value: 3}, policy: write, value: 4}\n"
+    )
+    before = PolicyDocument.parse(text.encode(), "policy.yaml")
+    for unshare in (False, True):
+        with pytest.raises(InputError, match="cpu comes from a merge key") as refusal:
+            remove_field(before, CPU, unshare=unshare)
+        assert refusal.value.line == 8
+        with pytest.raises(InputError, match="value comes from a merge key"):
+            remove_value(before, (*CPU[:-1], "disk"), unshare=unshare)
+    only_inherited = PolicyDocument.parse(text.replace("      cpu: {policy: write}\n", "").encode())
+    with pytest.raises(InputError):
+        remove_field(only_inherited, CPU, unshare=True)
+
+
+def test_a_refusal_names_the_whole_path_of_what_others_use() -> None:
+    before = kubernetes("tolerations:\n  value: [&t {key: a}]\nnode-selector:\n  value: [*t]\nlabels: {value: [*t]}")
+    with pytest.raises(InputError, match=r"specs\.kubernetes\.tolerations holds .* &t, .* lines 8, 9 too") as refusal:
+        remove_field(before, (*CPU[:-1], "tolerations"))
+    assert "--unshare" not in refusal.value.todo
+
+
+def test_a_copy_of_what_is_shared_keeps_its_tags() -> None:
+    before = PolicyDocument.parse(
+        b'version: "0.2"\nx-env: &env !common\n  policy: !word append\n  value: !vars\n    A: !secret "1"\n'
+        b"    list: !two\n    - !first {a: b}\n    - c\n    text: !long |\n      one\n      two\n"
+        b"workspace:\n  specs:\n    kubernetes:\n      env: *env   # ours\n"
+    )
+    after = set_policy_word(before, (*CPU[:-1], "env"), "read", unshare=True)
+    assert after.text.endswith(
+        "      env: !common   # ours\n        policy: read\n        value: !vars\n"
+        '          A: !secret "1"\n          list: !two\n          - !first {a: b}\n          - c\n'
+        "          text: !long |\n            one\n            two\n"
+    )
+
+
+def test_what_stays_in_a_mapping_keeps_its_tags_too() -> None:
+    before = kubernetes(
+        """
+        labels:
+          value: !ours
+            cost-center: "4711"
+            team: !secret "blue"  # quoted
+            size: !!int "5"
+            list: [!x a]
+        """
+    )
+    data = before.data["workspace"]["specs"]["kubernetes"]["labels"]["value"]
+    assert set_value(before, LABELS, data) is before
+    after = set_value(before, LABELS, {**data, "cost-center": "4712"})
+    assert after.text == before.text.replace("4711", "4712")
+    assert '"red"  # quoted' in set_value(before, LABELS, {**data, "team": "red"}).text
+    assert "size: 6" in set_value(before, LABELS, {**data, "size": 6}).text
+
+
+def test_a_removal_at_the_end_of_a_file_without_a_last_line_end_changes_no_other_bytes() -> None:
+    before = PolicyDocument.parse(kubernetes("cpu:\n  policy: read\n  value: |-\n    x").content[:-1])
+    after = remove_value(before, CPU)
+    assert after.text.endswith("policy: read")
+    assert str(prove(before, after)) == "2 lines removed, 0 other bytes changed, 0 of 0 comments kept"

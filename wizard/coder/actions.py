@@ -148,7 +148,7 @@ def upload_action(
     name = shlex.quote(str(path)) if path is not None else "-"
     return UploadPolicy(
         title=f"Upload {path or 'a policy'} as Coder's template policy",
-        why=f"With it, every workspace gets a FUSE device once it is rebuilt. {UNTRIED}",
+        why=f"It takes the place of the policy that is there; a workspace follows it once it is rebuilt. {UNTRIED}",
         by_hand=(f"podman-wizard policy upload {name}{option}", CLICKS_UPLOAD),
         undo=NOT_READABLE,
         replaces=upload_step(path) if path is not None else "",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wizard.policy.document import LARGEST, PolicyDocument, show_path
     from wizard.policy.edit import unshared
     from wizard.policy.edits import add_field, remove_field, remove_value, set_policy_word, set_value
-    from wizard.policy.effective import EffectiveRow, FuseGuarantee, effective_view, fuse_guarantee
-    from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS
+    from wizard.policy.effective import EffectiveRow, FuseGuarantee, effective_view, fuse_guarantee, outcome_in_words
+    from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, count_to_add
     from wizard.policy.findings import Problem
     from wizard.policy.merge import Change, Conflict, MergeResult, merge_podman
     from wizard.policy.presets import new_policy
@@ -43,11 +43,13 @@ __all__ = [
     "Proof",
     "add_field",
     "check",
+    "count_to_add",
     "effective_view",
     "fields",
     "fuse_guarantee",
     "merge_podman",
     "new_policy",
+    "outcome_in_words",
     "prove",
     "remove_field",
     "remove_value",
@@ -68,8 +70,8 @@ _HOMES = {
     "document": ("LARGEST", "PolicyDocument", "show_path"),
     "edit": ("unshared",),
     "edits": ("add_field", "remove_field", "remove_value", "set_policy_word", "set_value"),
-    "effective": ("EffectiveRow", "FuseGuarantee", "effective_view", "fuse_guarantee"),
-    "entries": ("FUSE_RESOURCE", "PODMAN_FIELDS"),
+    "effective": ("EffectiveRow", "FuseGuarantee", "effective_view", "fuse_guarantee", "outcome_in_words"),
+    "entries": ("FUSE_RESOURCE", "PODMAN_FIELDS", "count_to_add"),
     "findings": ("Problem",),
     "merge": ("Change", "Conflict", "MergeResult", "merge_podman"),
     "presets": ("new_policy",),

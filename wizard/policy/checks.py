@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import re
-
 from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, Entry, Path, entries, own_or_inherited, quantity
+from wizard.policy.entries import (
+    FUSE_RESOURCE,
+    PODMAN_FIELDS,
+    WHOLE_NUMBER,
+    Entry,
+    Path,
+    entries,
+    own_or_inherited,
+    quantity,
+)
 from wizard.policy.findings import Findings, Problem, normalized
 from wizard.policy.readings import data_of, is_merge_key
 from wizard.policy.schema import schema, wrong_shape
@@ -17,6 +24,16 @@ from wizard.policy.words import WORDS
 def check(document: PolicyDocument) -> tuple[Problem, ...]:
     """All problems and warnings, in the order of the file; what is missing comes first."""
     return _Check(document).all()
+
+
+def podman_problems(document: PolicyDocument) -> tuple[Problem, ...]:
+    """Those of the two fields that Podman needs."""
+    checker = _Check(document)
+    found = {entry.path: entry for entry in entries(document) if entry.path in PODMAN_FIELDS}
+    for entry in found.values():
+        checker.one_field(entry)
+    checker.resources(found)
+    return checker.sorted()
 
 
 class _Check(Findings):
@@ -167,7 +184,9 @@ class _Check(Findings):
             self.fuse(path, entry, amounts[-1].get(FUSE_RESOURCE))
         requests, limits = amounts
         for name in dict.fromkeys([*requests, *limits]):
-            if "/" not in name or (name == FUSE_RESOURCE and not (name in requests and name in limits)):
+            # what Kubernetes itself knows may differ, and a request that is missing is taken from the limit
+            is_native = "/" not in name or "kubernetes.io/" in name
+            if is_native or name not in requests or (name == FUSE_RESOURCE and name not in limits):
                 continue
             request, limit = (quantity(side[name]) if name in side else None for side in (requests, limits))
             if request != limit:
@@ -198,7 +217,7 @@ class _Check(Findings):
         assert entry is not None and count is not None
         here = (*path, "value", FUSE_RESOURCE)
         amount = quantity(count)
-        if amount is None or not re.fullmatch(r"[1-9][0-9]*", amount):
+        if amount is None or not WHOLE_NUMBER.fullmatch(amount):
             self.add(
                 "problem",
                 "wrong-shape",

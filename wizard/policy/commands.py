@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -96,18 +97,39 @@ def run_merge(arguments: argparse.Namespace) -> int:
     from wizard.policy.merge import merge_podman
 
     # all are merged before the first is written, so that a file that is refused leaves the others as they are
-    merged = [(read_policy(name), name) for name in files]
     results = [
         (
             merge_podman(document, arguments.mode, arguments.devices, arguments.on_conflict, unshare=arguments.unshare),
             snapshot,
         )
-        for (document, snapshot), _ in merged
+        for document, snapshot in map(read_policy, _each_once(files))
     ]
-    return max(_finish(result, snapshot, arguments) for result, snapshot in results)
+    undecided = [
+        printable(result.before.name) for result, _ in results if arguments.on_conflict == "fail" and result.conflicts
+    ]
+    writes = not (undecided or arguments.check or arguments.dry_run)
+    code = max(_finish(result, snapshot, arguments, writes=writes) for result, snapshot in results)
+    if undecided:
+        asks = "ask" if len(undecided) > 1 else "asks"
+        raise ConflictError(
+            f"{', '.join(undecided)} {asks} for another number of FUSE devices; nothing was written.",
+            "Decide with --on-conflict keep or --on-conflict replace, or give that number as --devices.",
+        )
+    return code
 
 
-def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.Namespace) -> int:
+def _each_once(files: list[str]) -> list[str]:
+    """The files without those that are another name of one before."""
+    first: dict[str, str] = {}
+    for name in files:
+        place = os.path.realpath(name)
+        if place in first:
+            _say(f"{printable(name)}: is {printable(first[place])}, which was named already.")
+        first.setdefault(place, name)
+    return list(first.values())
+
+
+def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.Namespace, *, writes: bool) -> int:
     from wizard.policy.document import show_path
 
     name = result.before.name
@@ -120,19 +142,13 @@ def _finish(result: MergeResult, snapshot: Snapshot | None, arguments: argparse.
             f"{place_of(name, conflict.line)}: {show_path(conflict.path)} is {_shown(conflict.found)}, "
             f"not {conflict.wanted}: {what}."
         )
-    written = _target(result, arguments)
-    if not failed and not arguments.check and not arguments.dry_run and written is not None:
-        _write(result, written, snapshot, arguments)
-    _show(result, arguments, to_stdout=written is None and not failed)
-    if failed:
-        raise ConflictError(
-            f"{printable(name)} asks for another number of FUSE devices; nothing was written.",
-            "Decide with --on-conflict keep or --on-conflict replace, or give that number as --devices.",
-        )
+    target = _target(result, arguments)
+    if writes and target is not None:
+        _write(result, target, snapshot, arguments)
+    _show(result, arguments, to_stdout=target is None and not failed)
     if result.changed:
-        would = "would be " if arguments.check or arguments.dry_run else ""
-        _say(f"{printable(name)}: {would}merged: {result.proof}.")
-    else:
+        _say(f"{printable(name)}: {'' if writes else 'would be '}merged: {result.proof}.")
+    elif not failed:
         _say(f"{printable(name)}: nothing to change.")
     return ExitCode.PROBLEMS if arguments.check and result.changed else ExitCode.DONE
 
@@ -289,7 +305,9 @@ def _put_json(data: dict[str, Any]) -> None:
     import json
 
     # a number that JSON does not have (.nan) is shown as text
-    _put((json.dumps(_json_safe(data), ensure_ascii=False, indent=2) + "\n").encode())
+    text = json.dumps(_json_safe(data), ensure_ascii=False, indent=2) + "\n"
+    # a file's name that is not UTF-8 holds lone surrogates, which JSON has as escapes only
+    _put(text.encode(errors="backslashreplace"))
 
 
 def _json_safe(data: Any) -> Any:

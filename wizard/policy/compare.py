@@ -29,7 +29,8 @@ class Proof:
     """What an edit did to a file, counted from the two files and not from the edit.
 
     A line that was replaced counts as changed; ``other_bytes_changed`` are bytes on all other lines, their
-    ends included (the end that a last line without one gets is not counted: it belongs to the added lines).
+    ends included (the end that a last line without one gets is not counted: it belongs to the added lines;
+    nor is the one that it loses to lines that are removed below it).
     """
 
     lines_added: int
@@ -65,7 +66,8 @@ def prove(before: PolicyDocument, after: PolicyDocument) -> Proof:
     added = changed = removed = other = 0
     at = new_at = 0
     for hunk in [*found, Hunk(len(old), len(old), len(new), len(new))]:
-        other += _end_changes(old[at : hunk.start], new[new_at : hunk.new_start], last=hunk.start == len(old))
+        last = hunk.start == len(old) or hunk.new_start == len(new)
+        other += _end_changes(old[at : hunk.start], new[new_at : hunk.new_start], last=last)
         was, became = hunk.end - hunk.start, hunk.new_end - hunk.new_start
         changed += min(was, became)
         added += max(became - was, 0)
@@ -81,7 +83,7 @@ def _end_changes(old: Sequence[str], new: Sequence[str], *, last: bool) -> int:
     if old == new:
         return 0
     pairs = list(zip(old, new, strict=True))
-    if last and pairs and not pairs[-1][0].endswith("\n"):
+    if last and pairs and not (pairs[-1][0].endswith("\n") and pairs[-1][1].endswith("\n")):
         pairs.pop()
     return sum(abs(len(one) - len(other)) for one, other in pairs)
 

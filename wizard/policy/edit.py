@@ -41,7 +41,7 @@ from typing import Any
 
 from wizard.errors import InputError
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.readings import data_of, inherited, is_merge_key, readings
+from wizard.policy.readings import TAG, Reading, data_of, inherited, is_merge_key, readings
 from wizard.policy.tree import (
     Alias,
     Collection,
@@ -323,11 +323,17 @@ class _Editor:
             )
         for name, number in positions.items():
             child = wish.children[name]
+            if child.removed and inherited(mapping, name) is not None:
+                raise self.refusal(
+                    mapping.children[2 * number],
+                    f"{show_path((*path, name))} comes from a merge key (<<) too, and would stay without its own key.",
+                    "Edit it by hand.",
+                )
             if not child.removed:
                 key, value = pairs[number]
                 pairs[number][1] = self._value(mapping, key, value, child, (*path, name), json=json)
         for number in removed:
-            self._remove(mapping, number)
+            self._remove(mapping, number, path)
         kept = [part for number, pair in enumerate(pairs) if number not in removed for part in pair]
         firsts = [(node_of(name), child.as_node()) for name, child in new.items() if child.first]
         lasts = [(node_of(name), child.as_node()) for name, child in new.items() if not child.first]
@@ -398,12 +404,15 @@ class _Editor:
             one = waiting.pop()
             users = self.tree.users(one)
             if users:
-                lines = ", ".join(dict.fromkeys(str(self.document.line(alias)) for alias in users))
+                found = list(dict.fromkeys(str(self.document.line(alias)) for alias in users))
+                used = f"used on line{'s' if len(found) > 1 else ''} {', '.join(found)} too"
+                name = show_path(path) or "The policy"
+                if one is not node:
+                    raise self.refusal(
+                        one, f"{name} holds the anchor &{one.anchor}, which is {used}.", "Edit it by hand."
+                    )
                 raise self.refusal(
-                    one,
-                    f"{show_path(path) or 'The policy'} has the anchor &{one.anchor}, which is used on line {lines} "
-                    "too; the edit would change both.",
-                    _UNSHARE,
+                    one, f"{name} has the anchor &{one.anchor}, which is {used}; the edit would change both.", _UNSHARE
                 )
             if inside and isinstance(one, Collection) and self.tree.aliases:
                 waiting += one.children
@@ -660,10 +669,11 @@ class _Editor:
 
     # --- removal ---
 
-    def _remove(self, mapping: Mapping, number: int) -> None:
+    def _remove(self, mapping: Mapping, number: int, path: Path) -> None:
         key, value = mapping.children[2 * number : 2 * number + 2]
-        self._refuse_shared(key, (key_text(key) or "",), inside=True)
-        self._refuse_shared(value, (key_text(key) or "",), inside=True)
+        here = (*path, key_text(key) or "")
+        self._refuse_shared(key, here, inside=True)
+        self._refuse_shared(value, here, inside=True)
         if mapping.flow:
             self._remove_from_flow(mapping, number)
         else:
@@ -758,7 +768,8 @@ def _differences(old: Mapping, new: Mapping) -> _Wish | None:
     """What turns one mapping into another, key by key; None where that cannot be said by keys."""
     wish = _Wish()
     names = [key_text(key) for key in old.children[::2]]
-    if None in names or any(is_merge_key(key) for key in old.children[::2]) or old.tag is not None:
+    is_other = old.tag is not None and old.tag.startswith(TAG) and old.tag != f"{TAG}map"  # a set
+    if None in names or any(is_merge_key(key) for key in old.children[::2]) or is_other:
         return None
     wanted = {key_text(key): value for key, value in new.pairs}
     for name in names:
@@ -794,10 +805,11 @@ def same(expected: Node, found: Node) -> bool:
 
 
 def equal_data(node: Node, wanted: Node) -> bool:
-    """Whether a node already is what is wanted, in both versions of YAML."""
+    """Whether a node already is what is wanted, in both versions of YAML; a tag of its own it may have."""
     if isinstance(node, Scalar) and isinstance(wanted, Scalar):
-        return node.tag is None and readings(node) == readings(wanted)
-    return type(node) is type(wanted) and node.tag is None and not isinstance(node, Scalar) and same_data(node, wanted)
+        found = tuple(Reading("str", one.value) if one.kind == node.tag else one for one in readings(node))
+        return found == readings(wanted)
+    return type(node) is type(wanted) and not isinstance(node, Scalar) and same_data(node, wanted)
 
 
 def same_data(node: Node, wanted: Node) -> bool:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from wizard.policy.checks import podman_problems
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, Entry, Path, entries, quantity, summary
+from wizard.policy.entries import (
+    FUSE_RESOURCE,
+    PODMAN_FIELDS,
+    WHOLE_NUMBER,
+    Entry,
+    Path,
+    entries,
+    own_or_inherited,
+    quantity,
+    summary,
+)
 from wizard.policy.schema import DEFAULT_WORD, Field, schema
 from wizard.policy.tree import Mapping, resolved
 from wizard.policy.words import WORDS
@@ -98,13 +108,16 @@ def fuse_guarantee(document: PolicyDocument) -> FuseGuarantee:
         entry = found.get(path)
         value = entry.part("value") if entry is not None else None
         mapping = resolved(value) if value is not None else None
-        node = mapping.get(FUSE_RESOURCE) if isinstance(mapping, Mapping) else None
-        count = quantity(node) if node is not None else None
+        pair = own_or_inherited(mapping).get(FUSE_RESOURCE) if isinstance(mapping, Mapping) else None
+        count = quantity(pair[1]) if pair is not None else None
         counts.append(count)
         may = _may(entry, None)
-        if count is None or not re.fullmatch(r"[1-9][0-9]*", count):
+        if count is None or not WHOLE_NUMBER.fullmatch(count):
             sure = False
             reasons.append(f"{name} does not ask for {FUSE_RESOURCE}.")
+        elif may not in MAY.values():
+            sure = False
+            reasons.append(f"{name} asks for it, but its policy word is none that Coder knows.")
         elif may == MAY["read"]:
             reasons.append(f"{name} asks for it, and workspaces may not change that.")
         elif may == MAY["append"]:
@@ -116,3 +129,13 @@ def fuse_guarantee(document: PolicyDocument) -> FuseGuarantee:
         sure = False
         reasons.append("The request and the limit differ, and Kubernetes refuses such pods.")
     return FuseGuarantee(sure, tuple(reasons))
+
+
+def outcome_in_words(document: PolicyDocument) -> str:
+    """What workspaces get by a policy that is put into force, as a sentence."""
+    if fuse_guarantee(document).sure:
+        return "With it, every workspace gets a FUSE device."
+    ids = {problem.id for problem in podman_problems(document)}
+    if not ids & {"fuse-missing", "wrong-shape", "wrong-word", "request-unlike-limit"}:
+        return "With it, every workspace gets a FUSE device, unless its template replaces what is asked for."
+    return "It does not get workspaces a FUSE device as it is: podman-wizard policy check says why."

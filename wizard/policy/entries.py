@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wizard.escaping import printable
@@ -20,6 +21,10 @@ KUBERNETES: Path = ("workspace", "specs", "kubernetes")
 PODMAN_FIELDS: tuple[Path, Path] = ((*KUBERNETES, "resource-requests"), (*KUBERNETES, "resource-limits"))
 """The fields in which every workspace asks for a FUSE device."""
 
+WHOLE_NUMBER = re.compile(r"[1-9][0-9]*")
+"""A count of devices of which a workspace gets at least one."""
+
+_COUNT = re.compile(r"[0-9]+[a-zA-Z]*")
 _LONGEST_SUMMARY = 60
 
 
@@ -97,6 +102,11 @@ def quantity(node: Node) -> str | None:
         return None
     data = readings(target)[0]
     return str(data.value) if data.kind == "int" else target.value
+
+
+def count_to_add(counts: Iterable[str | None], wanted: str) -> str:
+    """What a field without a count of devices gets: the count of the other one, where that has one."""
+    return next((count for count in counts if count is not None and _COUNT.fullmatch(count)), wanted)
 
 
 def summary(value: Node) -> str:

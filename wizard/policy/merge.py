@@ -5,22 +5,25 @@ for the FUSE device: ``value: {"smarter-devices/fuse": "1"}``. Missing parents a
 is added where it is missing. A field that is missing or empty gets a policy word, ``write`` unless a mode
 says otherwise; one that is there keeps its word (also that it has none) unless a mode is given, and keeps
 every other resource. Another count than wanted is a conflict. Where the count of one field is kept, the
-other field, if it has none, gets the same: Kubernetes refuses pods whose request and limit differ.
+other field, if it has none, gets the same: Kubernetes refuses pods whose request and limit differ. What is
+kept and is no count at all (``true``, a text) stays where it is, and the other field gets the count wanted.
 A second merge changes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from wizard.errors import UsageError
+from wizard.policy.checks import podman_problems
 from wizard.policy.compare import Proof, prove, unified_diff
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.edit import Path, Set, apply, lookup
-from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, quantity
+from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, count_to_add, quantity
 from wizard.policy.findings import Problem, merge_warnings, two_readings_in_words
-from wizard.policy.readings import data_of, differ, readings
+from wizard.policy.readings import TAG, data_of, differ, readings
 from wizard.policy.tree import Mapping, Node, Scalar, resolved
 from wizard.policy.words import ON_CONFLICT, WORDS
 
@@ -102,8 +105,21 @@ def merge_podman(
         Change(path, "add" if before is None else "replace", before, after, merged.key_line(path))
         for path, before, after in plan.changes
     )
-    warnings = sorted({*merge_warnings(document), *plan.warnings}, key=lambda problem: (problem.line, problem.column))
+    found = {*merge_warnings(document), *plan.warnings, *_left(document, merged)}
+    warnings = sorted(found, key=lambda problem: (problem.line, problem.column))
     return MergeResult(document, merged, changes, tuple(plan.conflicts), tuple(warnings), prove(document, merged))
+
+
+_TOLD_ELSEWHERE = ("fuse-missing", "write-with-value")
+"""What the merge is there for, and what it does by default."""
+
+
+def _left(document: PolicyDocument, merged: PolicyDocument) -> Iterator[Problem]:
+    """What is wrong with the two fields and stays so, at its place in the file as it was."""
+    stays = {(problem.id, problem.path, problem.message) for problem in podman_problems(merged)}
+    for problem in podman_problems(document):
+        if problem.id not in _TOLD_ELSEWHERE and (problem.id, problem.path, problem.message) in stays:
+            yield problem
 
 
 class _Plan:
@@ -128,8 +144,7 @@ class _Plan:
             self._touch(version, ("version",))
             self._other_version(version)
         counts = {path: self._count(path) for path in PODMAN_FIELDS}
-        there = [count for count in counts.values() if count is not None]
-        kept = there[0] if there and self.on_conflict == "keep" else self.count
+        kept = count_to_add(counts.values(), self.count) if self.on_conflict == "keep" else self.count
         for path, count in counts.items():
             self._field(path, count, kept if count is None else self.count)
 
@@ -165,6 +180,10 @@ class _Plan:
 
     def _mapping(self, path: Path) -> None:
         node = lookup(self.document, path)
+        if node is not None and resolved(node).tag == f"{TAG}set":
+            raise self.document.refusal(
+                node, f"{show_path(path)} is a set, where a mapping is needed.", "Remove the tag, and merge again."
+            )
         if not _is_nothing(node) and node is not None and not isinstance(resolved(node), Mapping):
             kind = "a single value" if isinstance(resolved(node), Scalar) else "a list"
             raise self.document.refusal(

@@ -184,14 +184,15 @@ def block(node: Node, manner: Manner, column: int, *, quote_keys: str = "") -> t
 
     ``quote_keys`` is the quote that the keys of the mapping itself (not of what is in it) get.
     """
+    head = f" {_tag(node)}".rstrip()
     if isinstance(node, Mapping) and node.children:
-        return "", list(block_pairs(node.pairs, manner, column + manner.step, quote_keys=quote_keys))
+        return head, list(block_pairs(node.pairs, manner, column + manner.step, quote_keys=quote_keys))
     if isinstance(node, Sequence) and node.children:
-        return "", list(_items(node, manner, column + manner.dash))
+        return head, list(_items(node, manner, column + manner.dash))
     if isinstance(node, Scalar) and manner.literal and node.style and _fits_literal(node.value):
         strip = "" if node.value.endswith("\n") else "-"
         lines = node.value.removesuffix("\n").split("\n")
-        return f" |{strip}", [" " * (column + manner.step) + line if line else "" for line in lines]
+        return f"{head} |{strip}", [" " * (column + manner.step) + line if line else "" for line in lines]
     return f" {inline(node, manner)}", []
 
 
@@ -210,7 +211,7 @@ def block_pairs(
 
 def _items(sequence: Sequence, manner: Manner, column: int) -> Iterator[str]:
     for item in sequence.children:
-        if isinstance(item, Mapping) and item.children:
+        if isinstance(item, Mapping) and item.children and item.tag is None:
             lines = list(block_pairs(item.pairs, manner, column + 2))
             yield f"{' ' * column}- {lines[0].lstrip(' ')}"
             yield from lines[1:]
