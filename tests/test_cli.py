@@ -64,6 +64,8 @@ async def test_a_scenario_needs_the_equals_sign() -> None:
         (["run"], 2, "--answers"),
         (["nosuch"], 2, "invalid choice"),
         (["nodes", "label", "--sandbox"], 2, "Which nodes?"),
+        (["plan", "--to", "", "--sandbox"], 2, "the path is empty"),
+        (["manifest", "apply", "--overlay", "", "--sandbox"], 2, "the path is empty"),
         (["verify", "--image", "", "--sandbox"], 2, "'' is no image reference"),
         (["verify", "--namespace", "a b", "--sandbox"], 2, "'a b' cannot be the name of a namespace"),
         (["nodes", "label", "a", "--all", "--sandbox"], 2, "exclude each other"),

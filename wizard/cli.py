@@ -108,8 +108,12 @@ def _command(
 
 def _add_check(commands: Any) -> None:
     check = _command(commands, "check", "check.check", "Judge the cluster: prerequisites and security modules.")
-    check.add_argument("--save", metavar="FACTS", help="write what was read to a file (it holds no secrets)")
-    check.add_argument("--from", dest="facts", metavar="FACTS", help="judge a saved file in place of a cluster")
+    check.add_argument(
+        "--save", metavar="FACTS", type=_path, help="write what was read to a file (it holds no secrets)"
+    )
+    check.add_argument(
+        "--from", dest="facts", metavar="FACTS", type=_path, help="judge a saved file in place of a cluster"
+    )
     check.add_argument("--probe", action="store_true", help="send a short unprivileged pod to each kind of node")
     check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave a finding out; may be repeated")
     check.add_argument(
@@ -133,6 +137,13 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def _path(text: str) -> str:
+    if not text:
+        # As from a variable that is not set: it must not mean the folder here, or that the option was not given.
+        raise argparse.ArgumentTypeError("the path is empty")
+    return text
+
+
 def _add_manifest(commands: Any) -> None:
     manifest = _group(commands, "manifest", "The device manager's four objects.")
     actions = manifest.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
@@ -140,7 +151,7 @@ def _add_manifest(commands: Any) -> None:
         actions, "render", "manifest.manifest_render", "Print the manifest; needs no cluster.", output=False
     )
     render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
-    render.add_argument("--to", metavar="FILE", help="write it to a file")
+    render.add_argument("--to", metavar="FILE", type=_path, help="write it to a file")
     diff = _command(actions, "diff", "manifest.manifest_diff", "What differs from the guide, and from the cluster.")
     apply = _command(actions, "apply", "manifest.manifest_apply", "Apply the four objects, server-side.", dry_run=True)
     for made in (render, diff, apply):
@@ -166,6 +177,7 @@ def _add_manifest(commands: Any) -> None:
     apply.add_argument(
         "--overlay",
         metavar="DIR",
+        type=_path,
         help="write what would change in objects of a GitOps tool for its repository, and do not apply these objects",
     )
 
@@ -218,7 +230,7 @@ def _add_coder(commands: Any) -> None:
         help="which device plugin's (default: smarter-devices/fuse)",
     )
     template.add_argument("--container", metavar="NAME", default="dev", help="the workspace's container (default: dev)")
-    template.add_argument("--to", metavar="FILE", help="write it to a file")
+    template.add_argument("--to", metavar="FILE", type=_path, help="write it to a file")
 
 
 def _add_verify(commands: Any) -> None:
@@ -229,14 +241,14 @@ def _add_verify(commands: Any) -> None:
 
 def _add_run(commands: Any) -> None:
     run = _command(commands, "run", "run.run", "All steps, unattended.", dry_run=True)
-    run.add_argument("--answers", metavar="FILE", required=True, help="the choices (YAML)")
+    run.add_argument("--answers", metavar="FILE", type=_path, required=True, help="the choices (YAML)")
     run.add_argument("--yes", action="store_true", help="do it")
 
 
 def _add_plan(commands: Any) -> None:
     plan = _command(commands, "plan", "plan.plan", "Write the plan to a folder, for someone who has the rights.")
-    plan.add_argument("--answers", metavar="FILE", help="the choices (YAML)")
-    plan.add_argument("--to", metavar="DIR", required=True, help="the folder")
+    plan.add_argument("--answers", metavar="FILE", type=_path, help="the choices (YAML)")
+    plan.add_argument("--to", metavar="DIR", type=_path, required=True, help="the folder")
 
 
 def _add_undo(commands: Any) -> None:
@@ -249,7 +261,7 @@ def _add_undo(commands: Any) -> None:
 def _add_sandbox(commands: Any) -> None:
     sandbox = _command(commands, "sandbox", "sandbox.sandbox", "A simulated cluster by itself, until interrupted.")
     sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help="which (default: mixed)")
-    sandbox.add_argument("--kubeconfig-to", metavar="FILE", help="where its kubeconfig goes")
+    sandbox.add_argument("--kubeconfig-to", metavar="FILE", type=_path, help="where its kubeconfig goes")
 
 
 def _add_completion(commands: Any) -> None:
