@@ -64,6 +64,12 @@ async def test_a_scenario_needs_the_equals_sign() -> None:
         (["run"], 2, "--answers"),
         (["nosuch"], 2, "invalid choice"),
         (["nodes", "label", "--sandbox"], 2, "Which nodes?"),
+        (["undo", "--coder-url", "", "--yes"], 2, "is not the URL of a Coder deployment"),
+        (
+            ["manifest", "render", "-o", "json", "--selector", "pool=no", "--sandbox"],
+            0,
+            "No node that can serve matches",
+        ),
         (["plan", "--to", "", "--sandbox"], 2, "the path is empty"),
         (["manifest", "apply", "--overlay", "", "--sandbox"], 2, "the path is empty"),
         (["verify", "--image", "", "--sandbox"], 2, "'' is no image reference"),
@@ -137,6 +143,12 @@ async def test_labelling_and_unlabelling_on_the_sandbox_says_what_it_did() -> No
     labelled = await command("nodes", "label", "--all", "--sandbox", "-o", "json")
     assert labelled.code == 0, labelled.error
     assert labelled.document["done"] == shown.document["to_label"] != []
+
+
+async def test_a_manifest_for_a_selector_that_matches_nothing_says_so() -> None:
+    rendered = await command("manifest", "render", "--selector", "pool=nope", "--sandbox")
+    assert rendered.code == 0
+    assert "No node that can serve matches pool=nope" in rendered.error
 
 
 async def test_where_no_node_is_to_be_labelled_it_is_a_problem_and_says_why() -> None:

@@ -50,6 +50,8 @@ def _rendering(facts: ClusterFacts | None, arguments: argparse.Namespace) -> tup
     from wizard.nodes import choose
 
     chosen = choose(facts, nodes_choice(arguments)) if facts else ()
+    if facts and facts.nodes is not None and arguments.selector and not chosen:
+        say(f"No node that can serve matches {arguments.selector}: the manifest is adjusted to none.")
     return render(facts, chosen, manifest_choice(arguments)), chosen
 
 

@@ -28,7 +28,7 @@ async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
     from wizard.coder.actions import journaled_deployments, undo_command
 
     target = target_of(arguments)
-    if arguments.coder_url:
+    if arguments.coder_url is not None:
         from wizard.coder.credentials import base_url
 
         if target != Target():
