@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 
+from tests.facts_for_tests import cluster, node
+from wizard.answers import VerifyChoice
+from wizard.errors import ClusterError
+from wizard.events import Event
+from wizard.facts import KubernetesObject
+from wizard.names import FUSE_RESOURCE
+from wizard.pods import PodResult
+from wizard.prove import pod_for, subjects, verify_nodes
 from wizard.verification import devices_command, diagnose, guide_test, verify_pod
 
 
@@ -215,3 +225,39 @@ def test_the_guides_test_ends_as_the_unprivileged_user() -> None:
     assert [step.id for step in steps] == ["fuse", "image", "workspace", "user", "run"]
     assert steps[3].command == "su - podman"
     assert "node-7" in devices_command("node-7") and r"smarter-devices/fuse" in devices_command("node-7")
+
+
+def test_podman_is_tried_on_a_node_that_is_ready() -> None:
+    offers: dict[str, Any] = {"allocatable": {FUSE_RESOURCE: 50}}
+    facts = cluster(node("lost", ready=False, **offers), node("there", **offers), node("none"))
+    (group,) = subjects(facts)
+    assert pod_for(group, VerifyChoice())["spec"]["nodeName"] == "there"
+
+
+async def test_where_the_server_goes_away_no_pod_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def lose_one(gateway: Any, pod: KubernetesObject, *, timeout: float) -> PodResult:
+        name = pod["spec"]["nodeName"]
+        try:
+            if name == "a":
+                raise ClusterError("The connection was lost.")
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+        raise AssertionError
+
+    class NoEngine:
+        gateway = None
+
+        def claim(self) -> None:
+            """Nobody else is there."""
+
+    monkeypatch.setattr("wizard.prove.run_pod", lose_one)
+    offers: dict[str, Any] = {"allocatable": {FUSE_RESOURCE: 50}}
+    facts = cluster(node("a", **offers), node("b", os_image="Ubuntu 22.04.4 LTS", **offers))
+    engine: Any = NoEngine()
+    told: list[Event] = []
+    with pytest.raises(ClusterError, match="connection was lost"):
+        await verify_nodes(engine, facts, VerifyChoice(), told.append)
+    assert sorted(ended) == ["a", "b"]
