@@ -218,6 +218,7 @@ def test_a_person_has_the_last_word() -> None:
         (ManifestChoice(set={"image": "a:b:c:d"}), "image reference"),
         (ManifestChoice(set={"memory": "lots"}), "30Mi"),
         (ManifestChoice(set={"memory": "0Mi"}), "30Mi"),
+        (ManifestChoice(set={"memory": "30000ki"}), "30Mi"),
         (ManifestChoice(set={"pod-quota": 0}), "above 0"),
         (ManifestChoice(set={"pod-quota": "-5"}), "above 0"),
         (ManifestChoice(set={"devices-per-node": "1.5"}), "above 0"),

@@ -526,7 +526,7 @@ _SHAPES: Mapping[ValueKind, tuple[str, str]] = {
         rf"(?:{_HOST}/)?{_SEGMENT}(?:/{_SEGMENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
         "an image reference: registry.example.org/sdm:v1.20.12",
     ),
-    "quantity": (r"(?=.*[1-9])[0-9]+(?:\.[0-9]+)?(?:[kMGT]i?|Ki)?", "an amount of memory above 0: 30Mi"),
+    "quantity": (r"(?=.*[1-9])[0-9]+(?:\.[0-9]+)?(?:[kMGT]|[KMGT]i)?", "an amount of memory above 0: 30Mi"),
     "count": (r"0*[1-9][0-9]{0,8}", "a whole number above 0: 110"),
     "taints": (rf"{_TAINT}(?:,\s*{_TAINT})*", "taints with commas between: dedicated=coder:NoSchedule"),
     "name": (r"[a-z][a-z0-9_]*_t", f"an SELinux type: {PLUGIN_TYPE} or spc_t"),

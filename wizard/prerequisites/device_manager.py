@@ -118,10 +118,15 @@ def duplicates(situation: Situation) -> Judged:
     same = [plugin for plugin in plugins if "smarter-device-manager" in plugin.image]
     seen = tuple(f"daemon set {plugin.namespace}/{plugin.name}: {plugin.image}" for plugin in plugins)
     if same:
+        # What it offers is told by its configuration, which is not read: a board's buses, perhaps, and no FUSE.
+        shown = any(verdict.node.fuse_devices for verdict in situation.verdicts)
+        offered_now = shown and situation.object("DaemonSet") is None
+        none_yet = "" if shown else f"No node shows {FUSE_RESOURCE} now: it may offer other devices only. "
         return Judged(
             Outcome.WARNING,
-            "Another device manager offers the same resource",
-            f"Of two that register {FUSE_RESOURCE} on a node, the later one takes over; when it ends, both are gone.",
+            f"Another device manager {'offers' if offered_now else 'may offer'} the same resource",
+            f"{none_yet}Of two that register {FUSE_RESOURCE} on a node, the later one takes over; when it ends, both "
+            "are gone.",
             seen,
             (
                 Remedy(
@@ -130,6 +135,7 @@ def duplicates(situation: Situation) -> Judged:
                     touches="nothing",
                 ),
             ),
+            confidence="medium",
         )
     offered = Counter(
         name for verdict in situation.verdicts for name in OTHER_FUSE_RESOURCES if verdict.node.allocatable.get(name)
