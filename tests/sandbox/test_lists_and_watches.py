@@ -120,7 +120,7 @@ async def test_a_watch_from_a_forgotten_version_is_an_error_410() -> None:
 
 
 async def test_a_watch_ends_at_its_time() -> None:
-    path = "/api/v1/nodes?watch=true&timeoutSeconds=0.1"
+    path = "/api/v1/nodes?watch=true&timeoutSeconds=1"
     async with running() as api, asyncio.timeout(5), api.watch(path) as events:
         assert [event async for event in events] == []
 

@@ -129,6 +129,34 @@ async def test_what_a_method_media_type_or_option_is_refused_with() -> None:
         assert (await api.ask("POST", "/api/v1/namespaces", "{")).status == 400
 
 
+POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
+MEMORY = {"limits": {"memory": "1.2.3"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("GET", "/api/v1/nodes?limit=few", None, 'parsing "few": invalid syntax'),
+        ("GET", "/api/v1/nodes?watch=true&resourceVersion=x", None, 'parsing "x": invalid syntax'),
+        ("GET", "/api/v1/nodes?watch=true&timeoutSeconds=soon", None, 'parsing "soon": invalid syntax'),
+        ("GET", "/api/v1/nodes?labelSelector=a%3Eb", None, "the value must be an integer"),
+        ("GET", "/api/v1/nodes?labelSelector=a%3E", None, "the value must be an integer"),
+        ("POST", "/api/v1/namespaces/default/pods", {**POD, "metadata": "p"}, "cannot be handled as a Pod"),
+        (
+            "POST",
+            "/api/v1/namespaces/default/pods",
+            {**POD, "spec": {"containers": [{"name": "c", "image": "i:1", "resources": MEMORY}]}},
+            "quantities must match the regular expression",
+        ),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_as_a_bad_request(method: str, path: str, body: Any, said: str) -> None:
+    async with running("mixed") as api:
+        reply = await api.ask(method, path, body)
+    assert (reply.status, reply.body["reason"]) == (400, "BadRequest")
+    assert said in reply.message
+
+
 async def test_patch_formats() -> None:
     path = "/api/v1/namespaces/default"
     async with running() as api:

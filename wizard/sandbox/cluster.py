@@ -116,7 +116,8 @@ class Cluster:
         if said[1] != kind.name:
             text = f'{said[1]} in version "{kind.version}" cannot be handled as a {kind.name}: no kind "{said[1]}"'
             raise refusals.bad_request(text)
-        given = (body.get("metadata") or {}).get("namespace")
+        metadata = body.get("metadata")
+        given = metadata.get("namespace") if isinstance(metadata, dict) else None
         if given and given != namespace:
             raise refusals.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
@@ -135,7 +136,7 @@ class Cluster:
         except (QuantityError, SchemaError) as error:
             text = f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {error}'
             raise refusals.bad_request(text) from error
-        metadata = {**obj.get("metadata", {})} | ({"namespace": namespace} if kind.namespaced else {})
+        metadata = {**(obj.get("metadata") or {})} | ({"namespace": namespace} if kind.namespaced else {})
         return {**obj, "kind": kind.name, "apiVersion": kind.api_version, "metadata": metadata}
 
     def _without_system_fields(self, kind: Kind, obj: Object) -> Object:

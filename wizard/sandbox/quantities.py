@@ -22,6 +22,8 @@ def _parts(text: str) -> tuple[Decimal, str]:
     if not match:
         raise QuantityError(f"quantities must match the regular expression '{QUANTITY.pattern}'")
     number, suffix = match.groups()
+    if not re.fullmatch(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", number):
+        raise QuantityError(f"quantities must match the regular expression '{QUANTITY.pattern}'")
     exponent = re.fullmatch(r"[eE]([-+]?[0-9]+)", suffix)
     if exponent:
         return Decimal(number) * Decimal(10) ** int(exponent[1]), ""

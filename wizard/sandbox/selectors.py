@@ -88,7 +88,13 @@ def _rule(key: str, operator: str, values: set[str]) -> Callable[[Mapping[str, s
         return lambda labels: labels.get(key) in values
     if operator in ("!=", "notin"):
         return lambda labels: labels.get(key) not in values
-    bound = int(next(iter(values)))
+    (value,) = values
+    if not re.fullmatch(r"[-+]?[0-9]+", value):
+        raise bad_request(
+            f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, "
+            "the value must be an integer"
+        )
+    bound = int(value)
     if operator == ">":
         return lambda labels: labels.get(key, "").lstrip("-").isdigit() and int(labels[key]) > bound
     return lambda labels: labels.get(key, "").lstrip("-").isdigit() and int(labels[key]) < bound

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -390,7 +391,7 @@ class Server:
             asked = f"PartialObjectMetadata, but the requested object is a list ({kind.go_type}List)"
             raise refusals.no_such_shape(asked)
         matches = _matcher(request, kind)
-        limit = int(request.query.get("limit") or 0)
+        limit = _number(request, "limit")
         selected = matches is not None
         resource_version, versions = self._list_content(request, kind)
         after: tuple[str, str] | None = None
@@ -473,6 +474,8 @@ class Server:
 
         query = request.query
         since = query.get("resourceVersion", "")
+        _number(request, "resourceVersion")
+        seconds = _number(request, "timeoutSeconds")
         initial = query.get("sendInitialEvents") == "true"
         first: list[bytes] = []
         failed = False
@@ -496,7 +499,7 @@ class Server:
                 await response.write(content)
             if failed:
                 return response
-            deadline = loop.time() + float(query.get("timeoutSeconds") or 1800)
+            deadline = loop.time() + (seconds or 1800)
             bookmarks = query.get("allowWatchBookmarks") == "true"
             while (left := deadline - loop.time()) > 0 and not self._stopping.is_set():
                 change = await self._next(changes, min(left, BOOKMARK_SECONDS))
@@ -651,6 +654,14 @@ def _shape(request: web.BaseRequest) -> Shape:
         if known and shape and (shape == "whole" or (said.get("g"), said.get("v")) == ("meta.k8s.io", "v1")):
             return shape
     raise refusals.not_acceptable(ACCEPTED)
+
+
+def _number(request: web.BaseRequest, name: str) -> int:
+    """A parameter that is a whole number, 0 where it is not given. Raises the server's 400."""
+    text = request.query.get(name, "")
+    if not re.fullmatch(r"[-+]?[0-9]*", text) or text in ("-", "+"):
+        raise refusals.bad_request(f"strconv.ParseInt: parsing {json.dumps(text)}: invalid syntax")
+    return int(text or 0)
 
 
 def _matcher(request: web.BaseRequest, kind: Kind) -> selectors.Matches | None:
