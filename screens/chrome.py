@@ -144,8 +144,10 @@ class StepList(Line):
         state = states[self.current]
         if state:
             text.append(f"  {state}")
-        pending = self._pending()
-        if pending:
+        operation = self._walk.operation
+        if operation is not None and not operation.ended:
+            text.append(f"   at work: {operation.count()}", style="dim")
+        elif pending := self._pending():
             text.append(f"   {pending[-1]}", style="dim")
         return text
 
