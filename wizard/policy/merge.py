@@ -116,10 +116,10 @@ _TOLD_ELSEWHERE = ("fuse-missing", "write-with-value")
 
 def _left(document: PolicyDocument, merged: PolicyDocument) -> Iterator[Problem]:
     """What is wrong with the two fields and stays so, at its place in the file as it was."""
-    stays = {(problem.id, problem.path, problem.message) for problem in podman_problems(merged)}
-    for problem in podman_problems(document):
-        if problem.id not in _TOLD_ELSEWHERE and (problem.id, problem.path, problem.message) in stays:
-            yield problem
+    found = [problem for problem in podman_problems(document) if problem.id not in _TOLD_ELSEWHERE]
+    if found:
+        stays = {(problem.id, problem.path, problem.message) for problem in podman_problems(merged)}
+        yield from (problem for problem in found if (problem.id, problem.path, problem.message) in stays)
 
 
 class _Plan:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from wizard.policy.document import PolicyDocument
@@ -81,46 +82,59 @@ class Manner:
     """Whether text of several lines may become a block scalar: not where a last line has no end."""
 
 
-def manner_of(document: PolicyDocument, near: Mapping | None = None) -> Manner:
-    """The manner of a file; what stands near ``near`` counts before what the rest of the file does.
+@dataclass
+class _Habits:
+    """How often a file writes things in which way."""
 
-    Looks at no more than the first ``_SAMPLE`` nodes.
-    """
-    tree = document.tree
-    steps: Counter[int] = Counter()
-    dashes: Counter[int] = Counter()
-    quotes: Counter[str] = Counter()
+    steps: Counter[int]
+    dashes: Counter[int]
+    quotes: Counter[str]
 
-    def look(mapping: Mapping, weight: int) -> None:
+    def look(self, document: PolicyDocument, mapping: Mapping, weight: int) -> None:
+        tree = document.tree
         own = mapping_column(document, mapping)
         for key, value in mapping.pairs:
             if isinstance(value, Collection) and not value.flow and not mapping.flow and value.children:
                 child = tree.column(value.children[0].start)
                 if isinstance(value, Mapping):
-                    steps[mapping_column(document, value) - own] += weight
+                    self.steps[mapping_column(document, value) - own] += weight
                 else:
-                    dashes[_dash_column(document, value, child) - own] += weight
+                    self.dashes[_dash_column(document, value, child) - own] += weight
             for scalar in (key, value):
                 if isinstance(scalar, Scalar) and scalar.style in ("'", '"'):
-                    quotes[scalar.style] += weight
+                    self.quotes[scalar.style] += weight
 
+
+@lru_cache(maxsize=1)
+def _habits(document: PolicyDocument) -> _Habits:
+    habits = _Habits(Counter(), Counter(), Counter())
     seen = 0
-    waiting: list[Node] = [tree.root]
+    waiting: deque[Node] = deque([document.tree.root])
     while waiting and seen < _SAMPLE:
-        node = waiting.pop(0)
+        node = waiting.popleft()
         seen += 1
         if isinstance(node, Collection):
             waiting.extend(node.children[:_SAMPLE])
             if isinstance(node, Mapping):
-                look(node, 1)
+                habits.look(document, node, 1)
+    return habits
+
+
+def manner_of(document: PolicyDocument, near: Mapping | None = None) -> Manner:
+    """The manner of a file; what stands near ``near`` counts before what the rest of the file does.
+
+    Looks at no more than the first ``_SAMPLE`` nodes.
+    """
+    habits = _habits(document)
     if near is not None and near.start >= 0:
-        look(near, _SAMPLE)
+        habits = _Habits(habits.steps.copy(), habits.dashes.copy(), habits.quotes.copy())
+        habits.look(document, near, _SAMPLE)
     # negative: a value that stands to the left of its key, which only a list may, and a file only by chance
     return Manner(
         eol=document.eol,
-        step=_most(steps, at_least=1, otherwise=2),
-        dash=_most(dashes, at_least=0, otherwise=2),
-        quote=max(quotes, key=lambda quote: quotes[quote], default='"'),
+        step=_most(habits.steps, at_least=1, otherwise=2),
+        dash=_most(habits.dashes, at_least=0, otherwise=2),
+        quote=max(habits.quotes, key=lambda quote: habits.quotes[quote], default='"'),
         literal=document.text.endswith("\n"),
     )
 
@@ -133,7 +147,8 @@ def mapping_column(document: PolicyDocument, mapping: Mapping) -> int:
     """The column of a block mapping's keys, or of their question marks."""
     start = mapping.children[0].start if mapping.children else mapping.start
     line_start = document.tree.line_start(start)
-    question = re.search(r"(?:^|[ \t])(\?)[ \t]+\Z", document.text[line_start:start])
+    before = document.text[line_start:start]
+    question = re.search(r"(?:^|[ \t])(\?)[ \t]+\Z", before) if "?" in before else None
     return question.start(1) if question is not None else start - line_start
 
 
