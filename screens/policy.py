@@ -704,9 +704,9 @@ stand there to tick off. A Coder v2 has no template policy: there t shows what y
                 "This would change other places too",
                 [
                     f"{error.place}: {error.what}" if error.place else error.what,
-                    "Un-sharing writes the shared part out wherever it is used, and then changes this place only.",
+                    "Un-sharing copies the shared part first, so that the change reaches this place only.",
                 ],
-                [Choice("unshare", "Write it out and change this place", danger=True)],
+                [Choice("unshare", "Copy it and change this place", danger=True)],
                 back="Leave it",
             ),
             lambda answer: then() if answer == "unshare" else None,

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from screens import policy_desk
 from screens.policy_desk import PolicyDesk, Shared, data_edit, removal, value_removal, word_edit, write_through
-from screens.policy_view import effects, field_of, starts, suggested_value, tree_rows
+from screens.policy_view import Row, effects, field_of, row_detail, starts, suggested_value, tree_rows
+from wizard.answers import PolicyChoice
 from wizard.errors import ConflictError, InputError
 from wizard.policy import PODMAN_FIELDS, PolicyDocument, check, fields
 from wizard.policy.__main__ import main as policy_command
@@ -219,6 +221,14 @@ async def test_saving_goes_through_the_journal_unless_another_wizard_holds_it(de
 # Rows --------------------------------------------------------------------------------------------------------
 
 
+def shown(row: Row) -> str:
+    """What stands beside a row, as one text."""
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(row_detail(row))
+    return captured.get()
+
+
 def test_the_tree_has_every_field_once_under_its_heading(desk: PolicyDesk) -> None:
     rows = tree_rows(desk.document, desk.document)
     assert [row.path for row in rows if row.view] != []
@@ -267,6 +277,42 @@ def test_suggested_value_takes_the_count_of_the_other_field() -> None:
     assert suggested_value(fields(PolicyDocument.parse(b"", "")), requests, 3) == {"smarter-devices/fuse": "3"}
     odd = PolicyDocument.parse(b"workspace: {specs: {kubernetes: {resource-limits: {value: [a]}}}}", "")
     assert suggested_value(fields(odd), limits, 1) is None
+
+
+@pytest.mark.parametrize(("count", "devices", "added"), [('"2"', 1, "2"), ("true", 3, "3")])
+def test_a_row_names_the_count_that_the_merge_adds(tmp_path: Path, count: str, devices: int, added: str) -> None:
+    path = tmp_path / "policy.yaml"
+    text = (POLICIES / "nasty" / "40_two_devices.yaml").read_text()
+    path.write_text(text.replace('"2"', count))
+    desk = PolicyDesk()
+    desk.open(path)
+    rows = {row.label: row for row in tree_rows(desk.document, desk.document, devices)}
+    assert rows["resource-limits"].value == f"+ fuse {added}"
+    assert f'"smarter-devices/fuse": "{added}"' in shown(rows["resource-limits"])
+    desk.merge(PolicyChoice(devices=devices))
+    assert {row.label: row for row in tree_rows(desk.document, desk.document)}["resource-limits"].value.endswith(added)
+
+
+@pytest.mark.parametrize(
+    ("word", "count", "promised"),
+    [("read", "1", True), ("append", "1", True), ("Read", "1", False), ("read", "0", False)],
+)
+def test_fuse_is_promised_only_where_the_field_is_in_order(word: str, count: str, promised: bool) -> None:
+    pairs = "".join(
+        f'      {name}: {{policy: {word}, value: {{smarter-devices/fuse: "{count}"}}}}\n'
+        for name in ("resource-requests", "resource-limits")
+    )
+    document = PolicyDocument.parse(f'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n{pairs}'.encode())
+    rows = {row.label: row for row in tree_rows(document, document)}
+    for name in ("resource-requests", "resource-limits"):
+        assert ("every workspace gets FUSE" in shown(rows[name])) == promised
+
+
+def test_a_file_is_written_with_no_more_promised_than_it_holds(desk: PolicyDesk) -> None:
+    assert desk.path is not None
+    assert "does not get workspaces a FUSE device" in desk.writing(desk.path).why
+    desk.merge()
+    assert "every workspace gets a FUSE device" in desk.writing(desk.path).why
 
 
 def test_a_refused_file_is_the_first_thing_to_see() -> None:
