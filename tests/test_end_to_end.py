@@ -410,8 +410,9 @@ async def test_a_run_shows_what_becomes_of_the_policy_file_and_a_second_one_writ
         replaced = await shown()
         assert "what it holds is replaced, and kept in a backup" in replaced
         assert "-someone: else" in replaced
-        policy.unlink()
         assert (await cluster.command("run", "--answers", answers, "--yes", folder=tmp_path)).code == 0
+        undoing = (await cluster.command("undo", "--dry-run", folder=tmp_path)).out
+        assert f"{policy}: put back what it held" in undoing
         assert "new.yaml holds that already" in await shown()
         again = await cluster.command("run", "--answers", answers, "--yes", folder=tmp_path)
         assert "new.yaml: as it was" in again.out

@@ -90,4 +90,6 @@ def _print_undo(undoing: UndoPlan, where: str) -> None:
 def _undo_line(step: UndoStep) -> str:
     if step.what == "give back":
         return f"{step.title}: its content is as it was before; give its fields back to those who owned them"
+    if step.what == "file":
+        return f"{step.title}: put back what it held"
     return step.title if step.nodes or step.what == "disable templates" else f"{step.title}: {step.what}"
