@@ -94,3 +94,11 @@ def test_an_object_is_journaled_without_what_the_server_keeps() -> None:
     }
     assert journal.without_noise(live) == {"kind": "Namespace", "metadata": {"name": "x", "labels": {"a": "b"}}}
     assert json.dumps(journal.without_noise(None)) == "null"
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order_of_runs(tmp_path: Path) -> None:
+    (tmp_path / "run-29990101T000000.000000Z.jsonl").write_text('{"entry":"run","time":"2999","answers":"first"}\n')
+    (tmp_path / "run-by-hand.jsonl").write_text("")
+    journal.Journal(tmp_path, "second").close()
+    journal.Journal(tmp_path, "third").close()
+    assert [run.answers for run in journal.runs(tmp_path) if run.answers] == ["third", "second", "first"]

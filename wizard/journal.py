@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,13 +90,25 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+STAMP = "run-%Y%m%dT%H%M%S.%fZ.jsonl"
+"""The name of a journal: in their order the runs were begun."""
+
+
+def _next_name(folder: Path) -> str:
+    """A name after all that are there, also where the clock has been set back since: undo goes by their order."""
+    moment = datetime.now(UTC)
+    for path in folder.glob("run-*.jsonl"):
+        with contextlib.suppress(ValueError):  # a name that is not ours
+            moment = max(moment, datetime.strptime(path.name, STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1))
+    return moment.strftime(STAMP)
+
+
 class Journal:
     """The journal of one run, while it is written."""
 
     def __init__(self, folder: Path, answers: str, *, resumes: str = "") -> None:
         private_folder(folder)
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        self.path = folder / f"run-{moment}.jsonl"
+        self.path = folder / _next_name(folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
             self._handle = os.open(self.path, flags, 0o600)
