@@ -248,6 +248,8 @@ async def test_an_enforced_namespace_gets_its_label_and_its_pods(start: Start, t
             "run", "--answers", _answers(tmp_path, ownership="take"), "--yes", "--output", "json"
         )
         assert mended.code == 0, mended.error + mended.out[-2000:]
+        again = await cluster.command("manifest", "apply", "-o", "json")
+        assert {item["change"] for item in again.document["objects"]} == {"unchanged"}
         assert mended.events[-1]["rollout"]["failing"] == []
 
 

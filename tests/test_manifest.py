@@ -149,6 +149,17 @@ def test_pod_security_is_relaxed_where_it_stands_in_the_way(fields: dict[str, ob
     assert (labels.get("pod-security.kubernetes.io/enforce") == "privileged") is needed
 
 
+@pytest.mark.parametrize(("manager", "stays"), [("podman-wizard", True), ("kubectl", False)])
+def test_a_pod_security_label_that_was_set_from_here_stays_in_the_next_apply(manager: str, stays: bool) -> None:
+    label = "pod-security.kubernetes.io/enforce"
+    live = namespace(**{"pod-security.kubernetes.io__enforce": "privileged"})
+    fields = {"f:metadata": {"f:labels": {f"f:{label}": {}}}}
+    live["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "fieldsV1": fields}]
+    rendering = rendered(cluster(node(), objects={"Namespace": live}, distribution="Talos"))
+    assert switch(rendering, "pod-security").on is stays
+    assert (label in rendering.objects[0]["metadata"]["labels"]) is stays
+
+
 def test_windows_nodes_are_counted_in_the_reason_for_linux_only() -> None:
     rendering = rendered(cluster(node(), *nodes(2, "win", **WINDOWS)))
     assert switch(rendering, "linux-only").why.startswith("2 nodes not Linux")

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import yaml
 
 from wizard.answers import ManifestChoice
-from wizard.differences import to_yaml
+from wizard.differences import owners, to_yaml
 from wizard.errors import UsageError
 from wizard.facts import DRY_RUN, LEVEL_REFUSES, ClusterFacts, KubernetesObject
-from wizard.names import NODE_LABEL
+from wizard.names import FIELD_MANAGER, NODE_LABEL
 from wizard.nodes import CONTROL_PLANE_TAINTS, NodeVerdict, judge, untolerated
 from wizard.resources import asset_text
 
@@ -209,6 +209,7 @@ def _change_quota(objects: Objects, value: Value) -> Objects:
 # --- pod-security ----------------------------------------------------------------------------------------------
 
 _POD_SECURITY = "pod-security.kubernetes.io/"
+ENFORCE_PATH = f".metadata.labels.{_POD_SECURITY}enforce"
 
 
 def enforced_level(facts: ClusterFacts) -> tuple[str, str]:
@@ -241,6 +242,10 @@ def _pod_security_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdic
     level, _ = enforced_level(facts)
     if level:
         return Reason(True, f"{level} is enforced: no pod would start")
+    live = facts.objects.get("Namespace", {})
+    if any((one.path, one.manager) == (ENFORCE_PATH, FIELD_MANAGER) for one in owners(live)):
+        # With it nothing is in the way any more; an apply without it would take it off.
+        return Reason(True, "set from here before: without it no pod may start")
     return Reason(False, "nothing is known to be enforced here")
 
 
