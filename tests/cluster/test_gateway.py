@@ -34,7 +34,6 @@ def test_importing_it_imports_no_client() -> None:
         "{}",
         " { } ",
         '{"items": []}',
-        '{"items": null, "a": 1}',
         '{"kind":"List","metadata":{"continue":""},"items":[{"a":[1,{"items":[2]}]},{"b":"]}"}],"x":[1]}',
         '{\n "items" : [ {"a" : 1} ,\n {"b": "\\"," } ] , "metadata": {"resourceVersion": "5"} }',
     ],
@@ -48,6 +47,23 @@ def test_a_list_is_read_item_by_item(text: str) -> None:
         else:
             read[key] = value
     assert read == expected
+
+
+def test_an_empty_list_may_be_null() -> None:
+    text = '{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":null}'
+    for at_once in (False, True):
+        parts = list(list_parts(text, at_once=at_once))
+        assert [value for key, value in parts if key == "items"] == []
+        assert ("metadata", {"resourceVersion": "7"}) in parts
+
+
+async def test_who_answers_oddly_is_a_cluster_without_a_name(connected: Connected) -> None:
+    async def odd(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "Something", "metadata": None, "status": None, "items": None})
+
+    async with connected(odd) as gateway:
+        identity = await gateway.identity()
+    assert (identity.version, identity.uid, identity.user) == ("v1.36.2", "", "")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def list_parts(text: str, *, at_once: bool = False) -> Iterator[tuple[str, Any]]
             position = _skip(text, position + 1)
         else:
             value, position = _value(text, position)
-            yield str(key), value
+            # Servers of aggregated APIs write an empty list as null.
+            if key != "items" or value is not None:
+                yield str(key), value
         if text[position : position + 1] == "}":
             return
         position = _expect(text, position, ",")

@@ -258,7 +258,7 @@ class Gateway:
             server=access.server,
             version=printable(version),
             distribution=find_distribution(version, access.server, names, sample),
-            uid=system["metadata"]["uid"] if system else "",
+            uid=str(_at(system, "metadata", "uid") or ""),
             user=printable(user or ""),
             sandbox=self._sandbox,
         )
@@ -284,7 +284,7 @@ class Gateway:
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
             idempotent=True,
         )
-        return str(answer.body["status"]["userInfo"].get("username") or "")
+        return str(_at(answer.body, "status", "userInfo", "username") or "")
 
     async def review_rights(self, rights: Iterable[Right]) -> tuple[Right, ...]:
         """Asks the server about each right; ``allowed`` is None where it would not say, ``reason`` has why."""
@@ -719,6 +719,12 @@ class Gateway:
                 return False
             raise
         return True
+
+
+def _at(item: Any, *path: str) -> Any:
+    for key in path:
+        item = item.get(key) if isinstance(item, dict) else None
+    return item
 
 
 def _as_it_is(item: KubernetesObject) -> KubernetesObject:
