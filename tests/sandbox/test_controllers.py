@@ -184,6 +184,16 @@ async def test_a_namespace_that_enforces_warns_of_the_same_level_where_it_names_
         await api.apply(NAMESPACE, namespace)
         warned = await api.apply(DAEMON_SET, guide()[DAEMON_SET])
         assert warned.headers["Warning"].startswith('299 - "would violate PodSecurity \\"baseline:latest\\": host')
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/warn"] = "restricted"
+        await api.apply(NAMESPACE, namespace)
+        warned = await api.apply(DAEMON_SET, guide()[DAEMON_SET])
+        assert warned.headers["Warning"].replace("\\", "") == (
+            '299 - "would violate PodSecurity "restricted:latest": host namespaces (hostNetwork=true), '
+            'restricted volume types (volumes "device-plugin", "dev-dir", "sys-dir" use restricted volume type '
+            '"hostPath"), runAsNonRoot != true (pod or container "smarter-device-manager" must set '
+            'securityContext.runAsNonRoot=true), seccompProfile (pod or container "smarter-device-manager" must set '
+            'securityContext.seccompProfile.type to "RuntimeDefault" or "Localhost")"'
+        )
         namespace["metadata"]["labels"]["pod-security.kubernetes.io/warn"] = "privileged"
         await api.apply(NAMESPACE, namespace)
         assert "Warning" not in (await api.apply(DAEMON_SET, guide()[DAEMON_SET])).headers

@@ -51,7 +51,9 @@ def violations(metadata: Object, spec: Object, level: str) -> str:
     """What a pod breaks of a level: ``host namespaces (hostNetwork=true), ...``; "" for nothing."""
     if level == "privileged":
         return ""
-    checks = _CHECKS if level == "restricted" else [check for check in _CHECKS if check not in _RESTRICTED_ONLY]
+    checks = _BASELINE
+    if level == "restricted":
+        checks = (*(check for check in _BASELINE if check not in _OVERRIDDEN), *_RESTRICTED)
     found = (check(metadata, spec, level == "restricted") for check in checks)
     return ", ".join(f"{reason} ({detail})" if detail else reason for reason, detail in filter(None, found))
 
@@ -267,9 +269,8 @@ def _host_process(_metadata: Object, spec: Object, _restricted: bool) -> tuple[s
     return ("hostProcess", f"{' and '.join(setters)} {what}") if setters else None
 
 
-# in the order in which the real one looks at them
-_CHECKS: list[Check] = [
-    _allow_privilege_escalation,
+# Each in the order in which the real one looks at them; restricted has its own word on what baseline says less of.
+_BASELINE: tuple[Check, ...] = (
     _app_armor,
     _capabilities,
     _host_namespaces,
@@ -277,12 +278,17 @@ _CHECKS: list[Check] = [
     _host_ports,
     _privileged,
     _proc_mount,
-    _volume_types,
-    _run_as_non_root,
-    _run_as_user,
     _selinux,
     _seccomp,
     _sysctls,
     _host_process,
-]
-_RESTRICTED_ONLY = (_allow_privilege_escalation, _volume_types, _run_as_non_root, _run_as_user)
+)
+_RESTRICTED: tuple[Check, ...] = (
+    _allow_privilege_escalation,
+    _capabilities,
+    _volume_types,
+    _run_as_non_root,
+    _run_as_user,
+    _seccomp,
+)
+_OVERRIDDEN = (_capabilities, _host_paths, _seccomp)
