@@ -57,6 +57,23 @@ def test_an_empty_list_may_be_null() -> None:
         assert ("metadata", {"resourceVersion": "7"}) in parts
 
 
+@pytest.mark.parametrize(("code", "known"), [(403, True), (404, True), (500, False), (503, False)])
+async def test_a_cluster_is_not_taken_for_another_while_its_server_is_in_trouble(
+    connected: Connected, no_waiting: list[float], code: int, known: bool
+) -> None:
+    async def troubled(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/kube-system"):
+            return status(code, "", "etcdserver: request timed out" if code >= 500 else "no such right")
+        return web.json_response({})
+
+    async with connected(troubled) as gateway:
+        if known:
+            assert (await gateway.identity()).uid == ""
+        else:
+            with pytest.raises(ApiRefusal, match="etcdserver"):
+                await gateway.identity()
+
+
 async def test_who_answers_oddly_is_a_cluster_without_a_name(connected: Connected) -> None:
     async def odd(request: web.Request) -> web.StreamResponse:
         return web.json_response({"kind": "Something", "metadata": None, "status": None, "items": None})

@@ -9,7 +9,7 @@ import asyncio
 import copy
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -241,11 +241,14 @@ class Gateway:
         return str(answer.body.get("gitVersion") or "") if isinstance(answer.body, dict) else ""
 
     async def identity(self) -> ClusterIdentity:
-        """Which cluster this is. What may not be read is left empty; raises ClusterError where nobody answers."""
+        """Which cluster this is. What may not be read is left empty; raises ClusterError where nobody answers.
+
+        The uid says where the journal is, so that it must not be missing for a passing trouble of the server's.
+        """
         some_nodes = self.request("GET", path_of("Node"), query={"limit": str(SAMPLE)})
         reads: list[Coroutine[Any, Any, Any]] = [
             self._read_version(),
-            self._or_none(self.get("Namespace", "kube-system")),
+            self._or_none(self.get("Namespace", "kube-system"), but=TRANSIENT),
             self._or_none(self._read_user()),
             self.api_groups(),
             self._or_none(some_nodes),
@@ -268,11 +271,12 @@ class Gateway:
         groups = await self._or_none(self.request("GET", "/apis"))
         return tuple(str(group.get("name")) for group in groups.body.get("groups") or ()) if groups else ()
 
-    async def _or_none(self, work: Awaitable[T]) -> T | None:
+    async def _or_none(self, work: Awaitable[T], *, but: Container[int] = ()) -> T | None:
+        """What is read, None where it is refused; raises where the refusal has a status of ``but``, or is a 401."""
         try:
             return await work
         except ApiRefusal as refusal:
-            if refusal.status == 401:
+            if refusal.status == 401 or refusal.status in but:
                 raise
             return None
 
