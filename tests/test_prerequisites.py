@@ -156,6 +156,14 @@ def test_a_live_quota_that_is_large_enough_is_enough() -> None:
     assert finding(cluster(*nodes(80), objects=live), "quota.daemonset-pods").outcome is Outcome.PASS
 
 
+def test_a_live_quota_that_counts_no_pods_is_not_quoted_as_one() -> None:
+    for spec in ({"hard": {"requests.cpu": "4"}}, {}):
+        live = {"ResourceQuota": {"kind": "ResourceQuota", "metadata": {}, "spec": spec}}
+        quota = finding(cluster(*nodes(57), objects=live), "quota.daemonset-pods")
+        assert quota.title == "The guide's quota of 50 pods is too small"
+        assert quota.evidence == ("57 nodes ask for a pod; the manifest's ResourceQuota says pods: 50",)
+
+
 def denied(*which: str) -> tuple[Right, ...]:
     return tuple(replace(right, allowed=str(right) not in which) for right in PLAN_RIGHTS)
 

@@ -194,7 +194,7 @@ def _quota_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], cho
 
 
 def _live_quota(facts: ClusterFacts) -> int:
-    hard = facts.objects.get("ResourceQuota", {}).get("spec", {}).get("hard", {})
+    hard = (facts.objects.get("ResourceQuota", {}).get("spec") or {}).get("hard") or {}
     pods = str(hard.get("pods", ""))
     return int(pods) if pods.isdecimal() else 0
 

@@ -11,14 +11,14 @@ from wizard.prerequisites.situation import WANTS_QUOTA, Judged, Situation, count
 def quota(situation: Situation) -> Judged:
     """The quota against the nodes that ask for a pod."""
     switch = situation.switch("pod-quota")
-    live = situation.object("ResourceQuota")
-    limit = str((live or {}).get("spec", {}).get("hard", {}).get("pods", GUIDE_QUOTA))
-    where = f"quota {NAMESPACE} in the cluster" if live else "the manifest's ResourceQuota"
+    live = ((situation.object("ResourceQuota") or {}).get("spec") or {}).get("hard") or {}
+    limit = str(live.get("pods", GUIDE_QUOTA))
+    where = f"quota {NAMESPACE} in the cluster" if "pods" in live else "the manifest's ResourceQuota"
     pods = expected_pods(situation.facts, situation.chosen, everywhere=situation.every_node)
     if not pods:
         return Judged(Outcome.SKIPPED, "No node asks for a pod, so no quota counts", "No node is chosen.")
     if limit.isdecimal() and pods > int(limit):
-        whose = "The quota" if live else "The guide's quota"
+        whose = "The quota" if "pods" in live else "The guide's quota"
         return Judged(
             Outcome.WARNING,
             f"{whose} of {limit} pods is too small",
