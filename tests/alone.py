@@ -22,6 +22,11 @@ def held(lock: IO[str], mode: int) -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_UN)
 
 
+def measures(item: pytest.Item) -> bool:
+    """Whether it wants to be alone."""
+    return item.get_closest_marker("measured") is not None
+
+
 class Alone:
     """A room for many tests at once, or for one that measures; the door keeps the latter from waiting forever."""
 
@@ -30,9 +35,17 @@ class Alone:
         self.door = (folder / "door").open("w")
         self.room = (folder / "room").open("w")
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Who was given more time comes first, so that the end does not wait for them; who measures comes last.
+
+        Then the others wait once until the room is empty, and not before each measurement.
+        """
+        items.sort(key=lambda item: (measures(item), item.get_closest_marker("timeout") is None))
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        if item.get_closest_marker("measured"):
+        if measures(item):
             with held(self.door, fcntl.LOCK_EX), held(self.room, fcntl.LOCK_EX):
                 return (yield)
         with held(self.door, fcntl.LOCK_EX):
