@@ -83,11 +83,12 @@ async def until(pilot: Pilot[Any], state: Callable[[], bool], seconds: float = 2
     """Waits until a state is reached; the tests' only way to wait."""
     deadline = monotonic() + seconds
     while monotonic() < deadline:
-        await pilot.pause()
+        # What was sent is worked off; that the processor rests is waited for once, when the state is reached: a
+        # sandbox in the same process keeps it at work.
+        await pilot.pause(0.02)
         if state():
             await pilot.pause()
             return
-        await pilot.pause(0.02)
     raise AssertionError(f"this state was not reached; the screen:\n{screen_text(pilot.app)}")
 
 
