@@ -79,6 +79,28 @@ def was_read(app: WizardApp) -> bool:
     return not walk.reading and (walk.session.judgement is not None or walk.trouble is not None)
 
 
+def ended(app: WizardApp) -> bool:
+    """Whether the work that was begun last has come to its end, and the cluster was read again."""
+    operation = app.walk_through.operation
+    return operation is not None and operation.ended and not app.walk_through.reading
+
+
+async def apply_and_label(pilot: Pilot[Any], count: int) -> None:
+    """From Prerequisites to the end of the rollout: the four objects, and the label on that many nodes."""
+    app: WizardApp = pilot.app
+    session = app.walk_through.session
+    await pilot.press("ctrl+n", "ctrl+n")
+    await until(pilot, lambda: bool(session.checks))
+    await pilot.press("a")
+    await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
+    await pilot.press("tab", "enter")
+    await until(pilot, lambda: session.applied is not None and ended(app))
+    await pilot.press("enter", "ctrl+n", "l")
+    await until(pilot, lambda: f"Label {count} nodes?" in screen_text(app))
+    await pilot.press("tab", "enter")
+    await until(pilot, lambda: session.rollout is not None and ended(app), 40)
+
+
 async def until(pilot: Pilot[Any], state: Callable[[], bool], seconds: float = 25.0) -> None:
     """Waits until a state is reached; the tests' only way to wait."""
     deadline = monotonic() + seconds

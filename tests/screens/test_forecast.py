@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from tests.screens.conftest import beside_the_steps, on_facts, on_sandbox, running, screen_text, until
+from tests.screens.conftest import apply_and_label, beside_the_steps, on_facts, on_sandbox, running, screen_text, until
 from wizard.answers import Answers, ManifestChoice, NodesChoice, RolloutChoice, SecurityModulesChoice
 
 
@@ -24,20 +21,6 @@ def rows(app: WizardApp) -> list[str]:
     return found
 
 
-async def applied_and_labelled(app: WizardApp, pilot: Pilot[Any]) -> None:
-    session = app.walk_through.session
-    await pilot.press("ctrl+n", "ctrl+n")
-    await until(pilot, lambda: bool(session.checks))
-    await pilot.press("a")
-    await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
-    await pilot.press("tab", "enter")
-    await until(pilot, lambda: session.applied is not None and not app.walk_through.reading)
-    await pilot.press("enter", "ctrl+n", "l")
-    await until(pilot, lambda: "Label 9 nodes?" in screen_text(app))
-    await pilot.press("tab", "enter")
-    await until(pilot, lambda: bool(session.comparison), 40)
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_what_came_otherwise_than_forecast_stands_first_with_its_remedy(size: tuple[int, int]) -> None:
     answers = Answers(
@@ -47,7 +30,7 @@ async def test_what_came_otherwise_than_forecast_stands_first_with_its_remedy(si
     )
     app = on_sandbox("failing", answers)
     async with running(app, size) as pilot:
-        await applied_and_labelled(app, pilot)
+        await apply_and_label(pilot, 9)
         await until(pilot, lambda: "Otherwise than forecast" in beside_the_steps(app))
         expected = [
             "failed 2 x Ubuntu 22.04 pod image",

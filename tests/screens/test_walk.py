@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from screens.app import WizardApp
-from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, sixty_nodes, until
+from tests.screens.conftest import (
+    apply_and_label,
+    ended,
+    on_facts,
+    on_sandbox,
+    running,
+    screen_text,
+    sixty_nodes,
+    until,
+)
 from wizard.answers import Answers, SecurityModulesChoice
 from wizard.answers_file import read_answers
 from wizard.facts import ClusterFacts
 from wizard.names import NODE_LABEL
-
-
-def ended(app: WizardApp) -> bool:
-    operation = app.walk_through.operation
-    return operation is not None and operation.ended
 
 
 async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,16 +391,7 @@ async def test_podman_runs_on_each_kind_of_node_that_offers_fuse() -> None:
     app = on_sandbox(answers=Answers(security_modules=SecurityModulesChoice(acknowledged=True)))
     async with running(app) as pilot:
         session = app.walk_through.session
-        await pilot.press("ctrl+n", "ctrl+n")
-        await until(pilot, lambda: bool(session.checks))
-        await pilot.press("a")
-        await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
-        await pilot.press("tab", "enter")
-        await until(pilot, lambda: ended(app) and session.applied is not None)
-        await pilot.press("enter", "ctrl+n", "l")
-        await until(pilot, lambda: "Label 8 nodes?" in screen_text(app))
-        await pilot.press("tab", "enter")
-        await until(pilot, lambda: session.rollout is not None and ended(app) and not app.walk_through.reading)
+        await apply_and_label(pilot, 8)
         await until(
             pilot,
             lambda: session.facts is not None and all(n.fuse_devices for n in session.facts.nodes or () if n.labelled),
