@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -23,6 +24,7 @@ from screens.messages import OperationChanged, WalkChanged
 from screens.rows import RowList
 from screens.step import Step
 from screens.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
+from screens.thrift import Thrift
 from screens.walk import Walk
 from screens.words import clean
 from wizard.errors import ExitCode, WizardError
@@ -94,6 +96,7 @@ class WizardApp(App[int]):
 
     def __init__(self, options: AppOptions) -> None:
         no_color = "NO_COLOR" in os.environ
+        self._thrift = Thrift()
         super().__init__(ansi_color=True if no_color else None)
         self.theme = "ansi-light" if options.light and not no_color else "ansi-dark"
         self._light_ground = LightGround()
@@ -120,6 +123,20 @@ class WizardApp(App[int]):
         """With darker colours on a light ground."""
         filters = super().get_line_filters()
         return filters if self.current_theme.dark or self.no_color else [*filters, self._light_ground]
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+            renderable = self._thrift.left_to_draw(renderable)
+        super()._display(screen, renderable)
+
+    def refresh(self, *, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draws all of it: someone else may have written to the terminal."""
+        self._thrift.forget()
+        return super().refresh(repaint=repaint, layout=layout, recompose=recompose)
+
+    def on_resize(self) -> None:
+        """What a terminal shows after its size has changed is not known."""
+        self._thrift.forget()
 
     def _make_step(self, step: StepId) -> Step:
         return self._step_class(step)(self.walk_through)

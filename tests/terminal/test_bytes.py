@@ -16,7 +16,7 @@ pytestmark = pytest.mark.terminal
 
 POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"
 SMALL = 1100
-STEP = 12_000
+STEP = 9_000
 
 
 def cost(terminal: FarTerminal, keys: str) -> int:
