@@ -125,7 +125,8 @@ class WizardApp(App[int]):
         return filters if self.current_theme.dark or self.no_color else [*filters, self._light_ground]
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
-        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+        is_written = self._running and self._driver is not None and not self._closed and not self._batch_count
+        if is_written and isinstance(renderable, CompositorUpdate):
             renderable = self._thrift.left_to_draw(renderable)
         super()._display(screen, renderable)
 
