@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,10 +23,11 @@ from tests.facts_for_tests import (
 )
 from wizard.answers import ManifestChoice, NodesChoice
 from wizard.errors import UsageError
-from wizard.facts import DRY_RUN, ClusterFacts, Taint, Unread
+from wizard.facts import DRY_RUN, ClusterFacts, KubernetesObject, Taint, Unread
 from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Rendering, Switch, guide_objects, render
 from wizard.nodes import choose
 
+GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
 GUIDE = Path(__file__).parent / "data" / "guide" / "smarter-device-manager.yaml"
 
 
@@ -167,9 +169,27 @@ def test_windows_nodes_are_counted_in_the_reason_for_linux_only() -> None:
     assert selector == {"smarter-device-manager": "enabled", "kubernetes.io/os": "linux"}
 
 
+def with_live_tolerations(*tolerations: Any) -> dict[str, KubernetesObject]:
+    return {"DaemonSet": {"spec": {"template": {"spec": {"containers": [{}], "tolerations": list(tolerations)}}}}}
+
+
+def test_what_nodes_need_that_were_labelled_before_stays_when_others_are_chosen() -> None:
+    before = (node("rhcos", labelled=True, **RHCOS), node("gpu", labelled=True, taints=(GPU,)))
+    tolerated = with_live_tolerations({"key": GPU.key, "operator": "Exists", "effect": GPU.effect})
+    facts = cluster(*before, node("new"), objects=tolerated)
+    rendering = rendered(facts, all=False, names=("new",))
+    assert switch(rendering, "selinux-type").on
+    assert switch(rendering, "tolerations").on
+    assert "that have or get the label" in switch(rendering, "tolerations").why
+
+
+def test_a_labelled_node_that_nobody_tolerates_is_not_tolerated_unasked() -> None:
+    facts = cluster(node("gpu", labelled=True, taints=(GPU,)), node("new"), objects=with_live_tolerations())
+    assert not switch(rendered(facts, all=False, names=("new",)), "tolerations").on
+
+
 def test_tolerations_follow_the_chosen_nodes() -> None:
-    gpu = Taint("nvidia.com/gpu", "present", "NoSchedule")
-    facts = cluster(node("a"), node("cp", taints=(CONTROL_PLANE,)), node("g", taints=(gpu, gpu)))
+    facts = cluster(node("a"), node("cp", taints=(CONTROL_PLANE,)), node("g", taints=(GPU, GPU)))
     assert not switch(rendered(facts), "tolerations").on
     rendering = rendered(facts, all=False, names=("a", "cp", "g"))
     assert rendering.objects[3]["spec"]["template"]["spec"]["tolerations"] == [

@@ -165,6 +165,25 @@ def _change_memory(objects: Objects, value: Value) -> Objects:
 # --- pod-quota -------------------------------------------------------------------------------------------------
 
 
+def _everywhere(choice: ManifestChoice) -> bool:
+    return "no-node-selector" in choice.set and _switched_on(choice.set["no-node-selector"])
+
+
+def served(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice
+) -> tuple[NodeVerdict, ...]:
+    """The nodes chosen, and those that have a pod by an earlier choice; all that qualify where no label is asked for.
+
+    The daemon set is one: what it loses because those chosen now do not need it, it loses on the others too.
+    """
+    names, everywhere = {verdict.node.name for verdict in chosen}, _everywhere(choice)
+    live = facts.objects.get("DaemonSet") if facts else None
+    tolerations = (_pod(live).get("tolerations") or ()) if live else ()
+    others = (node for node in (facts.nodes if facts else None) or () if node.name not in names)
+    asking = map(judge, (node for node in others if node.labelled or everywhere))
+    return (*chosen, *(v for v in asking if v.possible and not untolerated(v.node, tolerations)))
+
+
 def expected_pods(facts: ClusterFacts, chosen: Sequence[NodeVerdict], *, everywhere: bool) -> int:
     """How many nodes ask for a pod: those chosen and those labelled before, or every one that qualifies."""
     names = {verdict.node.name for verdict in chosen if verdict.possible}
@@ -182,8 +201,7 @@ def quota_for(pods: int) -> int:
 def _quota_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
     if facts is None or (facts.nodes is None and not chosen):
         return Reason(False, "the nodes are not known: set it to their number", GUIDE_QUOTA)
-    everywhere = "no-node-selector" in choice.set and _switched_on(choice.set["no-node-selector"])
-    pods = expected_pods(facts, chosen, everywhere=everywhere)
+    pods = expected_pods(facts, chosen, everywhere=_everywhere(choice))
     wanted = quota_for(pods)
     live = _live_quota(facts)
     if live > wanted:
@@ -279,10 +297,14 @@ def _change_linux(objects: Objects, value: Value) -> Objects:
 
 
 def _tolerations_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    tainted = [verdict for verdict in chosen if untolerated(verdict.node)]
+    tainted = [verdict for verdict in served(facts, chosen, choice) if untolerated(verdict.node)]
     if tainted:
         verb = "is" if len(tainted) == 1 else "are"
-        return Reason(True, f"{_nodes(len(tainted))} of the chosen {verb} tainted", _taints(tainted))
+        names = {verdict.node.name for verdict in chosen}
+        whose = (
+            "of the chosen" if all(verdict.node.name in names for verdict in tainted) else "that have or get the label"
+        )
+        return Reason(True, f"{_nodes(len(tainted))} {whose} {verb} tainted", _taints(tainted))
     outside = [v for v in map(judge, (facts.nodes if facts else None) or ()) if v.standing == "possible"]
     if not outside:
         return Reason(False, "no chosen node is tainted", "")
@@ -325,7 +347,7 @@ def pods_per_node(chosen: Sequence[NodeVerdict]) -> int:
 
 
 def _devices_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    pods = pods_per_node(chosen)
+    pods = pods_per_node(served(facts, chosen, choice))
     if pods > GUIDE_DEVICES:
         return Reason(False, f"{GUIDE_DEVICES} workspaces a node; it takes {pods} pods", pods)
     return Reason(False, f"{GUIDE_DEVICES} devices cover the {pods} pods of a node", GUIDE_DEVICES)
@@ -353,7 +375,7 @@ def confines_containers(verdict: NodeVerdict) -> bool:
 
 
 def _selinux_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    confined = sum(map(confines_containers, chosen))
+    confined = sum(map(confines_containers, served(facts, chosen, choice)))
     if confined:
         verb = "keeps" if confined == 1 else "keep"
         return Reason(True, f"{_nodes(confined)} {verb} it from the kubelet's socket", PLUGIN_TYPE)
