@@ -156,9 +156,13 @@ def test_thousands_that_the_quota_left_out_are_compared_in_a_moment() -> None:
         facts = cluster(*nodes(number))
         names = [one.name for one in facts.nodes or ()]
         forecasts, end = rows(facts, GUIDE), ended(names, *(short(name, "quota") for name in reversed(names[50:])))
-        began = thread_time()
-        compare(forecasts, names, end)
-        return thread_time() - began
+
+        def once() -> float:
+            began = thread_time()
+            compare(forecasts, names, end)
+            return thread_time() - began
+
+        return min(once() for _ in range(5))
 
     # Eight times as many nodes: where each were compared with each, it would be sixty-four times as much.
     assert seconds(4000) < 24 * max(seconds(500), 0.001)

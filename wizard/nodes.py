@@ -267,6 +267,11 @@ class NodeGroup:
         return tuple(verdict.node.name for verdict in self.verdicts[:3])
 
     @property
+    def to_try(self) -> str:
+        """The name of the node that stands for all: a ready one where there is one, for pods start on no other."""
+        return next((verdict.node for verdict in self.verdicts if verdict.node.ready), self.verdicts[0].node).name
+
+    @property
     def title(self) -> str:
         """``31 x Ubuntu 24.04, kernel 6.8, containerd 1.7``."""
         parts = [self.system, f"kernel {self.kernel}" if self.kernel else "", self.runtime]

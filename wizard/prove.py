@@ -9,6 +9,7 @@ from typing import Any
 
 from wizard.answers import VerifyChoice
 from wizard.cluster import ApiRefusal
+from wizard.cluster.concurrency import together
 from wizard.counting import counted
 from wizard.engine import Engine
 from wizard.events import ActionEnded, ActionProgress, ActionStarted, Listener, ObjectResult, Shortfall
@@ -80,7 +81,7 @@ async def verify_nodes(
         listener(ActionProgress("verify", done, len(kinds), loop.time() - began, waiting=len(kinds) - done))
         return proof
 
-    proofs = tuple(await asyncio.gather(*(prove(group) for group in kinds)))
+    proofs = await together(prove(group) for group in kinds)
     failed = tuple(Shortfall(proof.title, proof.text) for proof in proofs if proof.ok is False)
     good = sum(proof.ok is True for proof in proofs)
     said = f"Podman ran on {good} of {len(kinds)} kinds"
@@ -91,7 +92,7 @@ async def verify_nodes(
 
 
 async def _prove(engine: Engine, group: NodeGroup, choice: VerifyChoice, *, dry_run: bool) -> Proof:
-    node = group.verdicts[0].node.name
+    node = group.to_try
     pod = pod_for(group, choice)
     if dry_run:
         await engine.gateway.create(pod, dry_run=True)
@@ -109,8 +110,8 @@ async def _prove(engine: Engine, group: NodeGroup, choice: VerifyChoice, *, dry_
 
 
 def pod_for(group: NodeGroup, choice: VerifyChoice) -> KubernetesObject:
-    """The pod that proves it on the first node of a kind."""
-    return verify_pod(group.verdicts[0].node.name, choice.image, choice.namespace)
+    """The pod that proves it on one node of a kind."""
+    return verify_pod(group.to_try, choice.image, choice.namespace)
 
 
 async def probe_nodes(engine: Engine, facts: ClusterFacts, listener: Listener) -> tuple[Probe, ...]:
@@ -132,7 +133,7 @@ async def probe_nodes(engine: Engine, facts: ClusterFacts, listener: Listener) -
         listener(ActionProgress("probe", done, len(kinds), loop.time() - began, waiting=len(kinds) - done))
         return result
 
-    results = await asyncio.gather(*(probe(group) for group in kinds))
+    results = await together(probe(group) for group in kinds)
     probes = tuple(result for result in results if isinstance(result, Probe))
     missed = tuple(result for result in results if isinstance(result, Shortfall))
     detail = f"{len(probes)} of {len(kinds)} kinds of nodes probed"

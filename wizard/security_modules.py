@@ -77,8 +77,7 @@ printf '"max_user_namespaces":"%s","userns_clone":"%s","selinux_enforce":"%s","f
 
 def probe_pod(group: NodeGroup, image: str = PROBE_IMAGE, namespace: str = PROBE_NAMESPACE) -> KubernetesObject:
     """A short unprivileged pod on one ready node of a group, that prints what it sees there as one JSON line."""
-    node = next((verdict.node for verdict in group.verdicts if verdict.node.ready), group.verdicts[0].node)
-    pod = short_pod("probe", group.key, node.name, image, namespace, _PROBE_SCRIPT, deadline=PROBE_DEADLINE)
+    pod = short_pod("probe", group.key, group.to_try, image, namespace, _PROBE_SCRIPT, deadline=PROBE_DEADLINE)
     pod["spec"]["containers"][0]["env"] = [{"name": "GROUP", "value": group.key}]
     return pod
 
