@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.clusters import ROOT, cluster_of, command
 from wizard.cli import main, make_parser
+from wizard.sandbox import SCENARIOS
 
 
 def test_the_wizard_without_a_terminal_names_what_to_use() -> None:
@@ -378,3 +380,9 @@ def test_what_comes_from_a_cluster_cannot_reach_the_terminal(
     said = capsys.readouterr().out
     assert said.isascii()
     assert json.loads(said)["cluster"]["context"] == evil
+
+
+async def test_the_help_of_the_sandbox_names_each_scenario() -> None:
+    ended = await command("sandbox", "--help")
+    words = set(re.findall(r"[a-z]+", ended.out))
+    assert set(SCENARIOS) <= words

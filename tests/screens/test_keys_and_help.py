@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
@@ -119,6 +120,15 @@ async def test_the_palette_knows_each_step_and_action() -> None:
                 if active.enabled and active.binding.show and active.node is not app:
                     assert active.binding.tooltip in commands.values(), active.binding
             assert all(commands.values())
+
+
+async def test_the_palette_shows_no_emoji() -> None:
+    app = on_facts()
+    async with running(app) as pilot:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "Go to " in screen_text(app))
+        wide = {one for one in screen_text(app) if unicodedata.east_asian_width(one) in "WF"}
+        assert not wide
 
 
 async def test_an_action_of_another_step_is_done_there() -> None:
