@@ -16,6 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.widgets import Input
 
 from screens.ground import LightGround
 from screens.lending import TerminalLender
@@ -345,6 +346,10 @@ class WizardApp(App[int]):
             self.run_worker(self._end(ExitCode.DONE), group="end")
 
     # The command palette -------------------------------------------------------------------------------------
+
+    def on_command_palette_opened(self) -> None:
+        """A cursor that blinks would write to the terminal while nobody types."""
+        self.screen.query_one(Input).cursor_blink = False
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every step, and everything that can be done in the one in view."""

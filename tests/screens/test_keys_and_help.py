@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 import screens
 from screens.chrome import TopLine
@@ -122,13 +123,14 @@ async def test_the_palette_knows_each_step_and_action() -> None:
             assert all(commands.values())
 
 
-async def test_the_palette_shows_no_emoji() -> None:
+async def test_the_palette_shows_no_emoji_and_its_cursor_does_not_blink() -> None:
     app = on_facts()
     async with running(app) as pilot:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: "Go to " in screen_text(app))
         wide = {one for one in screen_text(app) if unicodedata.east_asian_width(one) in "WF"}
         assert not wide
+        await until(pilot, lambda: not app.screen.query_one(Input).cursor_blink)
 
 
 async def test_an_action_of_another_step_is_done_there() -> None:
