@@ -142,6 +142,13 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
             if choice.danger:
                 self.query_one(f"#{choice.value}", Button).disabled = event.value.strip() != self._type_first
 
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        """With the right word, enter goes on to the button that asked for it, and presses nothing."""
+        buttons = (self.query_one(f"#{choice.value}", Button) for choice in self._choices if choice.danger)
+        if able := next((button for button in buttons if not button.disabled), None):
+            able.focus()
+
     def on_mount(self) -> None:
         """What changes nothing has the focus, unless nothing here is dangerous."""
         if self._type_first:

@@ -57,7 +57,13 @@ async def test_pods_too_want_the_context_typed_once(tmp_path: Path) -> None:
             await until(pilot, lambda: len(app.screen_stack) == 1)
             await pilot.press("p")
             await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
-            await pilot.press(*"sandbox-mixed", "tab", "tab", "enter")
+            await pilot.press(*"sandbox", "enter", "enter")
+            assert app.walk_through.operation is None
+            # With the whole word, enter goes on to the button, and once more presses it.
+            await pilot.press(*"-mixed", "enter")
+            await until(pilot, lambda: isinstance(app.focused, Button) and app.focused.id != "back")
+            assert app.walk_through.operation is None
+            await pilot.press("enter")
             await until(pilot, lambda: bool(session_probes(app)) and not app.walk_through.busy)
             assert app.walk_through.type_first() == ""
 
