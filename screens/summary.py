@@ -173,11 +173,22 @@ this cluster or on another one, without a screen."""
                 do="rebuild the workspaces",
             )
 
+    def _device_manager_is_there(self) -> bool:
+        judgement = self.session.judgement
+        return judgement is not None and "DaemonSet" in judgement.facts.objects
+
     def _done(self) -> Iterable[Line]:
         session = self.session
         if session.applied is None and session.is_applied:
             yield Line(
                 "done", "Manifest: the cluster has it as it is here", seen="a dry run by the server changes nothing"
+            )
+        elif session.applied is None and not session.checks and self._device_manager_is_there():
+            yield Line(
+                "skipped",
+                "Manifest: not applied in this session",
+                seen="the cluster has a daemon set smarter-device-manager",
+                do="Manifest compares it with what is planned, and applies that",
             )
         elif session.applied is None:
             yield Line("skipped", "Manifest: not applied", do="apply it in Manifest, or h hands the plan over")

@@ -52,6 +52,21 @@ async def work(app: WizardApp, pilot: Pilot[Any], step: Any, key: str) -> None:
     await until(pilot, lambda: not walk.reading and not app._main.showing_progress)
 
 
+async def test_what_an_earlier_session_applied_is_not_said_to_be_missing() -> None:
+    app = on_sandbox("owned", answers=ACKNOWLEDGED)
+    async with running(app) as pilot:
+        session = app.walk_through.session
+        await until(pilot, lambda: session.judgement is not None)
+        await app.action_go("summary")
+        step = app._main.step
+        assert isinstance(step, SummaryStep)
+        await until(pilot, lambda: "skipped Manifest: not applied in this session" in lines(step))
+        await app.action_go("manifest")
+        await until(pilot, lambda: bool(session.checks))
+        await app.action_go("summary")
+        await until(pilot, lambda: "skipped Manifest: not applied in this session" not in lines(step))
+
+
 async def test_verification_is_shown_kind_by_kind_and_summed_up() -> None:
     app = on_sandbox(answers=ACKNOWLEDGED)
     async with running(app) as pilot:
