@@ -579,8 +579,7 @@ e does without labels: the device manager then runs on every Linux node without 
         return [*(f"  {name}" for name in names[:12]), *more]
 
     def _device_manager_is_there(self) -> bool:
-        facts = self.session.facts
-        return bool(self.walk.applied_objects) or (facts is not None and "DaemonSet" in facts.objects)
+        return bool(self.walk.applied_objects) or self.session.has_device_manager
 
     def _label(self, judgement: Judgement) -> Work:
         walk, names = self.walk, judgement.to_label

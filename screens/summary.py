@@ -173,17 +173,13 @@ this cluster or on another one, without a screen."""
                 do="rebuild the workspaces",
             )
 
-    def _device_manager_is_there(self) -> bool:
-        judgement = self.session.judgement
-        return judgement is not None and "DaemonSet" in judgement.facts.objects
-
     def _done(self) -> Iterable[Line]:
         session = self.session
         if session.applied is None and session.is_applied:
             yield Line(
                 "done", "Manifest: the cluster has it as it is here", seen="a dry run by the server changes nothing"
             )
-        elif session.applied is None and not session.checks and self._device_manager_is_there():
+        elif session.applied is None and not session.checks and session.has_device_manager:
             yield Line(
                 "skipped",
                 "Manifest: not applied in this session",

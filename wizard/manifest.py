@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from textwrap import shorten
@@ -67,12 +67,12 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A departure from the guide. ``reason`` judges facts, chosen nodes and choices; ``change`` is pure."""
+    """A departure from the guide. ``change`` is pure; ``reason`` judges facts, chosen nodes, choices, served nodes."""
 
     id: str
     title: str
     value_kind: ValueKind
-    reason: Callable[[ClusterFacts | None, Sequence[NodeVerdict], ManifestChoice], Reason]
+    reason: Callable[[ClusterFacts | None, Sequence[NodeVerdict], ManifestChoice, Sequence[NodeVerdict]], Reason]
     change: Callable[[Objects, Value], Objects]
 
 
@@ -135,7 +135,9 @@ def _pod(daemon_set: KubernetesObject) -> dict[str, Any]:
 # --- image -----------------------------------------------------------------------------------------------------
 
 
-def _image_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _image_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     return Reason(True, "v1.20.7 has moved; v1.20.12 is on ghcr.io", CURRENT_IMAGE)
 
 
@@ -149,7 +151,9 @@ def _change_image(objects: Objects, value: Value) -> Objects:
 # --- memory ----------------------------------------------------------------------------------------------------
 
 
-def _memory_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _memory_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     return Reason(True, f"15Mi is killed; {ENOUGH_MEMORY} as its makers have it", ENOUGH_MEMORY)
 
 
@@ -169,28 +173,33 @@ def _everywhere(choice: ManifestChoice) -> bool:
     return "no-node-selector" in choice.set and _switched_on(choice.set["no-node-selector"])
 
 
-def served(
+def _also_asking(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], *, everywhere: bool
+) -> Iterator[NodeVerdict]:
+    """The nodes besides those chosen that ask for a pod: labelled before, or every one."""
+    names = {verdict.node.name for verdict in chosen}
+    for node in (facts.nodes if facts else None) or ():
+        if (node.labelled or everywhere) and node.name not in names:
+            yield judge(node)
+
+
+def served_nodes(
     facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice
 ) -> tuple[NodeVerdict, ...]:
     """The nodes chosen, and those that have a pod by an earlier choice; all that qualify where no label is asked for.
 
     The daemon set is one: what it loses because those chosen now do not need it, it loses on the others too.
     """
-    names, everywhere = {verdict.node.name for verdict in chosen}, _everywhere(choice)
     live = facts.objects.get("DaemonSet") if facts else None
     tolerations = (_pod(live).get("tolerations") or ()) if live else ()
-    others = (node for node in (facts.nodes if facts else None) or () if node.name not in names)
-    asking = map(judge, (node for node in others if node.labelled or everywhere))
-    return (*chosen, *(v for v in asking if v.possible and not untolerated(v.node, tolerations)))
+    others = _also_asking(facts, chosen, everywhere=_everywhere(choice))
+    return (*chosen, *(v for v in others if v.possible and not untolerated(v.node, tolerations)))
 
 
 def expected_pods(facts: ClusterFacts, chosen: Sequence[NodeVerdict], *, everywhere: bool) -> int:
     """How many nodes ask for a pod: those chosen and those labelled before, or every one that qualifies."""
-    names = {verdict.node.name for verdict in chosen if verdict.possible}
-    for node in facts.nodes or ():
-        if (node.labelled or everywhere) and node.name not in names and judge(node).eligible:
-            names.add(node.name)
-    return len(names)
+    others = _also_asking(facts, chosen, everywhere=everywhere)
+    return sum(verdict.possible for verdict in chosen) + sum(verdict.eligible for verdict in others)
 
 
 def quota_for(pods: int) -> int:
@@ -198,7 +207,9 @@ def quota_for(pods: int) -> int:
     return max(GUIDE_QUOTA, -(-pods * 12 // 100) * 10)
 
 
-def _quota_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _quota_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     if facts is None or (facts.nodes is None and not chosen):
         return Reason(False, "the nodes are not known: set it to their number", GUIDE_QUOTA)
     pods = expected_pods(facts, chosen, everywhere=_everywhere(choice))
@@ -254,7 +265,9 @@ def enforced_level(facts: ClusterFacts) -> tuple[str, str]:
     return "", ""
 
 
-def _pod_security_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _pod_security_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     if facts is None:
         return Reason(False, "only where Pod Security is enforced")
     level, _ = enforced_level(facts)
@@ -278,7 +291,9 @@ def _change_pod_security(objects: Objects, value: Value) -> Objects:
 # --- linux-only ------------------------------------------------------------------------------------------------
 
 
-def _linux_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _linux_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     others = sum(node.operating_system != "linux" for node in (facts.nodes if facts else None) or ())
     if others:
         return Reason(True, f"{_nodes(others)} not Linux would get a pod if labelled")
@@ -296,8 +311,10 @@ def _change_linux(objects: Objects, value: Value) -> Objects:
 # --- tolerations -----------------------------------------------------------------------------------------------
 
 
-def _tolerations_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    tainted = [verdict for verdict in served(facts, chosen, choice) if untolerated(verdict.node)]
+def _tolerations_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
+    tainted = [verdict for verdict in served if untolerated(verdict.node)]
     if tainted:
         verb = "is" if len(tainted) == 1 else "are"
         names = {verdict.node.name for verdict in chosen}
@@ -346,8 +363,10 @@ def pods_per_node(chosen: Sequence[NodeVerdict]) -> int:
     return max((verdict.node.allocatable.get("pods", 0) for verdict in chosen), default=0) or DEFAULT_MAX_PODS
 
 
-def _devices_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    pods = pods_per_node(served(facts, chosen, choice))
+def _devices_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
+    pods = pods_per_node(served)
     if pods > GUIDE_DEVICES:
         return Reason(False, f"{GUIDE_DEVICES} workspaces a node; it takes {pods} pods", pods)
     return Reason(False, f"{GUIDE_DEVICES} devices cover the {pods} pods of a node", GUIDE_DEVICES)
@@ -374,8 +393,10 @@ def confines_containers(verdict: NodeVerdict) -> bool:
     return enforcing and verdict.node.container_runtime.startswith("cri-o:")
 
 
-def _selinux_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
-    confined = sum(map(confines_containers, served(facts, chosen, choice)))
+def _selinux_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
+    confined = sum(map(confines_containers, served))
     if confined:
         verb = "keeps" if confined == 1 else "keep"
         return Reason(True, f"{_nodes(confined)} {verb} it from the kubelet's socket", PLUGIN_TYPE)
@@ -392,7 +413,9 @@ def _change_selinux(objects: Objects, value: Value) -> Objects:
 # --- what the guide's daemon set can do without ----------------------------------------------------------------
 
 
-def _host_network_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _host_network_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     return Reason(False, "it talks to the kubelet by a socket file only")
 
 
@@ -407,7 +430,9 @@ def _drop_host_network(objects: Objects, value: Value) -> Objects:
 _CHECKPOINT = "node.kubernetes.io/bootstrap-checkpoint"
 
 
-def _checkpoint_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _checkpoint_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     return Reason(True, "inert since Kubernetes 1.20")
 
 
@@ -423,7 +448,9 @@ def _drop_checkpoint(objects: Objects, value: Value) -> Objects:
     return _edit(objects, "DaemonSet", change)
 
 
-def _selector_reason(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice) -> Reason:
+def _selector_reason(
+    facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: ManifestChoice, served: Sequence[NodeVerdict]
+) -> Reason:
     return Reason(False, "in place of labels: every untainted node gets a pod")
 
 
@@ -488,7 +515,8 @@ def switches(facts: ClusterFacts | None, chosen: Sequence[NodeVerdict], choice: 
     Raises UsageError as ``check_choice`` does.
     """
     check_choice(choice)
-    return tuple(_switch(adjustment, adjustment.reason(facts, chosen, choice), choice) for adjustment in ADJUSTMENTS)
+    served = served_nodes(facts, chosen, choice)
+    return tuple(_switch(one, one.reason(facts, chosen, choice, served), choice) for one in ADJUSTMENTS)
 
 
 def _switch(adjustment: Adjustment, reason: Reason, choice: ManifestChoice) -> Switch:

@@ -267,6 +267,11 @@ class Session:
         return bool(self.checks) and all(check.change == "unchanged" for check in self.checks)
 
     @property
+    def has_device_manager(self) -> bool:
+        """Whether the cluster had the daemon set when it was read."""
+        return self.facts is not None and "DaemonSet" in self.facts.objects
+
+    @property
     def offers_fuse(self) -> bool:
         """Whether each chosen node had the label and offered FUSE devices when the cluster was read."""
         chosen = self.judgement.chosen if self.judgement is not None else ()

@@ -16,6 +16,7 @@ from wizard import journal as journals
 from wizard.coder.actions import had_effect, why_left
 from wizard.coder.steps import enable_templates
 from wizard.collect import GUIDE_OBJECTS
+from wizard.counting import counted
 from wizard.differences import NOISY_ANNOTATIONS, file_diff, unified
 from wizard.engine import Engine
 from wizard.errors import ConflictError, WizardError
@@ -106,7 +107,7 @@ class UndoPlan:
 def _did(run: journals.Run) -> str:
     """What a run tried, in short."""
     objects = sum(change.kind == "apply" for change in run.changes)
-    told = [f"apply {objects} object{'s' * (objects != 1)}"] if objects else []
+    told = [f"apply {counted(objects, 'object')}"] if objects else []
     return ", ".join([*told, *(change.title for change in run.changes if change.kind != "apply")])
 
 
@@ -357,7 +358,7 @@ def _label_of(node: KubernetesObject) -> tuple[str, str | None]:
 def _nodes(items: Sequence[tuple[str, str | None]]) -> str:
     names = ", ".join(name for name, _ in items[:SHOWN])
     more = f", and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return f"{len(items)} node{'s' * (len(items) != 1)} ({names}{more})"
+    return f"{counted(len(items), 'node')} ({names}{more})"
 
 
 def _file_step(latest_first: Sequence[journals.Change]) -> UndoStep:
@@ -483,7 +484,7 @@ async def execute_undo(engine: Engine, plan: UndoPlan, listener: Listener) -> tu
     todo = plan.todo
     if todo or plan.runs:
         engine.claim()
-    listener(ActionStarted("undo", f"Undo {_changes_words(len(todo))}", len(todo)))
+    listener(ActionStarted("undo", f"Undo {counted(len(todo), 'change')}", len(todo)))
     failed: list[Shortfall] = []
     gone: set[str] = set()
     for step in todo:
@@ -499,18 +500,14 @@ async def execute_undo(engine: Engine, plan: UndoPlan, listener: Listener) -> tu
             if step.what == "delete":
                 gone.add(step.title)
             deletes = step.what in ("delete", "remove file", "unlabel")
-            what = f"Label of {len(step.nodes)} node{'s' * (len(step.nodes) != 1)}" if step.nodes else step.title
+            what = f"Label of {counted(len(step.nodes), 'node')}" if step.nodes else step.title
             listener(ObjectResult("undo", what, "delete" if deletes else "configure"))
     if not failed:
         for run in plan.runs:
             journals.mark(run, "undone")
-    detail = f"{len(todo) - len(failed)} of {_changes_words(len(todo))} undone"
+    detail = f"{len(todo) - len(failed)} of {counted(len(todo), 'change')} undone"
     listener(ActionEnded("undo", "failed" if failed else "done", detail, tuple(failed)))
     return tuple(failed)
-
-
-def _changes_words(count: int) -> str:
-    return f"{count} change{'s' * (count != 1)}"
 
 
 def _owners_to_give_back(live: KubernetesObject, before: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
