@@ -1,1 +1,1 @@
-"""The screens of podman-wizard: they show facts and findings, collect choices, show events."""
+"""The screens of podman-wizard: they show facts and findings, collect choices, and show progress."""

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from wizard.unfinished import Unfinished
 
 LAST_WORK_SECONDS = 3.0
-"""How long work in flight may go on after the terminal went away or the process was told to end."""
+"""How long work in progress can continue after the terminal is gone or the process receives a signal to end."""
 
 SIGNALLED = (HANGUP_CODE, TERMINATED_CODE)
-"""Exit codes of runs that did not come to their end by themselves."""
+"""Exit codes of runs that a signal ended."""
 
 STEP_CLASSES: dict[StepId, tuple[str, str]] = {
     "prerequisites": ("screens.prerequisites", "PrerequisitesStep"),
@@ -58,7 +58,7 @@ STEP_CLASSES: dict[StepId, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class AppOptions:
-    """What the wizard is started with. ``facts`` replays a saved reading in place of a cluster."""
+    """The options of the wizard. ``facts`` replays a saved reading instead of a cluster."""
 
     target: Target
     answers: Answers | None = None
@@ -84,14 +84,34 @@ class WizardApp(App[int]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (20, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "next", "Next", id="app.next", tooltip="To the next step"),
-        Binding("escape", "back", "Back", show=False, id="app.back", tooltip="To the step before"),
-        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="What this step is for, and its keys"),
-        Binding("c", "copy", "Copy commands", id="app.copy", tooltip="The commands that do it by hand"),
-        Binding("h", "hand_over", "Hand over", id="app.handover", tooltip="The plan as a folder, for someone who may"),
-        Binding("ctrl+q,ctrl+c", "ask_quit", "Quit", show=False, priority=True, id="app.quit", tooltip="Quit, asking"),
+        Binding("ctrl+n", "next", "Next", id="app.next", tooltip="Go to the next step"),
+        Binding("escape", "back", "Back", show=False, id="app.back", tooltip="Go to the previous step"),
+        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Explain this step and its keys"),
+        Binding("c", "copy", "Copy commands", id="app.copy", tooltip="Show the equivalent commands"),
         Binding(
-            "ctrl+p", "command_palette", "Commands", show=False, priority=True, id="app.palette", tooltip="All commands"
+            "h",
+            "hand_over",
+            "Export plan",
+            id="app.handover",
+            tooltip="Export the plan to a folder for someone with access",
+        ),
+        Binding(
+            "ctrl+q,ctrl+c",
+            "ask_quit",
+            "Quit",
+            show=False,
+            priority=True,
+            id="app.quit",
+            tooltip="Quit, after confirmation",
+        ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Commands",
+            show=False,
+            priority=True,
+            id="app.palette",
+            tooltip="Show all commands",
         ),
     ]
 
@@ -121,7 +141,7 @@ class WizardApp(App[int]):
         self._asked_about_earlier_run = False
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """With darker colours on a light ground."""
+        """Returns the filters, with darker colors on a light background."""
         filters = super().get_line_filters()
         return filters if self.current_theme.dark or self.no_color else [*filters, self._light_ground]
 
@@ -132,12 +152,12 @@ class WizardApp(App[int]):
         super()._display(screen, renderable)
 
     def refresh(self, *, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draws all of it: someone else may have written to the terminal."""
+        """Draws all of it: another program could have written to the terminal."""
         self._thrift.forget()
         return super().refresh(repaint=repaint, layout=layout, recompose=recompose)
 
     def on_resize(self) -> None:
-        """What a terminal shows after its size has changed is not known."""
+        """Forgets the terminal's content, which is unknown after a change of its size."""
         self._thrift.forget()
 
     def _make_step(self, step: StepId) -> Step:
@@ -149,7 +169,7 @@ class WizardApp(App[int]):
         return kind
 
     def _tell_changed(self) -> None:
-        # Called from the engine's thread: posting is what may be done from there.
+        # Called from the engine's thread, in which only posting is safe.
         self.post_message(WalkChanged())
 
     def _tell_operation(self) -> None:
@@ -158,11 +178,11 @@ class WizardApp(App[int]):
     # Start and end -------------------------------------------------------------------------------------------
 
     def get_default_screen(self) -> Screen[None]:
-        """The one screen that stays."""
+        """Returns the main screen."""
         return self._main
 
     def on_mount(self) -> None:
-        """Reading starts when the first picture has been drawn: it imports the Kubernetes client."""
+        """Starts to read once the first picture has been drawn: reading imports the Kubernetes client."""
         self.walk_through.start()
         if self._driver is not None and not self.is_headless:
             self._guard.start(asyncio.get_running_loop(), self._driver)
@@ -179,7 +199,7 @@ class WizardApp(App[int]):
             self.run_worker(self._end(code), group="end")
 
     async def _end(self, code: int) -> None:
-        """Lets the work in flight finish or stops it, and leaves."""
+        """Lets the work in progress finish or stops it, and quits."""
         await self._lender.close()
         await self.walk_through.finish(LAST_WORK_SECONDS)
         try:
@@ -205,7 +225,7 @@ class WizardApp(App[int]):
     # Messages ------------------------------------------------------------------------------------------------
 
     def on_walk_changed(self) -> None:
-        """Draws the step in view again; asks about an earlier run once it is known of."""
+        """Draws the step in view again, and asks about an interrupted run, once."""
         if not self._main.is_mounted:
             return
         self._main.show_current()
@@ -222,28 +242,28 @@ class WizardApp(App[int]):
 
         lines = []
         if run is not None:
-            lines += [f"While you were away: the run of {run.started} stopped in the middle. It had come so far:", ""]
+            lines += [f"The run started at {run.started} was interrupted. Progress so far:", ""]
             words = {
                 "done": "done",
                 "failed": "failed",
-                "interrupted": "stopped half-way",
-                None: "not known to have ended",
+                "stopped": "stopped",
+                None: "result unknown",
             }
             lines += [f"  {change.title}: {words[change.result]}" for change in run.changes]
             lines += [
                 "",
-                "What the cluster has now was read afresh: what was done then counts as done, and is not done twice.",
+                "The cluster has been read again. Completed changes are kept and are not repeated.",
             ]
             lines += ["", run.damage] if run.damage else []
         if left is not None:
             lines += ["", *told(left)] if run is not None else told(left)
-        choices = [Choice("go-on", "Go on with its choices"), Choice("afresh", "Let go of them")]
-        question = Confirm("Go on where it stood?", lines, choices, back="Ask me later")
+        choices = [Choice("go-on", "Resume"), Choice("afresh", "Discard")]
+        question = Confirm("Resume the interrupted run?", lines, choices, back="Ask me later")
         _ = self.push_screen(question, self._earlier_run_answered)
 
     def _earlier_run_answered(self, answer: str | None) -> None:
         if answer is None:
-            # What is not decided about stays on offer, for the next session too.
+            # Without a decision, the question is asked again, in the next session too.
             return
 
         async def decide() -> None:
@@ -258,14 +278,9 @@ class WizardApp(App[int]):
         self.run_worker(decide(), group="resume")
 
     def on_operation_changed(self) -> None:
-        """Draws the work in flight again; when it has ended, what the cluster has now is read."""
-        if not self._main.is_mounted:
-            return
-        self._main.show_current()
-        operation = self.walk_through.operation
-        if operation is not None and operation.ended and not operation.read_after and not self._ending:
-            operation.read_after = True
-            self.read_cluster()
+        """Draws the work in progress again."""
+        if self._main.is_mounted:
+            self._main.show_current()
 
     def on_step_list_picked(self, message: object) -> None:
         """A step was clicked."""
@@ -274,7 +289,7 @@ class WizardApp(App[int]):
     # Keys ----------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Next is not offered at the end; the hand-over where something is refused here, and at the end."""
+        """Offers no next step at the end, and the export of the plan if permission is lacking, and at the end."""
         if action == "next":
             return self._main.neighbour(1) is not None
         if action == "hand_over":
@@ -282,30 +297,30 @@ class WizardApp(App[int]):
         return True
 
     async def action_next(self) -> None:
-        """To the next step."""
+        """Goes to the next step."""
         step = self._main.neighbour(1)
         if step is not None:
             await self._main.go(step)
 
     async def action_back(self) -> None:
-        """To the step before."""
+        """Goes to the previous step."""
         step = self._main.neighbour(-1)
         if step is not None:
             await self._main.go(step)
 
     async def action_go(self, step: StepId) -> None:
-        """To a step by name."""
+        """Goes to a step by name."""
         await self._main.go(step)
 
     def action_help(self) -> None:
-        """What this step is for, and every key that works now."""
+        """Explains this step and every key that works now."""
         from screens.pages import show_help
 
         step = self._main.step
         show_help(self._main, step.TITLE, step.HELP)
 
     def action_copy(self) -> None:
-        """The commands of this step, to take away."""
+        """Shows the commands of this step."""
         from screens.pages import CommandsPage
 
         step = self._main.step
@@ -313,16 +328,16 @@ class WizardApp(App[int]):
         if lines:
             _ = self.push_screen(CommandsPage(f"{step.TITLE}: commands", "\n".join(lines), f"{step.STEP}-commands.sh"))
         else:
-            self.notify("There are no commands here.", markup=False)
+            self.notify("There are no commands for this step.", markup=False)
 
     def action_hand_over(self) -> None:
-        """The whole plan as a folder, for someone who has the rights."""
+        """Exports the plan to a folder, for someone with access."""
         from screens.handover import hand_over
 
         hand_over(self._main.step)
 
     def action_ask_quit(self) -> None:
-        """Asks; says what is in flight."""
+        """Asks whether to quit, with the work in progress."""
         from screens.dialogs import Choice, Confirm, Dialog
 
         if isinstance(self.screen, Dialog):
@@ -331,14 +346,16 @@ class WizardApp(App[int]):
         operation = self.walk_through.operation
         lines = []
         if operation is not None and not operation.ended:
-            lines.append(f"{operation.phase} is at work: {operation.count()}.")
-            lines.append("Quitting stops it. What has been done so far stays and is in the journal.")
-            choices = [Choice("quit", "Stop it and quit", danger=True)]
+            lines.append(f"{operation.phase} is still running: {operation.count()}.")
+            lines.append("Quitting stops it. Changes made so far are kept and recorded in the journal.")
+            choices = [Choice("quit", "Stop and quit", danger=True)]
         else:
-            lines.append("What was applied, labelled and saved stays. Choices that were not exported are gone.")
+            lines.append(
+                "Applied objects, labels, and saved files are kept. Choices that you have not exported are lost."
+            )
             choices = [Choice("quit", "Quit", danger=True)]
         lines += self._main.unsaved()
-        _ = self.push_screen(Confirm("Quit podman-wizard?", lines, choices, back="Stay"), self._quit_answered)
+        _ = self.push_screen(Confirm("Quit podman-wizard?", lines, choices), self._quit_answered)
 
     def _quit_answered(self, answer: str | None) -> None:
         if answer == "quit" and not self._ending:
@@ -348,13 +365,13 @@ class WizardApp(App[int]):
     # The command palette -------------------------------------------------------------------------------------
 
     def on_command_palette_opened(self) -> None:
-        """A cursor that blinks would write to the terminal while nobody types."""
+        """Stops the cursor from blinking, which would write to an idle terminal."""
         self.screen.query_one(Input).cursor_blink = False
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every step, and everything that can be done in the one in view."""
+        """Yields every step, and every action of the step in view."""
         for step, title in STEPS:
-            yield SystemCommand(f"Go to {title}", "A step of the wizard", partial(self._go_later, step))
+            yield SystemCommand(f"Go to {title}", "Step of the wizard", partial(self._go_later, step))
         if screen is self._main:
             yield from self._commands_here()
         for step, title in STEPS:
@@ -362,13 +379,13 @@ class WizardApp(App[int]):
                 for binding in self._step_class(step).actions():
                     go = partial(self._go_later, step, binding.key.partition(",")[0])
                     yield SystemCommand(f"{title}: {binding.description}", binding.tooltip, go)
-        yield SystemCommand("Read the cluster again", "Facts and findings anew", self.read_cluster)
-        yield SystemCommand("Help", "What this step is for, and its keys", self.action_help)
-        yield SystemCommand("Hand the plan over", "A folder for someone who may do it", self.action_hand_over)
-        yield SystemCommand("Copy commands", "The commands that do it by hand", self.action_copy)
-        yield SystemCommand("Colours for a dark background", "Theme", partial(setattr, self, "theme", "ansi-dark"))
-        yield SystemCommand("Colours for a light background", "Theme", partial(setattr, self, "theme", "ansi-light"))
-        yield SystemCommand("Quit", "Asks first", self.action_ask_quit)
+        yield SystemCommand("Refresh", "Read the cluster again", self.read_cluster)
+        yield SystemCommand("Help", "Explain this step and its keys", self.action_help)
+        yield SystemCommand("Export the plan", "To a folder for someone with access", self.action_hand_over)
+        yield SystemCommand("Copy commands", "Show the equivalent commands", self.action_copy)
+        yield SystemCommand("Colors for a dark background", "Theme", partial(setattr, self, "theme", "ansi-dark"))
+        yield SystemCommand("Colors for a light background", "Theme", partial(setattr, self, "theme", "ansi-light"))
+        yield SystemCommand("Quit", "After confirmation", self.action_ask_quit)
 
     def _commands_here(self) -> Iterable[SystemCommand]:
         for key, active in self._main.active_bindings.items():
@@ -393,18 +410,18 @@ class WizardApp(App[int]):
 
 
 def collect_garbage_from_now_on() -> None:
-    """What exists when the first picture stands stays until the end: the collector never looks at it again."""
+    """Freezes what exists after the first picture: it lives until the end, so the collector can skip it."""
     gc.freeze()
     gc.enable()
 
 
 def make_app(options: AppOptions) -> WizardApp:
-    """The wired application; the program and the tests use the same."""
+    """Returns the application, the same for the program and the tests."""
     return WizardApp(options)
 
 
 def run_app(options: AppOptions) -> int:
-    """Shows the wizard until the person leaves; gives the exit code."""
+    """Shows the wizard until the user quits; returns the exit code."""
     never_wait_for_the_terminal()
     app = make_app(options)
     app.run()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ PLACES = {
     "app.help": ALWAYS + 2,
     "page.help": ALWAYS + 2,
 }
-"""What comes after a step's own keys; from ``ALWAYS`` on it is there however narrow the terminal is."""
+"""The order of the keys after those of the step; from ``ALWAYS`` on they show however narrow the terminal is."""
 
 
 def _width(entry: tuple[int, str, str, str]) -> int:
@@ -38,7 +38,7 @@ def _width(entry: tuple[int, str, str, str]) -> int:
 
 
 def top_line(app: App[Any]) -> Iterable[TopLine]:
-    """The cluster's line for a screen over the steps: which cluster it is stays in view."""
+    """Yields the line of the cluster for a screen over the steps, so that the cluster stays in view."""
     walk = getattr(app, "walk_through", None)
     if walk is not None:
         yield TopLine(walk)
@@ -50,29 +50,29 @@ class Line(Widget):
     _drawn: Text | None = None
 
     def text(self) -> Text:
-        """What stands there now."""
+        """Returns the current text."""
         raise NotImplementedError
 
     def render(self) -> Text:
-        """The same, and it is remembered."""
+        """Returns the current text, and remembers it."""
         self._drawn = self.text()
         return self._drawn
 
     def redraw(self) -> None:
-        """Draws it again if it says something else now."""
+        """Draws it again if its text has changed."""
         if self.text() != self._drawn:
             self.refresh()
 
 
 class TopLine(Line):
-    """Program, cluster, and whether it is a sandbox or may not be changed."""
+    """Program, cluster, and whether it is a sandbox or read-only."""
 
     def __init__(self, walk: Walk) -> None:
         super().__init__(classes="topline")
         self._walk = walk
 
     def text(self) -> Text:
-        """One line; what does not fit is left out, the distribution first."""
+        """Returns one line, without what does not fit: the distribution is left out first."""
         flags = [Text(f" {word} ", style="reverse") for word in self._flags()]
         right = Text(" ").join(flags)
         identity = self._walk.identity
@@ -80,7 +80,7 @@ class TopLine(Line):
         if identity is not None:
             pieces = [identity.context or "in-cluster", identity.server, identity.version, identity.distribution]
         elif self._walk.trouble is not None:
-            pieces = ["no connection to a cluster"]
+            pieces = ["no cluster connection"]
         pieces = [clean(piece) for piece in pieces if piece]
         name = "podman-wizard"
         width = self.size.width - 2
@@ -109,7 +109,7 @@ class TopLine(Line):
 
 
 class StepList(Line):
-    """The steps with their state, ``>`` at the current one; a click goes there."""
+    """The steps with their state; ``>`` is the current one, ``*`` follows unsaved changes. A click goes there."""
 
     class Picked(Message):
         """A step was clicked."""
@@ -122,9 +122,11 @@ class StepList(Line):
         super().__init__(id="steps")
         self._walk = walk
         self.current: StepId = STEPS[0][0]
+        self.unsaved: Collection[StepId] = ()
+        """The steps with changes that no file has yet."""
 
     def text(self) -> Text:
-        """A line a step; below 70 columns one line for all."""
+        """Returns one line for each step; below 70 columns, one line in all."""
         states = self._walk.step_states()
         if self.size.height <= 1:
             return self._one_line(states)
@@ -144,9 +146,11 @@ class StepList(Line):
         state = states[self.current]
         if state:
             text.append(f"  {state}")
+        if others := [self._walk.step_title(step) for step in self.unsaved if step != self.current]:
+            text.append(f"   unsaved: {', '.join(others)}")
         operation = self._walk.operation
         if operation is not None and not operation.ended:
-            text.append(f"   at work: {operation.count()}", style="dim")
+            text.append(f"   running: {operation.count()}", style="dim")
         elif pending := self._pending():
             text.append(f"   {pending[-1]}", style="dim")
         return text
@@ -161,7 +165,8 @@ class StepList(Line):
             state_text = Text("x" if state == "blocked" else state, style=style)
         mark = Text(">", style="bold") if current else state_text
         mark.pad_right(2 - mark.cell_len)
-        return Text.assemble(" ", mark, " ", (title, "bold" if current else ""))
+        unsaved = ("*", "bold") if step in self.unsaved and not current else ""
+        return Text.assemble(" ", mark, " ", (title, "bold" if current else ""), unsaved)
 
     def _pending(self) -> Sequence[str]:
         walk = self._walk
@@ -176,7 +181,7 @@ class StepList(Line):
         return lines
 
     def on_click(self, event: events.Click) -> None:
-        """To the step that was clicked."""
+        """Goes to the step that was clicked."""
         number = event.y - 1
         if self.size.height > 1 and 0 <= number < len(STEPS):
             self.post_message(self.Picked(STEPS[number][0]))
@@ -190,11 +195,11 @@ class KeyLine(Line):
         self._spots: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        """Follows the focus and whatever changes the bindings."""
+        """Subscribes to changes of the bindings, which follow the focus."""
         self.screen.bindings_updated_signal.subscribe(self, lambda _: self.redraw())
 
     def text(self) -> Text:
-        """As many as fit; the way on and the help are always among them."""
+        """Returns as many keys as fit, always with the next step and the help."""
         from screens.step import Step
 
         entries: list[tuple[int, str, str, str]] = []

@@ -1,6 +1,6 @@
-"""The tab Coder of the template policy: the deployment, what is done through its API, and the clicks that do the same.
+"""The Coder view of the template policy: the deployment, the changes through its API, and the same steps by hand.
 
-On a Coder v2, which has no template policy, the parts for a person's own Terraform template.
+For Coder v2, which has no template policy, the parts for the user's own Terraform template.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Button, Input, Static
 
-from screens.coder_desk import CoderDesk, CoderRow, coder_rows
+from screens.coder_model import CoderModel, CoderRow, coder_rows
 from screens.dialogs import AskText, Choice, Confirm, Dialog
 from screens.fields import Field
 from screens.pages import CommandsPage, StoryPage
@@ -28,10 +28,10 @@ from wizard.coder import UNTRIED
 from wizard.coder.credentials import CoderCredentials, base_url, config_folder, typed
 from wizard.coder.refusals import RefusedLine
 from wizard.coder.steps import NOT_READABLE, Prepared, impact_sentence
-from wizard.coder.v2 import PLUGINS, template_parts, template_text
 from wizard.errors import InputError, WizardError
 from wizard.escaping import printable
 from wizard.explanations import explain
+from wizard.template.parts import PLUGINS, template_parts, template_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,43 +39,43 @@ if TYPE_CHECKING:
     from screens.step import Step
 
 IMPACT_LINES = 8
-"""Rows of the impact in a question; the whole table has a page."""
+"""Rows of the impact in a dialog; a page shows the whole table."""
 
 
 @dataclass(frozen=True)
 class Login:
-    """What was typed, and whether it is to be kept."""
+    """What was typed, and whether to save it."""
 
     credentials: CoderCredentials
     keep: bool
 
 
 class AskLogin(Dialog[Login]):
-    """Asks for Coder's URL and a session token, which is never shown, and stored only where that was asked for."""
+    """Asks for Coder's URL and a session token, which is never shown, and saved only if the user chooses so."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("Which Coder, and who are you to it?")
+        super().__init__("Connect to Coder")
         self._url = PasteField(url, id="coder-url", placeholder="https://coder.example.org")
         self._token = PasteField("", id="coder-token", password=True)
         self._hint = Static("", markup=False)
         self._error = Static("", classes="dialog-error", markup=False)
 
     def compose_dialog(self) -> ComposeResult:
-        """The URL, the token, whether to keep them, what is wrong with them."""
-        yield Static("URL of Coder, with its path if it has one", markup=False)
+        """Yields the URL, the token, whether to save them, and the errors."""
+        yield Static("Coder URL, including its path if it has one", markup=False)
         yield self._url
-        yield Static("Session token, as Coder shows it (it is not shown here)", markup=False)
+        yield Static("Session token (hidden)", markup=False)
         yield self._token
         yield self._hint
-        yield Static(Text(f"Kept only if you say so: in {config_folder()}, readable by you alone."), markup=False)
+        yield Static(Text(f'"Connect and save" stores both in {config_folder()}, readable only by you.'), markup=False)
         yield self._error
         with Horizontal(classes="dialog-buttons"):
-            yield Button("Back", id="back", compact=True)
-            yield Button("Ask Coder", id="ask", compact=True)
-            yield Button("Ask Coder, and keep both", id="keep", compact=True)
+            yield Button("Cancel", id="back", compact=True)
+            yield Button("Connect", id="ask", compact=True)
+            yield Button("Connect and save", id="keep", compact=True)
 
     def on_mount(self) -> None:
-        """Typing starts at once, at what is missing."""
+        """Focuses the first field that is empty."""
         self._show_hint()
         (self._token if self._url.value else self._url).focus()
 
@@ -85,13 +85,13 @@ class AskLogin(Dialog[Login]):
         self._show_hint()
 
     def _show_hint(self) -> None:
-        # base_url is asked before anything is shown: a URL may hold a password.
+        # base_url checks the URL before it is shown: it can contain a password.
         try:
             url = base_url(self._url.value)
         except WizardError:
-            self._hint.update("Coder shows a token at its URL + /internal-auth?show_token=true.")
+            self._hint.update("To get a token, open the Coder URL + /internal-auth?show_token=true.")
         else:
-            self._hint.update(f"Coder shows a token at {printable(url)}/internal-auth?show_token=true.")
+            self._hint.update(f"To get a token, open {printable(url)}/internal-auth?show_token=true.")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -111,7 +111,7 @@ class AskLogin(Dialog[Login]):
         try:
             url = base_url(self._url.value)
             given = self._token.value.strip()
-            # Without a token it can still be told whether this is v1 or v2.
+            # Even without a token, Coder reports whether it is v1 or v2.
             credentials = typed(url, given) if given else CoderCredentials(url, source="typed")
         except WizardError as error:
             self._error.update(Text(printable(str(error), lines=True), style="bold red"))
@@ -120,7 +120,7 @@ class AskLogin(Dialog[Login]):
 
 
 class PasteField(Field):
-    """A field for one word: what is pasted may begin or end with a new line, or be broken by the copying."""
+    """A field for one word; removes the line breaks and spaces that copying can add to it."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -132,7 +132,7 @@ BACKGROUND = {"coder": "coder.api", "enable": "coder.templates", "impact": "code
 
 
 def in_full(row: CoderRow, *, v2: bool) -> RenderableType:
-    """A row with what is behind it, for who meets the matter for the first time."""
+    """Returns the detail of a row with its background, for users who are new to it."""
     name = "coder.v2" if v2 and row.id == "coder" else BACKGROUND.get(row.id)
     if name is None:
         return row.detail
@@ -140,42 +140,44 @@ def in_full(row: CoderRow, *, v2: bool) -> RenderableType:
 
 
 class Story(Detail):
-    """The detail of a row, which has a key of its own to be read in full."""
+    """The detail of a row; a key of its own opens the full page."""
 
-    MORE = "... i shows the rest"
+    MORE = "… press i for more"
 
 
 class CoderView(Container):
-    """A list over a detail, like every step; what it asks and does outlives it."""
+    """A list over a detail, like every step; its requests and changes continue without it."""
 
     BINDING_GROUP_TITLE = "Coder"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "stop", "Stop asking", id="coder.stop", tooltip="Do not wait for Coder's answer"),
-        Binding("c", "take_away", "Copy or write", id="coder.take", tooltip="The parts, to copy or as a file"),
-        Binding("r", "ask_again", "Ask again", show=False, id="coder.again", tooltip="Ask Coder again who it is"),
-        Binding("l", "login", "URL and token", id="coder.login", tooltip="Another Coder, or another session token"),
-        Binding("i", "story", "In full", show=False, id="coder.story", tooltip="All that is known about this row"),
+        Binding("x", "stop", "Stop", id="coder.stop", tooltip="Stop waiting for Coder"),
+        Binding(
+            "c", "take_away", "Copy or save", id="coder.take", tooltip="Copy the template parts or save them to a file"
+        ),
+        Binding("r", "ask_again", "Refresh", show=False, id="coder.again", tooltip="Connect to Coder again"),
+        Binding("l", "login", "URL and token", id="coder.login", tooltip="Use another Coder URL or session token"),
+        Binding("i", "story", "Details", show=False, id="coder.story", tooltip="Show everything known about this row"),
     ]
 
     class GoToLine(Message):
-        """To a line of the policy, and what Coder says of it."""
+        """Asks to show a line of the policy, and the message from Coder about it."""
 
         def __init__(self, refused: RefusedLine) -> None:
             super().__init__()
             self.refused = refused
 
-    def __init__(self, step: Step, desk: CoderDesk, changed_on_disk: Callable[[], bool]) -> None:
+    def __init__(self, step: Step, desk: CoderModel, changed_on_disk: Callable[[], bool]) -> None:
         super().__init__(classes="list-and-detail coder")
         self._step = step
         self.desk = desk
         self._changed_on_disk = changed_on_disk
         self._working = False
-        """Whether a question to Coder is being answered or prepared; a second key must not ask it again."""
+        """Whether a request to Coder is running or being prepared; a second key must not repeat it."""
         self.rows: RowList[CoderRow] = RowList(self._cells, (8, 0), key=lambda row: row.id, classes="rows")
         self._detail = Story()
 
     def compose(self) -> ComposeResult:
-        """The list and the detail."""
+        """Yields the list and the detail."""
         yield self.rows
         with Vertical(classes="detail"):
             yield self._detail
@@ -183,7 +185,7 @@ class CoderView(Container):
     # Drawing -------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Draws it; the first time, Coder is asked who it is."""
+        """Draws the view; the first time, it connects to Coder."""
         self.desk.look_at_target()
         if not self.desk.is_known and not self.desk.asking:
             self.desk.asking = "coder"
@@ -195,12 +197,12 @@ class CoderView(Container):
         self._show_detail()
 
     def excerpt(self) -> str:
-        """The sentence under the title."""
+        """Returns the sentence under the title."""
         if self.desk.is_v2:
-            return "What your own Terraform template needs, part by part."
+            return "What your Terraform template needs, part by part."
         if self.desk.document is None:
-            return "Coder's own two steps; the policy itself is not here yet (o, n)."
-        return f"{clean(self.desk.policy.name)} into Coder: through its API, or by the clicks."
+            return "No policy is open: press o to open one, or n to start one."
+        return f"Upload {clean(self.desk.policy.name)} with the Coder API or by hand."
 
     def _cells(self, row: CoderRow) -> Sequence[Text | str]:
         return (state_word(row.state), clean(row.title))
@@ -210,18 +212,18 @@ class CoderView(Container):
         self._detail.update(row.detail if row is not None else "")
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
-        """The detail follows the cursor."""
+        """Shows the detail of the row under the cursor."""
         message.stop()
         self._show_detail()
         self._step.refresh_bindings()
 
     def on_row_list_clicked(self, message: RowList.Clicked) -> None:
-        """A second click is Enter."""
+        """Treats a second click as Enter."""
         message.stop()
         self.choose()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what can be done now is offered."""
+        """Offers only what is possible now."""
         match action:
             case "stop":
                 return bool(self.desk.asking)
@@ -237,12 +239,12 @@ class CoderView(Container):
 
     @property
     def verb(self) -> str:
-        """What Enter does with the row under the cursor."""
+        """The label of Enter for the row under the cursor."""
         row = self.rows.current
-        return (row.verb or "In full") if row is not None else ""
+        return (row.verb or "Details") if row is not None else ""
 
     def choose(self) -> None:
-        """Does what the row under the cursor is there for."""
+        """Does what the row under the cursor offers."""
         row = self.rows.current
         if row is None:
             return
@@ -252,7 +254,7 @@ class CoderView(Container):
         elif not row.verb:
             self.action_story()
         elif self.desk.asking or self._working:
-            self._step.say("Coder was asked already; x stops waiting.")
+            self._step.say("A request to Coder is in progress. Press x to stop it.")
         elif row.refused is not None:
             self.post_message(self.GoToLine(row.refused))
         else:
@@ -280,13 +282,13 @@ class CoderView(Container):
                 self._ask_container()
 
     def action_story(self) -> None:
-        """The row under the cursor in full."""
+        """Opens the full page of the row under the cursor."""
         row = self.rows.current
         if row is not None:
             _ = self.app.push_screen(StoryPage(clean(row.title), in_full(row, v2=self.desk.is_v2)))
 
     def action_take_away(self) -> None:
-        """The parts for a template, to copy, or as a file of its own."""
+        """Opens the parts for a template, to copy or save."""
         text = template_text(self.desk.resource, self.desk.container)
         page = CommandsPage("Parts for a Terraform template", text, "coder-podman-parts.tf.txt", self._step.walk.files)
         _ = self.app.push_screen(page)
@@ -304,13 +306,13 @@ class CoderView(Container):
                 self.desk.container = name
                 self._step.show()
 
-        question = AskText("The workspace's container", "Its name in your template:", self.desk.container, check=wrong)
+        question = AskText("Workspace container", "Its name in your template:", self.desk.container, check=wrong)
         _ = self.app.push_screen(question, answered)
 
-    # Questions to Coder --------------------------------------------------------------------------------------
+    # Requests to Coder ---------------------------------------------------------------------------------------
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Beside the screen, owned by the app; the tab is drawn when it begins and when it has ended."""
+        """Runs in the background, owned by the app; redraws the view when it starts and when it ends."""
 
         async def drawn() -> None:
             try:
@@ -329,18 +331,18 @@ class CoderView(Container):
             self._step.refresh_bindings()
 
     def action_stop(self) -> None:
-        """Gives up waiting."""
+        """Stops waiting."""
         self.desk.stop()
 
     def action_ask_again(self) -> None:
-        """Asks who Coder is; what was asked of it before no longer counts."""
+        """Connects to Coder again and forgets its earlier answers."""
         self.desk.forget()
         self.desk.asking = "coder"
         self._run(self._read())
 
     async def _read(self, *, keep: bool = False) -> None:
         said = await self.desk.read(keep=keep)
-        self._step.walk.tell()  # what the step is called depends on it
+        self._step.walk.tell()  # the title of the step depends on it
         if said:
             self._step.say(said)
 
@@ -366,7 +368,7 @@ class CoderView(Container):
     def _who(self) -> str:
         status = self.desk.status
         assert status is not None
-        name = status.user.name if status.user is not None else "nobody"
+        name = status.user.name if status.user is not None else "no user"
         return f"Coder at {status.url}, version {status.deployment.version or 'unknown'}, as {name}"
 
     def _url(self) -> str:
@@ -376,8 +378,8 @@ class CoderView(Container):
         lines = [
             self._who(),
             "",
-            "Workspace templates: not enabled now. Enabled for the whole site after this.",
-            f"To take it back: {self.desk.undo_words(self._url())}",
+            "This enables workspace templates for the whole site. They are not enabled now.",
+            f"To undo this: {self.desk.undo_words(self._url())}",
             UNTRIED,
         ]
 
@@ -393,10 +395,10 @@ class CoderView(Container):
         _ = self.app.push_screen(Confirm("Enable workspace templates?", shown, [choice]), answered)
 
     async def _upload(self) -> None:
-        """The impact, if it is not known yet; then the question."""
+        """Checks the impact if it is unknown, then asks."""
         why = self.desk.why_not_upload()
         if not why and self._is_changed():
-            why = f"{self.desk.policy.name} was changed on disk since it was read: R reads it again."
+            why = f"{self.desk.policy.name} has changed on disk. Press R to reload it."
         if why:
             self._step.say(why, bad=True)
             return
@@ -422,22 +424,22 @@ class CoderView(Container):
             NOT_READABLE,
         ]
         if given is not None:
-            lines.append(f"What you gave stays in {given}")
+            lines.append(f"Your original policy is kept in {given}")
         lines.append(UNTRIED)
         lines += ["", Text(f"Impact: {impact_sentence(prepared.impact)}", style="bold")]
         for row in prepared.impact[:IMPACT_LINES]:
             lines.append(f"  {row.severity} {row.when}: {row.workspace} ({row.owner}) {row.consequence}")
         if len(prepared.impact) > IMPACT_LINES:
-            lines.append(f"  and {len(prepared.impact) - IMPACT_LINES} more: the row Impact shows them")
+            lines.append(f"  and {len(prepared.impact) - IMPACT_LINES} more; see the row Impact")
         lines += prepared.notes
 
         def answered(answer: str | None) -> None:
             if answer != "upload":
                 return
-            # What was shown is what is uploaded, or nothing is.
+            # Uploads exactly what was shown, or nothing.
             why = self.desk.why_not_upload()
             if not why and self.desk.current is not prepared:
-                why = "The policy is not the one that was shown any more."
+                why = "The policy has changed since it was shown. Nothing was uploaded."
             if why:
                 self._step.say(why, bad=True)
             else:

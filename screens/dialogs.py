@@ -24,25 +24,39 @@ Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result | None]):
-    """A question over everything; Escape means no."""
+    """A question over everything; escape cancels it."""
 
     BINDING_GROUP_TITLE = "Question"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,ctrl+c,ctrl+q", "refuse", "Back", priority=True, id="dialog.refuse", tooltip="Nothing is done"),
-        Binding("left", "app.focus_previous", "Previous", show=False, id="dialog.previous", tooltip="Previous button"),
-        Binding("right", "app.focus_next", "Next", show=False, id="dialog.next", tooltip="Next button"),
-        Binding("f1", "help", "Help", id="dialog.help", tooltip="What is asked here, and the keys"),
+        Binding(
+            "escape,ctrl+c,ctrl+q",
+            "refuse",
+            "Cancel",
+            priority=True,
+            id="dialog.refuse",
+            tooltip="Cancel; nothing changes",
+        ),
+        Binding(
+            "left",
+            "app.focus_previous",
+            "Previous",
+            show=False,
+            id="dialog.previous",
+            tooltip="Go to the previous button",
+        ),
+        Binding("right", "app.focus_next", "Next", show=False, id="dialog.next", tooltip="Go to the next button"),
+        Binding("f1", "help", "Help", id="dialog.help", tooltip="Explain this question and its keys"),
     ]
     HELP: ClassVar[str] = """\
-A question. Nothing has been done yet, and escape goes back without doing anything. tab goes to the next field or \
-button, shift+tab to the one before; enter presses the button in reverse."""
+Nothing has changed yet; press escape to cancel. Press tab or shift+tab to move to the next or previous field or \
+button, and enter to press the highlighted button."""
 
     def __init__(self, title: str) -> None:
         super().__init__(classes="dialog")
         self._title = title
 
     def compose_dialog(self) -> ComposeResult:
-        """What is asked."""
+        """Yields the content of the question."""
         yield from ()
 
     def compose(self) -> ComposeResult:
@@ -53,11 +67,11 @@ button, shift+tab to the one before; enter presses the button in reverse."""
             yield from self.compose_dialog()
 
     def action_refuse(self) -> None:
-        """No."""
+        """Cancels."""
         _ = self.dismiss(None)
 
     def action_help(self) -> None:
-        """What is asked."""
+        """Shows the help."""
         from screens.pages import show_help
 
         show_help(self, clean(self._title), self.HELP)
@@ -65,7 +79,7 @@ button, shift+tab to the one before; enter presses the button in reverse."""
 
 @dataclass(frozen=True)
 class Choice:
-    """A button: what it gives, and what it says. ``danger`` never has the focus."""
+    """A button: its value and its label. A ``danger`` button never has the focus first."""
 
     value: str
     words: str
@@ -73,27 +87,34 @@ class Choice:
 
 
 class Confirm(Dialog[str]):
-    """Says what will happen, line by line, and asks.
+    """A list of what will change, and buttons to confirm or cancel it.
 
-    With ``type_first`` that word has to be typed before a dangerous choice can be taken: a guard against the
-    wrong cluster.
+    With ``type_first``, that word must be typed before a dangerous button works: a guard against the wrong cluster.
     """
 
     HELP = """\
-The lines say what will be done, and where. Nothing has been done yet, and escape or the first button goes back \
-without doing anything.
+This dialog lists what will change, and where. Nothing has changed yet; press escape or the first button to cancel.
 
-A button says what it does. left, right and tab go from one to the next, enter presses the one in reverse; a button \
-that changes something on a cluster is never the first to be in reverse. The first time that something is to be \
-changed on a cluster, its context has to be typed before: who has several clusters has one moment more to see which \
-one this is. What was changed is in a journal, and podman-wizard undo takes it back.
+Each button names its action. Press left, right, or tab to move between buttons and enter to press the highlighted \
+one. A button that changes the cluster is never highlighted first. Before the first change to a cluster, you type the \
+name of its context to confirm that it is the right cluster. Every change is recorded in the journal, and \
+podman-wizard undo can undo it.
 
-Where the lines are more than fit, the arrows and page keys move them; the buttons stay."""
+If the list does not fit, scroll it with the arrow and page keys."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move_lines(-1)", "Up", show=False, id="dialog.up", tooltip="One line up"),
-        Binding("down", "move_lines(1)", "Down", show=False, id="dialog.down", tooltip="One line down"),
-        Binding("pageup", "move_lines(-8)", "Page up", show=False, id="dialog.page-up", tooltip="Lines up"),
-        Binding("pagedown", "move_lines(8)", "Page down", show=False, id="dialog.page-down", tooltip="Lines down"),
+        Binding("up", "move_lines(-1)", "Up", show=False, id="dialog.up", tooltip="Scroll up one line"),
+        Binding("down", "move_lines(1)", "Down", show=False, id="dialog.down", tooltip="Scroll down one line"),
+        Binding(
+            "pageup", "move_lines(-8)", "Page up", show=False, id="dialog.page-up", tooltip="Scroll up several lines"
+        ),
+        Binding(
+            "pagedown",
+            "move_lines(8)",
+            "Page down",
+            show=False,
+            id="dialog.page-down",
+            tooltip="Scroll down several lines",
+        ),
     ]
 
     def __init__(
@@ -102,7 +123,7 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
         lines: Sequence[str | Text],
         choices: Sequence[Choice],
         *,
-        back: str = "Back",
+        back: str = "Cancel",
         type_first: str = "",
     ) -> None:
         super().__init__(title)
@@ -113,13 +134,13 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
         self.set_class(bool(type_first), "typed")
 
     def compose_dialog(self) -> ComposeResult:
-        """The lines scroll where they are many; the buttons stay."""
+        """Yields the lines, which scroll if they are many, and the buttons, which stay."""
         with VerticalScroll(classes="dialog-lines", can_focus=False):
             for line in self._lines:
                 yield Static(line if isinstance(line, Text) else Text(printable(line, lines=True)), markup=False)
         if self._type_first:
-            words = f"The first change on this cluster from here. Type {self._type_first}"
-            yield Static(Text(clean(words)), markup=False)
+            yield Static("First change to this cluster from this machine.", markup=False)
+            yield Static(Text(f"To confirm, type {clean(self._type_first)}"), markup=False)
             yield Field()
         with Horizontal(classes="dialog-buttons"):
             yield Button(Text(self._back), id="back", compact=True)
@@ -144,13 +165,13 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
 
     @on(Input.Submitted)
     def _entered(self) -> None:
-        """With the right word, enter goes on to the button that asked for it, and presses nothing."""
+        """Goes on to the button that needs the word, once it is right, and presses nothing."""
         buttons = (self.query_one(f"#{choice.value}", Button) for choice in self._choices if choice.danger)
         if able := next((button for button in buttons if not button.disabled), None):
             able.focus()
 
     def on_mount(self) -> None:
-        """What changes nothing has the focus, unless nothing here is dangerous."""
+        """Gives the focus to the button that changes nothing, unless nothing here is dangerous."""
         if self._type_first:
             self.query_one(Input).focus()
             return
@@ -164,13 +185,13 @@ Where the lines are more than fit, the arrows and page keys move them; the butto
 
 
 class AskText(Dialog[str]):
-    """Asks for a line of text, and says what is wrong with it while it is typed."""
+    """A question for a line of text, which shows what is wrong with it as it is typed."""
 
     HELP = """\
-One line of text. What stands there is what holds now; type over it. What is wrong with it is said under it while \
-you type, and enter does not take it until it is right. Escape leaves it as it was."""
+Enter one line of text. The field shows the current value. Errors appear below it as you type; enter works once the \
+value is valid. Press escape to cancel."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take it", priority=True, id="dialog.take", tooltip="Take what stands there"),
+        Binding("enter", "take", "Accept", priority=True, id="dialog.take", tooltip="Accept this value"),
     ]
 
     def __init__(self, title: str, text: str, value: str, *, check: Callable[[str], str] = lambda value: "") -> None:
@@ -181,14 +202,14 @@ you type, and enter does not take it until it is right. Escape leaves it as it w
         self._error = Static("", classes="dialog-error", markup=False)
 
     def compose_dialog(self) -> ComposeResult:
-        """What is meant, the field, what is wrong."""
+        """Yields the question, the field, and the error."""
         yield Static(Text(printable(self._text, lines=True)), markup=False)
         yield Field(self._value)
         yield self._error
-        yield Static(Text("enter takes it, escape leaves it as it was", style="dim"), markup=False)
+        yield Static(Text("enter to accept, escape to cancel", style="dim"), markup=False)
 
     def on_mount(self) -> None:
-        """Typing starts at once."""
+        """Gives the focus to the field."""
         self.query_one(Input).focus()
 
     @on(Input.Changed)
@@ -196,7 +217,7 @@ you type, and enter does not take it until it is right. Escape leaves it as it w
         self._error.update(Text(printable(self._check(event.value), lines=True), style="bold red"))
 
     def action_take(self) -> None:
-        """Takes it, if nothing is wrong with it."""
+        """Accepts the value, if it is valid."""
         value = self.query_one(Input).value
         if not self._check(value):
             _ = self.dismiss(value)
@@ -204,20 +225,20 @@ you type, and enter does not take it until it is right. Escape leaves it as it w
 
 @dataclass(frozen=True)
 class Option:
-    """A row to pick: its value, and what it says."""
+    """A row to choose: its value and its text."""
 
     value: str
     words: str
 
 
 class Pick(Dialog[str]):
-    """Asks for one of several."""
+    """A question with several options."""
 
     HELP = """\
-One of several. The cursor is on what holds now; up and down move it, enter takes the row under it. Escape leaves \
-it as it was."""
+Choose one option. The cursor starts on the current one. Press up or down to move, enter to choose, or escape to \
+cancel."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take it", id="dialog.take", tooltip="Take the row under the cursor"),
+        Binding("enter", "take", "Choose", id="dialog.take", tooltip="Choose the option under the cursor"),
     ]
 
     def __init__(self, title: str, text: str, options: Sequence[Option], current: str = "") -> None:
@@ -226,28 +247,32 @@ it as it was."""
         self._options = options
         self._current = current
         self._rows: RowList[Option] = RowList(
-            lambda option: (clean(option.words),), (0,), key=lambda option: option.value, empty="None.", classes="rows"
+            lambda option: (clean(option.words),),
+            (0,),
+            key=lambda option: option.value,
+            empty="No options.",
+            classes="rows",
         )
 
     def compose_dialog(self) -> ComposeResult:
-        """What is meant, and the rows."""
+        """Yields the question and the rows."""
         yield Static(Text(printable(self._text, lines=True)), markup=False)
         with Container(classes="dialog-rows"):
             yield self._rows
-        yield Static(Text("enter takes one, escape leaves it as it was", style="dim"), markup=False)
+        yield Static(Text("enter to choose, escape to cancel", style="dim"), markup=False)
 
     def on_mount(self) -> None:
-        """The cursor is on what holds now."""
+        """Starts on the current option."""
         self._rows.fill(self._options)
         self._rows.move_to(self._current)
         self._rows.focus()
 
     def action_take(self) -> None:
-        """Takes the row under the cursor."""
+        """Chooses the option under the cursor."""
         current = self._rows.current
         if current is not None:
             _ = self.dismiss(current.value)
 
     def on_row_list_clicked(self) -> None:
-        """A second click takes it too."""
+        """Chooses the option on a second click too."""
         self.action_take()

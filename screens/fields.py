@@ -1,4 +1,4 @@
-"""The line in which something is typed."""
+"""A line of input."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from textual.widgets import Input
 
 BIDIRECTIONAL = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-"""What turns the direction of the text after it."""
+"""Characters that change the direction of the text after them."""
 
 
 def harmless(text: str) -> str:
-    """A pasted text without what a terminal would obey, or what would show it otherwise than it is."""
+    """Returns a pasted text without control characters, and without what changes its direction."""
     if text.isprintable():
         return text
     return "".join(
@@ -24,12 +24,12 @@ def harmless(text: str) -> str:
 
 
 class Field(Input):
-    """A line to type in. What is pasted into it may hold anything; what a terminal would obey is left out."""
+    """A line of input. Pasted text can contain anything, so control characters are removed."""
 
     def __init__(self, value: str = "", **options: Any) -> None:
         super().__init__(value, compact=True, classes="field", select_on_focus=False, **options)
         self.cursor_blink = False
 
     def replace(self, text: str, start: int, end: int) -> None:
-        """Puts text in place of what stands there; typing and pasting come through here."""
+        """Replaces a part of the text; typing and pasting come through here."""
         super().replace(harmless(text), start, end)

@@ -1,7 +1,7 @@
-"""Colours on a light ground: the sixteen of a terminal are made for a dark one, and some of them vanish on white.
+"""Colors on a light background: the sixteen of a terminal are made for a dark one, and some of them vanish on white.
 
 On xterm's own palette green and cyan have a contrast of 2 to white, bright cyan of 1.3; text needs 4.5 (WCAG 2.2,
-1.4.3). Where a terminal has 256 colours, darker ones of the same kind stand in; rich takes the nearest of sixteen
+1.4.3). Where a terminal has 256 colors, darker ones of the same kind stand in; rich takes the nearest of sixteen
 where it has not.
 """
 
@@ -23,14 +23,14 @@ DARKER: Mapping[int, int] = {
     for number, darker in enumerate((RED, GREEN, BROWN, BLUE, MAGENTA, CYAN), start=1)
     for bright in (0, 8)
 }
-"""By the number of a colour among the sixteen: the one among 256 that reads on white."""
+"""By the number of a color among the sixteen: the one among 256 that reads on white."""
 
 
 class LightGround(LineFilter):
-    """Puts the darker colours in the place of the terminal's own, in all that is drawn on the terminal's ground."""
+    """Replaces the terminal's own colors with darker ones, in everything on the terminal's own background."""
 
     def apply(self, segments: list[Segment], background: Ground) -> list[Segment]:
-        """The same text in other colours."""
+        """The same text in other colors."""
         return [
             segment if segment.style is None else Segment(segment.text, _darker(segment.style), segment.control)
             for segment in segments

@@ -1,4 +1,4 @@
-"""The one screen that stays: cluster line, steps, the step in view, keys."""
+"""The main screen: cluster line, steps, the step in view, keys."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from screens.walk import Walk
     from wizard.unfinished import PolicyEdits
 
-TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Make it larger; nothing is lost."
+TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Enlarge it; nothing is lost."
 
 
 CLOCK_SECONDS = 1.0
 
 
 class Middle(Container):
-    """The steps and the one in view; none of it is shown while the terminal is too small."""
+    """The list of steps and the step in view; hidden while the terminal is too small."""
 
     class Shown(Message):
-        """It has come back into view."""
+        """Posted when it has come back into view."""
 
     def on_show(self) -> None:
-        """What has the focus loses it when it goes out of view."""
+        """Announces it: the focus was lost while it was out of view."""
         self.post_message(self.Shown())
 
 
 class MainScreen(Screen[None]):
-    """Shows one step at a time; steps are made when they are first visited, and then kept."""
+    """Shows one step at a time; a step is made at the first visit, and then kept."""
 
     BINDING_GROUP_TITLE = "Wizard"
     ORDER: ClassVar[tuple[StepId, ...]] = tuple(step for step, _ in STEPS)
@@ -59,7 +59,7 @@ class MainScreen(Screen[None]):
         self.current: StepId = self.ORDER[0]
 
     def compose(self) -> ComposeResult:
-        """The frame, with the first step in it."""
+        """Yields the frame, with the first step in it."""
         yield self._top
         with Middle(id="middle"):
             yield self._list
@@ -70,12 +70,12 @@ class MainScreen(Screen[None]):
         yield Static(TOO_SMALL, id="too-small", markup=False)
 
     def on_mount(self) -> None:
-        """The first step has the focus."""
+        """Gives the focus to the first step."""
         self.show_current(focus=True)
         self._clock = self.set_interval(CLOCK_SECONDS, self._show_the_time, pause=True)
 
     def _show_the_time(self) -> None:
-        """While work tells nothing, that it goes on is seen by the seconds."""
+        """Updates the seconds while work in progress reports nothing, to show that it is running."""
         operation = self._walk.operation
         if operation is None or operation.ended:
             if self._clock is not None:
@@ -88,8 +88,7 @@ class MainScreen(Screen[None]):
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
         """Gives the focus to a widget that is in view.
 
-        ``Widget.focus`` comes later than it is asked for: by then another step may be in view, and its keys must not
-        go to the one that was left.
+        ``Widget.focus`` takes effect later: by then another step may be in view, and keys must not go to the old one.
         """
         if widget is None:
             self._had_focus = self.focused or self._had_focus
@@ -101,37 +100,42 @@ class MainScreen(Screen[None]):
         return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
 
     def on_middle_shown(self) -> None:
-        """The focus is again where it was before the terminal was too small."""
+        """Restores the focus to where it was before the terminal was too small."""
         if self.focused is None and self.is_mounted:
             had = self._had_focus
             self.set_focus(had if had is not None and self._is_in_view(had) else self._home())
+
+    def on_operation_view_plan_changed(self) -> None:
+        """Asks again, about the plan of now."""
+        self.show_current()
+        self.step.ask_again()
 
     def _home(self) -> Widget | None:
         return self._progress.home() if self._progress is not None and self.showing_progress else self.step.home()
 
     @property
     def step(self) -> Step:
-        """The step in view."""
+        """Returns the step in view."""
         return self._made[self.current]
 
     @property
     def showing_progress(self) -> bool:
-        """Whether work, or its result, stands in the step's place."""
+        """Whether work, or its result, is shown instead of the step."""
         operation = self._walk.operation
         return operation is not None and operation.step == self.current and not operation.seen
 
     def unsaved(self) -> list[str]:
-        """What would be lost with the program, a sentence a step."""
+        """Returns what quitting would lose, a sentence for each step."""
         return [words for step in self._made.values() if (words := step.unsaved())]
 
     def policy_edits(self) -> PolicyEdits | None:
-        """The policy with changes that are not saved, wherever the person is now."""
+        """Returns the policy with unsaved changes, whatever step is in view."""
         kept = (step.unfinished() for step in self._made.values())
         return next((edits for edits in kept if edits is not None), self._walk.policy_edits)
 
     async def go(self, step: StepId) -> None:
         """Shows a step."""
-        # One picture for all of it: on a slow line each costs seconds.
+        # One picture for all of it: over a slow connection each costs seconds.
         with self.app.batch_update():
             if step not in self._made:
                 made = self._make_step(step)
@@ -142,7 +146,7 @@ class MainScreen(Screen[None]):
             self.show_current(focus=True)
 
     def show_current(self, *, focus: bool = False) -> None:
-        """Draws everything that may have changed; moves the focus only where it would be lost."""
+        """Draws everything that can have changed; moves the focus only if it would be lost."""
         progress = self._progress_view() if self.showing_progress else None
         if self._progress is not None and self._progress.display != (progress is not None):
             self._progress.display = progress is not None
@@ -150,6 +154,7 @@ class MainScreen(Screen[None]):
         for name, step in self._made.items():
             step.display = name == self.current and progress is None
         self._list.current = self.current
+        self._list.unsaved = [name for name, step in self._made.items() if step.unsaved()]
         self._list.redraw()
         self._top.redraw()
         if self._walk.busy and self._clock is not None:
@@ -163,7 +168,7 @@ class MainScreen(Screen[None]):
         self.refresh_bindings()
 
     def _progress_view(self) -> OperationView:
-        """The place for work in flight, made when there is some for the first time."""
+        """Returns the view of work in progress, made when it is first needed."""
         if self._progress is None:
             from screens.progress import OperationView
 
@@ -173,6 +178,6 @@ class MainScreen(Screen[None]):
         return self._progress
 
     def neighbour(self, distance: int) -> StepId | None:
-        """The step so many further on; None past either end."""
+        """Returns the step that many steps away; None past either end."""
         number = self.ORDER.index(self.current) + distance
         return self.ORDER[number] if 0 <= number < len(self.ORDER) else None

@@ -1,8 +1,7 @@
-"""The third step: the four objects, their departures from the guide, and applying them."""
+"""The third step: the four objects, the adjustments to the guide's manifest, and applying them."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -17,9 +16,8 @@ from textual.containers import Container, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from screens.dialogs import AskText, Choice
+from screens.dialogs import AskText, Option, Pick
 from screens.handover import offer_folder
-from screens.operation import Operation
 from screens.pages import Scroll, StoryPage, free_path
 from screens.prerequisites import explanation
 from screens.rows import Detail, LongDetail, RowList
@@ -29,24 +27,29 @@ from wizard.answers import ManifestChoice
 from wizard.counting import counted
 from wizard.differences import against_cluster, against_guide
 from wizard.errors import WizardError
+from wizard.escaping import printable
 from wizard.files import read_snapshot, write_file
 from wizard.forecast import summary
 from wizard.manifest import Switch, check_choice
-from wizard.ownership import Contest, contests, decided_lines, undecided, value_words
-from wizard.plan import MANIFEST_FILE, apply_objects, object_title
+from wizard.manifest.values import RECOMMENDED, Value
+from wizard.objects import ObjectRef
+from wizard.ownership import Contest, decided_lines, undecided, value_words
+from wizard.plan.actions import MANIFEST_FILE, ApplyObject, apply_commands
+from wizard.plan.words import change_lines
 
 if TYPE_CHECKING:
-    from screens.walk import Work
     from wizard.answers import Decision
+    from wizard.changes import Change
     from wizard.cluster import ObjectCheck
-    from wizard.engine import Engine
     from wizard.ownership import Departure
-    from wizard.session import Judgement, Session
+    from wizard.plan.derive import Plan
+    from wizard.plan.judgement import Judgement
+    from wizard.session import Session
 
 View = Literal["objects", "fields", "changes", "diff", "yaml"]
 VIEWS: tuple[tuple[View, str], ...] = (
     ("objects", "Objects"),
-    ("fields", "Fields"),
+    ("fields", "Conflicts"),
     ("changes", "Changes"),
     ("diff", "Diff"),
     ("yaml", "YAML"),
@@ -54,73 +57,77 @@ VIEWS: tuple[tuple[View, str], ...] = (
 DECISION_WORDS = {"fail": "conflict", "skip": "skipped"}
 FIELD_WIDTHS = (8, 13, 0, 12)
 ROOMY = 20
+WIDE = 120
+"""Columns from which the objects stand beside the adjustments, with room for the changes."""
 OVERLAY_FOLDER = "podman-wizard-overlay"
 WAITING = "The cluster has not been read yet."
+NO_ADJUSTMENTS = "No adjustments to the guide's manifest."
+NOTHING_TO_APPLY = "Nothing to apply: the cluster already matches."
+
+
+def value_text(value: Value | None) -> str:
+    """Returns the value of an adjustment; for one that has none, whether it is on."""
+    return {True: "on", False: "off", None: "off"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def in_force(switch: Switch) -> str:
+    """Returns the value that an adjustment has now; "off" where the guide's stays."""
+    return value_text(switch.value if switch.on and switch.value_kind != "switch" else switch.on)
+
+
+def _changes_of(actions: Iterable[ApplyObject]) -> list[Change]:
+    return [change for action in actions for change in action.changes]
 
 
 class ManifestStep(ListStep[Switch]):
-    """Shows the switches with their reasons, and what the server says to the objects; applies them."""
+    """Shows the adjustments with their reasons, and the server's check of the objects; applies them."""
 
     STEP = "manifest"
     TITLE = "Manifest"
-    EXCERPT = "The objects that bring FUSE to the nodes."
     WIDTHS = (3, 17, 0)
     EMPTY = WAITING
-    HELP = """\
-Four objects bring FUSE to the nodes. A Namespace holds the other three. A ResourceQuota limits how many pods run in \
-it. A ConfigMap tells smarter-device-manager which devices to offer, and how many of each. A DaemonSet runs one pod \
-of it on every node that carries the guide's label.
-
-The guide's manifest is some years old. Each switch is one departure from it, with its reason: what this cluster \
-needs is on, the rest is yours to choose. space switches, v sets a value of your own. Enter says what stands behind \
-it.
-
-The wizard has the server check every object before anything is applied: "server-checked" means that it would be \
-taken as it is. Where the namespace does not exist yet, the objects in it are checked in the namespace default. \
-"conflict" means that someone else, often a GitOps tool, has set a field to something else. f shows these fields, one \
-a row, with what they have, what we would set, and who set it when. Each is yours to decide: t takes it over, l leaves \
-it as it is, k skips the whole object; T and L decide all that are still open. The server then checks once more what \
-you decided.
-
-Where a GitOps tool owns an object, what is applied past its repository is set back at its next sync. w writes what \
-changes as an overlay for that repository, and skips the object here.
-
-o, g, d, y show the switches, the changes against the guide, the difference to the cluster, and the YAML; escape \
-goes back to the switches. a applies \
-what you see, after asking. s saves the YAML. Where you may not apply, h writes the whole plan into a folder for \
-someone who may."""
     BINDING_GROUP_TITLE = "Manifest"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "apply", "Apply", id="manifest.apply", tooltip="Apply the objects, after asking"),
-        Binding("f", "view('fields')", "Fields of others", id="manifest.conflicts", tooltip="Fields of other managers"),
-        Binding("t", "decide('take')", "Take", id="manifest.take", tooltip="Take this field over from its manager"),
+        Binding("a", "apply", "Apply", id="manifest.apply", tooltip="Apply the objects, after confirmation"),
+        Binding(
+            "f", "view('fields')", "Conflicts", id="manifest.conflicts", tooltip="Show fields that other managers own"
+        ),
+        Binding(
+            "t", "decide('take')", "Take over", id="manifest.take", tooltip="Take this field over from its manager"
+        ),
         Binding("l", "decide('leave')", "Leave", id="manifest.leave", tooltip="Leave this field to its manager"),
-        Binding("k", "skip", "Skip", id="manifest.skip", tooltip="Do not apply this object, or apply it after all"),
-        Binding("w", "overlay", "Overlay", id="manifest.overlay", tooltip="What changes, for the GitOps repository"),
-        Binding("T", "decide_open('take')", "Take all", id="manifest.take_all", tooltip="Take all open fields"),
-        Binding("L", "decide_open('leave')", "Leave all", id="manifest.leave_all", tooltip="Leave all open fields"),
-        Binding("space", "switch", "Switch", id="manifest.switch", tooltip="This departure on or off"),
-        Binding("v", "value", "Values", id="manifest.value", tooltip="A value of your own for this departure"),
-        Binding("d", "view('diff')", "Diff", id="manifest.diff", tooltip="The difference to the cluster"),
-        Binding("s", "save", "Save YAML", id="manifest.save", tooltip="Write the manifest to a file"),
-        Binding("y", "view('yaml')", "YAML", id="manifest.yaml", tooltip="The manifest as it would be applied"),
-        Binding("g", "view('changes')", "Changes", id="manifest.changes", tooltip="The changes against the guide"),
-        Binding("o", "view('objects')", "Objects", id="manifest.objects", tooltip="Switches and objects"),
-        Binding("escape", "leave", "Back", show=False, id="manifest.back", tooltip="Back to the switches"),
+        Binding("k", "skip", "Skip", id="manifest.skip", tooltip="Skip this object, or apply it after all"),
+        Binding(
+            "w", "overlay", "Overlay", id="manifest.overlay", tooltip="Write the changes for the GitOps repository"
+        ),
+        Binding(
+            "T", "decide_open('take')", "Take all", id="manifest.take_all", tooltip="Take over all undecided fields"
+        ),
+        Binding(
+            "L", "decide_open('leave')", "Leave all", id="manifest.leave_all", tooltip="Leave all undecided fields"
+        ),
+        Binding("space", "switch", "Toggle", id="manifest.switch", tooltip="Turn this adjustment on or off"),
+        Binding("v", "value", "Value", id="manifest.value", tooltip="Choose the value of this adjustment"),
+        Binding("d", "view('diff')", "Diff", id="manifest.diff", tooltip="Show the differences from the cluster"),
+        Binding("s", "save", "Save YAML", id="manifest.save", tooltip="Save the manifest to a file"),
+        Binding("y", "view('yaml')", "YAML", id="manifest.yaml", tooltip="Show the manifest as YAML"),
+        Binding(
+            "g", "view('changes')", "Changes", id="manifest.changes", tooltip="Show changes to the guide's manifest"
+        ),
+        Binding("o", "view('objects')", "Objects", id="manifest.objects", tooltip="Show adjustments and objects"),
+        Binding("escape", "leave", "Back", show=False, id="manifest.back", tooltip="Go back to the adjustments"),
     ]
 
     def compose_body(self) -> ComposeResult:
-        """The switches over the objects; in their place, the text of another view."""
+        """Yields the adjustments and the objects, and the other views, which are shown instead."""
         self.view: View = "objects"
         self._objects = LongDetail()
         self._text = Static("", markup=False, classes="wide-text")
         self._scroll = Scroll(self._text, classes="text-view")
-        self._asked_for: Judgement | None = None
-        self._check_trouble: WizardError | None = None
-        self._objects_of: tuple[object, ...] = ()
+        self._objects_said: tuple[object, ...] = ()
         self._sum = ""
         self._contests: tuple[Contest, ...] = ()
-        """As the last dry run met them: they stay in view while a decision is checked."""
+        """As in the last dry run: they stay in view while a decision is checked."""
         self._fields: RowList[Contest] = RowList(
             self._field_cells, FIELD_WIDTHS, key=lambda contest: contest.key, classes="rows"
         )
@@ -140,43 +147,50 @@ someone who may."""
     # What is shown -------------------------------------------------------------------------------------------
 
     def key(self, item: Switch) -> str:
-        """Adjustments have ids."""
+        """Returns the id of the adjustment."""
         return item.id
 
     def items(self) -> Iterable[Switch]:
-        """Every adjustment, on or off."""
+        """Returns every adjustment, on or off."""
         return self.session.judgement.rendering.switches if self.session.judgement else ()
 
     def cells(self, item: Switch) -> Sequence[Text | str]:
-        """The box, the id, the reason; an exclamation mark where it is off though it is called for."""
+        """Returns the box, the id, and the reason; first what is live here, or "off" although it is needed."""
         box = Text("[x]" if item.on else "[ ]", style="bold" if item.on else "")
         why = clean(item.why)
+        if item.source == "live":
+            return (box, item.id, Text.assemble((f"now: {clean(in_force(item))}", "cyan"), f"  {why}"))
         if item.needed and not item.on:
             return (box, item.id, Text.assemble(("off  ", "bold magenta"), why))
         return (box, item.id, why)
 
     def detail(self, item: Switch) -> RenderableType:
-        """The objects with what the server says to each, and who will get a pod."""
+        """Returns the objects with the server's check of each, and the forecast."""
         return self._objects_text()
 
     def story(self, item: Switch) -> RenderableType:
-        """What stands behind a switch."""
-        decided = {"set": "you switched it on", "without": "you switched it off", "preset": "the preset"}
-        value = "" if item.value_kind == "switch" else f"value: {item.value}"
+        """Returns the details of an adjustment."""
+        decided = {
+            "set": "You turned it on." if item.on else "You chose what is recommended.",
+            "without": "You turned it off.",
+            "preset": "The preset set this.",
+            "live": "It keeps its current value until you change it.",
+        }
         head = detail_text(
             f"{item.title} ({item.id})",
-            seen=item.why,
+            seen=[item.why, f"now: {value_text(item.live)}" if item.live is not None else ""],
             then=[
-                "It is on." if item.on else "It is off.",
-                "This cluster calls for it." if item.needed else "Nothing here calls for it.",
-                f"Decided by: {decided[item.forced_by]}." if item.forced_by else "",
+                f"It is {'on' if item.on else 'off'}"
+                + (f" (value: {item.value})." if item.value_kind != "switch" and item.value else "."),
+                "This cluster needs it." if item.needed else "This cluster does not need it.",
+                decided.get(item.source, ""),
             ],
-            do=["space switches it", value],
+            do=["Press space to turn it on or off, v to choose a value."],
         )
         return Group(head, Text(), Text(explanation(item.id)))
 
     def show(self) -> None:
-        """Switches, objects, the view; asks the server where it has not checked these objects yet."""
+        """Shows adjustments, objects, and the view."""
         judgement = self.session.judgement
         super().show()
         self._show_fields()
@@ -188,45 +202,28 @@ someone who may."""
             return
         rendering = judgement.rendering
         on = sum(switch.on for switch in rendering.switches)
-        departures = f"{counted(on, 'departure')} from the guide, each a switch." if on else "As the guide has them."
-        self._sum = f"{counted(len(rendering.objects), 'object')}. {departures}"
+        adjustments = f"{counted(on, 'adjustment')} to the guide's manifest." if on else NO_ADJUSTMENTS
+        self._sum = f"{counted(len(rendering.objects), 'object')}. {adjustments}"
         self.show_detail()
-        roomy = self.size.height >= ROOMY
-        shown = (judgement, self.session.checks, self._check_trouble, self.walk.applied_objects, roomy)
-        if shown != self._objects_of:
-            self._objects_of = shown
-            self._objects.update(self._objects_text())
-        if not self.session.checks and self._asked_for is not judgement and not self.walk.busy:
-            self._asked_for = judgement
-            self.in_background(self._check(), group="check", exclusive=True)
+        self._show_objects()
         if self.view != "objects":
             self._show_text()
 
     def on_resize(self) -> None:
-        """What stands under the list depends on the room."""
+        """Adapts what is below the list to the room."""
         self.call_after_refresh(self.show)
 
     def show_detail(self) -> None:
-        """Over the list, the reason of the row under the cursor, which may be cut in its row."""
+        """Shows the full reason of the row under the cursor above the list, as it can be cut in the row."""
         current, more = self.rows.current, ""
         if self.view == "objects" and current is not None:
             more = f"\n{current.id}: {clean(current.why)}"
         elif self.view == "fields":
             count = len(self._undecided())
-            open_words = (
-                f"{count} of {len(self._contests)} fields of others {'is' if count == 1 else 'are'} not decided yet"
-            )
-            more = f"\n{open_words if count else 'All fields of others are decided'}."
+            open_words = f"{count} of {counted(len(self._contests), 'conflict')} undecided."
+            more = f"\n{open_words if count else 'All conflicts are decided.'}"
         if self.session.judgement is not None:
             self.set_excerpt(self._sum + more)
-
-    async def _check(self) -> None:
-        self._check_trouble = None
-        try:
-            await self.walk.check()
-        except WizardError as error:
-            self._check_trouble = error
-            self.walk.tell()
 
     def _show_tabs(self) -> None:
         note = Text("  ").join(
@@ -236,63 +233,112 @@ someone who may."""
         )
         self.set_note(note)
 
+    def _show_objects(self) -> None:
+        """Draws the objects again if something about them reads differently now."""
+        said = self._objects_cells(), self._notes(), self._forecast(), self._changes(), self.size.height >= ROOMY
+        if said != self._objects_said:
+            self._objects_said = said
+            self._objects.update(self._objects_text())
+
     def _objects_text(self) -> RenderableType:
-        judgement = self.session.judgement
-        if judgement is None:
+        if self.session.plan is None:
             return ""
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True)
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1, overflow="fold")
-        checks = {check.title: check for check in self.session.checks}
-        for item in judgement.rendering.objects:
-            grid.add_row(*self._object_cells(object_title(item), checks.get(object_title(item))))
-        notes = [clean(str(self._check_trouble))] if self._check_trouble is not None else []
-        notes += [clean(words) for words in self._words_of_departures(judgement)]
-        if any(check.change == "failed" for check in self.session.checks):
-            notes.append("h hands the plan over to someone who may apply it.")
-        if self.session.applied is not None and not self._up_to_date():
-            notes.append("What stands here differs from what was applied: apply it again.")
-        # Where there is much to say, or little room, the blank line goes first.
+        for cells in self._objects_cells():
+            grid.add_row(*cells)
+        notes = self._notes()
+        # With notes, or with little room, there is no blank line.
         roomy = not notes and self.size.height >= ROOMY
-        lines: list[RenderableType] = [grid, *([Text()] if roomy else []), Text(self._forecast(judgement))]
+        lines: list[RenderableType] = [grid, *([Text()] if roomy else []), Text(self._forecast())]
         lines += [Text(note, style="bold") for note in notes]
+        changes = self._changes()
+        if changes:
+            told = (
+                "What an apply changes:"
+                if self.session.plan.stage == "asked"
+                else "What an apply sets, not checked yet:"
+            )
+            lines += [Text(), Text(told, style="bold"), *(Text(printable(line)) for line in changes)]
         return Group(*lines)
 
+    def _changes(self) -> tuple[str, ...]:
+        """Returns what an apply changes, where there is room for it."""
+        plan = self.session.plan
+        if plan is None or self.app.size.width < WIDE:
+            return ()
+        return tuple(change_lines(_changes_of(action for action in plan.actions if isinstance(action, ApplyObject))))
+
+    def _objects_cells(self) -> tuple[tuple[Text, str, str], ...]:
+        """Returns what the server said about each object."""
+        plan = self.session.plan
+        if plan is None:
+            return ()
+        checks = {check.ref: check for check in plan.judgement.checks}
+        fields = {
+            action.ref: sum(not change.noise for change in action.changes)
+            for action in plan.actions
+            if isinstance(action, ApplyObject)
+        }
+        refs = [ObjectRef.of(item) for item in plan.rendering.objects]
+        return tuple(self._object_cells(ref, checks.get(ref), fields.get(ref, 0)) for ref in refs)
+
+    def _notes(self) -> tuple[str, ...]:
+        plan, trouble, applied = self.session.plan, self.walk.check_trouble, self.session.applied
+        if plan is None:
+            return ()
+        notes = [clean(str(trouble))] if trouble is not None else []
+        notes += [clean(words) for words in self._words_of_departures(plan.judgement)]
+        if plan.ids("apply") and any(check.change == "failed" for check in plan.judgement.checks):
+            notes.append("Press h to export the plan for someone who can apply it.")
+        if plan.stage == "asked" and not plan.ids("apply"):
+            notes.append(self._nothing_to_apply(plan))
+        elif plan.stage == "asked" and applied is not None and applied.complete:
+            notes.append("The manifest has changed since you applied it. Apply it again.")
+        return tuple(notes)
+
+    @staticmethod
+    def _nothing_to_apply(plan: Plan) -> str:
+        skipped = any(check.change == "skipped" for check in plan.judgement.checks)
+        return "Nothing to apply: what differs is skipped." if skipped else NOTHING_TO_APPLY
+
     def _words_of_departures(self, judgement: Judgement) -> Iterable[str]:
-        """A sentence on each object that a GitOps tool owns."""
+        """Yields a sentence for each object that a GitOps tool manages."""
         for one in judgement.departures:
             if judgement.answers.ownership.skips(one.kind):
-                yield f"{one.kind} is left to {one.tool}: its repository takes the overlay (w writes it)."
+                yield f"{one.kind} is left to {one.tool}. Press w to write an overlay for its repository."
             else:
-                yield f"{one.tool} owns {one.kind} and sets back changes: w writes an overlay for its repository."
+                owned = f"{one.tool} manages {one.kind} and reverts other changes."
+                yield f"{owned} Press w to write an overlay for its repository."
 
-    def _object_cells(self, title: str, check: ObjectCheck | None) -> tuple[Text, str, str]:
-        kind = title.partition(" ")[0]
+    def _object_cells(self, ref: ObjectRef, check: ObjectCheck | None, fields: int) -> tuple[Text, str, str]:
+        """Returns the state of an object, its kind, and in a few words what an apply would do to it."""
+        kind = ref.kind
         if check is None:
-            word = "not checked" if self.walk.offline or self._check_trouble else "waiting"
+            word = "not checked" if self.walk.offline or self.walk.check_trouble else "waiting"
             return Text(word), kind, ""
+        if not check.answered:
+            words = f"{counted(fields, 'field')} to change" if fields else "nothing to change"
+            return Text("not checked", style="magenta"), kind, f"{words} (press d)"
         if check.change == "conflict":
             managers = ", ".join(sorted({conflict.manager for conflict in check.conflicts}))
-            return state_word("conflict"), kind, clean(f"{counted(len(check.conflicts), 'field')} of {managers} (f)")
+            owned = f"{counted(len(check.conflicts), 'field')} owned by {managers} (f)"
+            return state_word("conflict"), kind, clean(owned)
         if check.change == "skipped":
             return state_word("skipped"), kind, "as you decided (k)"
         if check.change == "failed":
-            return state_word("failed"), kind, "refused (d says why)"
-        server, _, where = check.checked.partition(" ")
-        word = "server-checked" if server == "server" else "not checked"
-        note = where if server == "server" else f"({check.checked})"
-        note = ", warned (d)" if check.warnings else f" {note}" if note else ""
-        return (
-            Text(word, style="green" if server == "server" else "magenta"),
-            kind,
-            clean(f"{check.change}{note}"),
-        )
+            return state_word("failed"), kind, "rejected (press d)"
+        where = check.checked.removeprefix("server").strip()
+        note = ", warning (d)" if check.warnings else f" {where}" if where else ""
+        count = f", {counted(fields, 'field')}" if check.change == "configure" else ""
+        return Text("server-checked", style="green"), kind, clean(f"{check.change}{count}{note}")
 
     # Views ---------------------------------------------------------------------------------------------------
 
     def action_view(self, view: View) -> None:
-        """Shows one of the views; its own key shows the switches again."""
+        """Shows a view, or the adjustments if it is shown already."""
         self.view = "objects" if view == self.view else view
         listed = self.view in ("objects", "fields")
         self.query_one("#manifest-objects").display = self.view == "objects"
@@ -309,7 +355,7 @@ someone who may."""
         self.screen.refresh_bindings()
 
     def action_leave(self) -> None:
-        """Leaves another view than the first."""
+        """Goes back to the adjustments."""
         self.action_view("objects")
 
     def _show_text(self) -> None:
@@ -320,54 +366,73 @@ someone who may."""
         if self.view == "yaml":
             self._text.update(yaml_text(judgement.rendering.yaml()))
         elif self.view == "changes":
-            self._text.update(diff_text(against_guide(judgement.rendering.objects).splitlines() or ["No difference."]))
+            self._text.update(diff_text(against_guide(judgement.rendering.objects).splitlines() or ["No differences."]))
         elif self.view == "diff":
             self._text.update(self._cluster_diff())
 
     def _cluster_diff(self) -> Text:
-        checks = self.session.checks
-        if not checks:
-            return Text("The server has not checked the objects yet, so there is nothing to compare with.")
+        plan = self.session.plan
+        checks = plan.judgement.checks if plan is not None else ()
+        if plan is None or not checks:
+            return Text("The server has not checked the objects yet, so there is nothing to compare.")
         said = []
         for check in checks:
             if check.change == "failed":
-                said += [f"{check.title} is refused: {check.message}", check.todo, ""]
+                said += [
+                    f"{check.title} {'is rejected' if check.answered else 'was not checked'}: {check.message}",
+                    check.todo,
+                    "",
+                ]
             if check.change == "skipped":
-                said += [f"{check.title} is skipped: it stays as the cluster has it.", ""]
+                said += [f"{check.title} is skipped: it stays as it is on the cluster.", ""]
             for warning in check.warnings:
-                said += [f"{check.title}, the server warns: {warning}", ""]
-        # Read, not scrolled sideways: these are sentences.
+                said += [f"{check.title}, warning from the server: {warning}", ""]
+        # Sentences are wrapped, not scrolled sideways.
         width = max(20, self.size.width - 3)
         words = Text("\n".join(line for text in said for line in wrap(clean(text), width) or [""]), style="bold")
         live = [check.before for check in checks if check.before]
         result = [check.after for check in checks if check.after]
-        lines = against_cluster(live, result).splitlines() or ([] if said else ["The cluster holds exactly this."])
+        lines = against_cluster(live, result).splitlines()
+        unasked = {check.ref for check in checks if not check.answered}
+        actions = [action for action in plan.actions if isinstance(action, ApplyObject) and action.ref in unasked]
+        read = _changes_of(actions)
+        if read:
+            lines += ["The plan sets, compared with what was read:", *change_lines(read)]
+        if not lines and not said:
+            lines = ["The cluster already matches this manifest."]
         return Text("\n").join([words, diff_text(lines)]) if said else diff_text(lines)
 
     def home(self) -> Widget | None:
-        """The list, or what stands in its place."""
+        """Returns the list, or the view that is shown instead."""
         if self.view == "fields":
             return self._fields
         return self._scroll if self.view != "objects" else self.rows
 
     def commands(self) -> Sequence[str]:
-        """The apply by hand."""
-        if self.session.judgement is None:
+        """Returns the commands that apply the manifest."""
+        plan = self.session.plan
+        if plan is None:
             return ()
-        by_hand = apply_objects(self.session.judgement.rendering, self.session.answers.ownership).by_hand
-        return (f"# s saves the manifest as {MANIFEST_FILE}", *by_hand)
+        ownership = plan.judgement.answers.ownership
+        decisions = [(one, ownership.of(one.kind, one.field)) for one in self._contests]
+        by_hand = apply_commands(
+            force=any(decision == "take" for _, decision in decisions),
+            left=[f"{one.title} {one.field}" for one, decision in decisions if decision == "leave"],
+            skipped=[ref.title for ref in map(ObjectRef.of, plan.rendering.objects) if ownership.skips(ref.kind)],
+        )
+        return (f"# press s to save the manifest as {MANIFEST_FILE}", *by_hand)
 
     def describe(self, action: str) -> str:
-        """How many objects are applied, whose overlay it is."""
-        judgement = self.session.judgement
-        if action == "apply" and judgement is not None:
-            return f"Apply {counted(self._count(judgement), 'object')}"
+        """Returns the label of a key, with the number of objects."""
+        plan = self.session.plan
+        if action == "apply" and plan is not None and plan.ids("apply"):
+            return f"Apply {counted(len(plan.ids('apply')), 'object')}"
         if action == "skip" and self._skipped_object():
-            return "Apply it too"
+            return "Apply anyway"
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that have something to work on."""
+        """Offers keys that have something to work on."""
         view = getattr(self, "view", "objects")
         if action in ("switch", "value"):
             return view == "objects" and self.rows.current is not None
@@ -384,7 +449,7 @@ someone who may."""
         if action == "overlay":
             return self.session.judgement is not None and bool(self.session.judgement.departures)
         if action == "apply":
-            # In Fields it only says once more that something is not decided.
+            # In Conflicts, it would only repeat that something is undecided.
             return not self.session.cannot_change and (view != "fields" or not self._undecided())
         if action == "view":
             return parameters[0] != view and (parameters[0] != "fields" or bool(getattr(self, "_contests", ())))
@@ -393,23 +458,48 @@ someone who may."""
     # Choices -------------------------------------------------------------------------------------------------
 
     def action_switch(self) -> None:
-        """The switch under the cursor, on or off."""
+        """Turns the adjustment under the cursor on or off."""
         current = self.rows.current
         if current is not None:
             self.change(lambda session: session.switch(current.id, not current.on))
 
     def activate(self) -> None:
-        """A second click switches."""
+        """Turns it on or off on a second click."""
         self.action_switch()
 
     def action_value(self) -> None:
-        """A value of one's own, checked as it is typed."""
+        """Offers the guide's value, the recommended one, the one that is live here, and a value of one's own."""
         current = self.rows.current
         if current is None:
             return
-        if current.value_kind == "switch":
-            self.say(f"{current.id} is on or off; it has no value.")
-            return
+        recommended = value_text(current.recommended) if current.needed else "the guide's"
+        options = [
+            Option("guide", "The guide's value" if current.value_kind != "switch" else "The guide's: off"),
+            Option("recommended", f"Recommended for this cluster: {recommended}"),
+        ]
+        if current.live is not None:
+            live = "the guide's value" if current.live is False else value_text(current.live)
+            options.append(Option("here", f"Keep the current value: {live}"))
+        if current.value_kind != "switch":
+            options.append(Option("own", "Another value…"))
+        text = f"{current.why}\nNow: {in_force(current)}."
+        now = {"without": "guide", "live": "here", "facts": "recommended"}.get(current.source, "own")
+
+        def picked(answer: str | None) -> None:
+            match answer:
+                case "guide":
+                    self.change(lambda session: session.switch(current.id, False))
+                case "recommended":
+                    self.change(lambda session: session.switch(current.id, True, RECOMMENDED))
+                case "here":
+                    self.change(lambda session: session.keep_here(current))
+                case "own":
+                    self._ask_value(current)
+
+        self.ask(Pick(f"{current.title} ({current.id})", text, options, now), picked)
+
+    def _ask_value(self, current: Switch) -> None:
+        """Asks for a value, which is checked as it is typed."""
 
         def check(value: str) -> str:
             try:
@@ -422,10 +512,8 @@ someone who may."""
             if value is not None:
                 self.change(lambda session: session.switch(current.id, True, value))
 
-        text = f"{current.why}\nIt would be {current.value}."
-        _ = self.app.push_screen(
-            AskText(f"{current.title} ({current.id})", text, str(current.value), check=check), take
-        )
+        text = f"{current.why}\nCurrent value: {current.value}."
+        self.ask(AskText(f"{current.title} ({current.id})", text, str(current.value), check=check), take)
 
     def action_save(self) -> None:
         """Asks for a file and writes the manifest to it."""
@@ -439,7 +527,7 @@ someone who may."""
             if value:
                 self.in_background(self._write(Path(value).expanduser(), text))
 
-        question = "The file; if there is one of that name, what it held is kept beside it."
+        question = "File path. An existing file is backed up first."
         _ = self.app.push_screen(AskText("Save the manifest", question, str(free_path(Path(MANIFEST_FILE)))), take)
 
     async def _write(self, path: Path, text: str) -> None:
@@ -448,109 +536,91 @@ someone who may."""
 
         backup = await self.walk.compute(write)
         self.walk.files.append(str(path))
-        self.say(f"{path} written." + (f" What it held is in {backup.name}." if backup else ""))
+        self.say(f"Wrote {path}." + (f" The old content is in {backup.name}." if backup else ""))
 
     # Applying ------------------------------------------------------------------------------------------------
 
-    def _up_to_date(self) -> bool:
-        judgement = self.session.judgement
-        return judgement is not None and self.walk.applied_objects == judgement.rendering.objects
-
     def action_apply(self) -> None:
-        """Asks, with everything that will happen, and where."""
-        judgement = self.session.judgement
+        """Asks, with everything that will change, and where."""
+        plan = self.session.plan
         why_not = self.walk.why_not_act()
-        if why_not or judgement is None:
+        if why_not or plan is None:
             self.say(why_not or WAITING, bad=True)
             return
-        checks = {check.title: check for check in self.session.checks}
-        if not checks:
-            self.say(
-                "The server is still checking the objects." if self._check_trouble is None else str(self._check_trouble)
-            )
-            return
-        count = self._count(judgement)
-        if not count:
-            self.say("Every object is skipped: there is nothing to apply.")
+        if plan.stage == "planned":
+            trouble = self.walk.check_trouble
+            self.say("The server is still checking the objects." if trouble is None else str(trouble))
             return
         not_decided = self._undecided()
         if not_decided:
-            count = len(not_decided)
-            verb = "is" if count == 1 else "are"
-            self.say(f"{counted(count, 'field')} of others {verb} not decided yet: decide, then apply.")
+            self.say(f"{counted(len(not_decided), 'conflict')} undecided. Press f to decide, then apply.")
             if self.view != "fields":
                 self.action_view("fields")
             return
-        ownership = self.session.answers.ownership
+        only = plan.ids("apply", "wake")
+        if not only:
+            self.say(self._nothing_to_apply(plan))
+            return
+        what = f"Apply {counted(len(plan.ids('apply')), 'object')}"
+        self.ask_to_carry_out(what, self._question(plan), plan, only, stops_softly=False)
+
+    def ask_again(self) -> None:
+        """Shows the plan of now, and asks about it."""
+
+        async def ask() -> None:
+            await self.walk.settled()
+            self.action_apply()
+
+        self.in_background(ask(), group="ask")
+
+    def _question(self, plan: Plan) -> list[str | Text]:
+        """Returns what an apply changes, field by field, and what follows from it."""
+        judgement, ownership = plan.judgement, plan.judgement.answers.ownership
         lines: list[str | Text] = []
-        for title, check in checks.items():
-            lines.append(f"  {title}: {check.change}")
-            lines += [f"    the server warns: {clean(warning)}" for warning in check.warnings]
-        if self._contests:
-            lines += ["", "Of the fields of others, as you decided:"]
-            lines += [f"  {line}" for line in decided_lines(self._contests, ownership)]
+        for action in plan.actions:
+            if not isinstance(action, ApplyObject) or action.check is None:
+                continue
+            new = action.check.before is None
+            lines += [f"{action.ref.title}: new"] if new else change_lines(action.changes)
+            lines += [f"  warning from the server: {clean(warning)}" for warning in action.check.warnings]
+        if judgement.conflicts:
+            lines += ["", "Conflicts, as you decided:"]
+            lines += [f"  {line}" for line in decided_lines(judgement.conflicts, ownership)]
         lines += [
-            f"  {one.tool} owns {one.kind}, and may set it back."
+            f"  {one.tool} manages {one.kind} and can revert it."
             for one in judgement.departures
             if not ownership.skips(one.kind)
         ]
-        lines += ["", f"{self._forecast(judgement)}."]
+        lines += ["", f"{self._forecast()}."]
         lacking = len(judgement.to_label)
         if lacking:
-            verb = "lacks" if lacking == 1 else "lack"
-            lines.append(f"{lacking} of the chosen nodes {verb} the label, without which no pod starts there (Nodes).")
-        what = f"Apply {counted(count, 'object')}"
-        choices = [Choice("apply", what, danger=True)]
-        rows = tuple(object_title(item) for item in judgement.rendering.objects if not ownership.skips(item["kind"]))
-        work = self._apply(judgement)
-        self.ask_to(what, lines, choices, lambda _: work, rows=rows, stops_softly=False)
+            verb, them = ("lacks", "it") if lacking == 1 else ("lack", "them")
+            lines.append(
+                f"{lacking} of the selected nodes {verb} the label. "
+                f"No pod starts there until you label {them} in Nodes."
+            )
+        return [*lines, *([""] if plan.notes else []), *plan.notes]
 
-    def _count(self, judgement: Judgement) -> int:
-        ownership = judgement.answers.ownership
-        return sum(not ownership.skips(item["kind"]) for item in judgement.rendering.objects)
-
-    @staticmethod
-    def _forecast(judgement: Judgement) -> str:
-        if judgement.facts.nodes is None:
-            return "The nodes may not be listed, so who will get a pod is not known"
+    def _forecast(self) -> str:
+        judgement = self.session.judgement
+        if judgement is None or judgement.facts.nodes is None:
+            return "You cannot list nodes, so there is no forecast"
         return clean(summary(judgement.forecast))
 
-    def _apply(self, judgement: Judgement) -> Work:
-        ownership = judgement.answers.ownership
-        objects = judgement.rendering.objects
-        walk = self.walk
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            from wizard.engine import ApplyOutcome
-
-            try:
-                outcome = await engine.apply(objects, operation.take, ownership=ownership)
-            except asyncio.CancelledError:
-                rows = operation.objects
-                walk.session.applied = ApplyOutcome(
-                    applied=tuple(row.name for row in rows if row.state == "done"),
-                    left=tuple(row.name for row in rows if row.state != "done"),
-                )
-                raise
-            walk.session.applied = outcome
-            if not outcome.failed:
-                walk.applied_objects = objects
-
-        return work
-
-    # Fields of others ----------------------------------------------------------------------------------------
+    # Conflicts -----------------------------------------------------------------------------------------------
 
     def _show_fields(self) -> None:
-        """The rows of the last dry run; while a decision is checked, those of before."""
-        if self.session.checks or self.session.judgement is None:
-            self._contests = contests(self.session.checks)
-        self._fields.fill(self._contests, empty="No field of the manifest belongs to another manager.")
+        """Shows the conflicts of the last dry run; while a decision is checked, the previous ones."""
+        judgement = self.session.judgement
+        if judgement is None or judgement.checks:
+            self._contests = judgement.conflicts if judgement is not None else ()
+        self._fields.fill(self._contests, empty="No conflicts with other managers.")
         self._show_field_detail()
         if self.view == "fields" and not self._contests:
             self.action_view("objects")
 
     def _field_cells(self, contest: Contest) -> Sequence[Text | str]:
-        """What is decided, the object, the field, whose it is."""
+        """Returns the decision, the object, the field, and its manager."""
         decision = self.session.answers.ownership.of(contest.kind, contest.field)
         word = state_word(DECISION_WORDS.get(decision, decision))
         return (word, contest.kind, clean(contest.short), clean(contest.owner))
@@ -562,26 +632,26 @@ someone who may."""
     def _field_text(self, contest: Contest) -> RenderableType:
         tool = self._tool_of(contest.kind)
         since = f", since {contest.time}" if contest.time else ""
-        back = f" {tool} sets it back at its next sync." if tool else ""
+        back = f" {tool} reverts it at its next sync." if tool else ""
         decision = self.session.answers.ownership.of(contest.kind, contest.field)
         follows = {
-            "fail": "The server refuses the object until this is decided.",
-            "take": f"Taken: it becomes ours.{back}",
-            "leave": "Left: it stays as it is; the rest of the object is applied.",
-            "skip": "Skipped: nothing of the object is applied.",
+            "fail": "The server rejects the object until you decide.",
+            "take": f"You take it over: podman-wizard becomes its manager.{back}",
+            "leave": "You leave it: the current value stays; the rest of the object is applied.",
+            "skip": "You skip the object: none of it is applied.",
         }
         return detail_text(
             contest.title,
-            seen=[contest.field, f"{contest.owner}{since}", f"theirs: {value_words(contest.theirs)}"],
-            then=[f"ours: {value_words(contest.ours)}", follows[decision]],
+            seen=[contest.field, f"{contest.owner}{since}", f"on the cluster: {value_words(contest.theirs)}"],
+            then=[f"in the manifest: {value_words(contest.ours)}", follows[decision]],
             do=[
-                "t takes it, l leaves it, k skips the object.",
-                f"w writes the change for {tool}'s repository, and skips the object." if tool else "",
+                "Press t to take it over, l to leave it, or k to skip the object.",
+                f"Press w to write the change for the repository of {tool} and skip the object." if tool else "",
             ],
         )
 
     def _tool_of(self, kind: str) -> str:
-        """The GitOps tool that owns an object which the plan would change; "" where none does."""
+        """Returns the GitOps tool that manages an object which the plan changes; "" if none does."""
         judgement = self.session.judgement
         departures: Sequence[Departure] = judgement.departures if judgement is not None else ()
         return next((one.tool for one in departures if one.kind == kind), "")
@@ -590,15 +660,15 @@ someone who may."""
         return undecided(getattr(self, "_contests", ()), self.session.answers.ownership)
 
     def _skipped_object(self) -> str:
-        """The skipped object that k would have applied after all: that of the row, else the first there is."""
+        """Returns the skipped object that k applies after all: that of the row, otherwise the first one."""
         ownership = self.session.answers.ownership
         if self.view == "fields":
             current = self._fields.current
             return current.kind if current is not None and ownership.skips(current.kind) else ""
-        return next((check.title.partition(" ")[0] for check in self.session.checks if check.change == "skipped"), "")
+        return next((check.ref.kind for check in self.session.checks if check.change == "skipped"), "")
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
-        """The detail of a field follows the cursor."""
+        """Shows the detail of the field under the cursor."""
         if message.rows is self._fields:
             message.stop()
             self._show_field_detail()
@@ -607,20 +677,20 @@ someone who may."""
             super().on_row_list_moved(message)
 
     def action_story(self) -> None:
-        """The whole story of a switch, or of a field, whose values may be long."""
+        """Opens the details of an adjustment, or of a conflict, whose values can be long."""
         if self.view != "fields":
             super().action_story()
         elif self._fields.current is not None:
-            _ = self.app.push_screen(StoryPage("A field of others", self._field_text(self._fields.current)))
+            _ = self.app.push_screen(StoryPage("Conflict", self._field_text(self._fields.current)))
 
     def action_decide(self, decision: Decision) -> None:
-        """Takes the field under the cursor, or leaves it; the server checks it anew."""
+        """Takes over the field under the cursor, or leaves it; the server checks the object again."""
         current = self._fields.current
         if current is not None:
             self.change(lambda session: session.decide(current.key, decision))
 
     def action_decide_open(self, decision: Decision) -> None:
-        """The same for every field that nothing is decided about yet; what is decided stays."""
+        """Decides all undecided conflicts; earlier decisions stay."""
         keys = [contest.key for contest in self._undecided()]
 
         def decide(session: Session) -> None:
@@ -630,7 +700,7 @@ someone who may."""
         self.change(decide)
 
     def action_skip(self) -> None:
-        """Skips the object of the field under the cursor; or has a skipped one applied after all."""
+        """Skips the object of the field under the cursor, or applies a skipped one after all."""
         skipped, current = self._skipped_object(), self._fields.current
         if skipped:
             self.change(lambda session: session.undecide(skipped))
@@ -638,7 +708,7 @@ someone who may."""
             self.change(lambda session: session.decide(current.kind, "skip"))
 
     def action_overlay(self) -> None:
-        """Writes what changes in the objects of a GitOps tool for its repository, and skips these objects."""
+        """Writes the changes to the objects of a GitOps tool for its repository, and skips these objects."""
         judgement = self.session.judgement
         if judgement is None or not judgement.departures:
             return
@@ -649,18 +719,19 @@ someone who may."""
 
             return write_overlay(facts, departures, folder)
 
-        owned = " and ".join(f"{one.tool} owns {one.kind}" for one in departures)
+        owned = " and ".join(f"{one.tool} manages {one.kind}" for one in departures)
         kinds = " and ".join(one.kind for one in departures)
+        verb = "is" if len(departures) == 1 else "are"
         offer_folder(
             self,
             "Overlay for the repository",
-            f"{owned}, and sets back what is applied past its repository. The folder gets nothing but what changes, as "
-            f"a Kustomize component, and how to use it. Then {kinds} is skipped here.",
+            f"{owned}. Changes made outside the repository are reverted. The folder will contain only the changes, as "
+            f"a Kustomize component, with instructions. {kinds} {verb} then skipped here.",
             OVERLAY_FOLDER,
             write,
             then=(
-                "README.md says how it goes into the repository.",
-                f"{kinds} is now skipped in the apply; k applies it after all.",
+                "README.md explains how to add it to the repository.",
+                f"{kinds} {verb} now skipped. Press k to apply after all.",
             ),
             written=lambda: self.change(lambda session: session.leave_to_repository(departures)),
         )

@@ -1,4 +1,4 @@
-"""What the walk tells the screens, as Textual messages."""
+"""Messages from the walk to the screens."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from textual.message import Message
 
 
 class WalkChanged(Message):
-    """Something that is shown changed: facts, findings, choices, or what is being read."""
+    """Posted when something that is shown has changed: facts, findings, choices, or the reading in progress."""
 
     def can_replace(self, message: Message) -> bool:
-        """One redraw shows the last state of all."""
+        """Returns whether one redraw can stand for both."""
         return isinstance(message, WalkChanged)
 
 
 class OperationChanged(Message):
-    """Work that changes the cluster went on, began, or ended."""
+    """Posted when work that changes the cluster began, progressed, or ended."""
 
     def can_replace(self, message: Message) -> bool:
-        """Likewise."""
+        """Returns whether one redraw can stand for both."""
         return isinstance(message, OperationChanged)

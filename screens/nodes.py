@@ -1,4 +1,4 @@
-"""The fourth step: which nodes, the label on them, and the rollout."""
+"""The fourth step: selects nodes, labels them, and waits for the rollout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from screens import forecast
-from screens.dialogs import AskText, Choice
+from screens.dialogs import AskText
 from screens.fields import Field
-from screens.operation import Operation
 from screens.rows import Heading, Name
 from screens.step import ListStep
 from screens.words import clean, detail_text
@@ -29,30 +28,32 @@ from wizard.answers import NodesChoice
 from wizard.counting import counted
 from wizard.errors import WizardError
 from wizard.forecast import Comparison, sentence, summary
+from wizard.manifest import selects_every_node
 from wizard.names import NAMESPACE
-from wizard.nodes import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector, pool_of
-from wizard.plan import label_commands, selects_every_node
+from wizard.nodes import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector
+from wizard.plan.actions import SetLabels, label_commands
+from wizard.plan.derive import plan_labels, plan_wait
+from wizard.pools import pool_of
 
 if TYPE_CHECKING:
-    from screens.walk import Work
-    from wizard.engine import Engine
     from wizard.manifest import Switch
-    from wizard.session import Judgement
+    from wizard.plan.derive import Plan
+    from wizard.plan.judgement import Judgement, Reading
 
 SETTLE_SECONDS = 0.15
-"""How long typing and marking may go on before the list, or the plan, follows."""
+"""How long after the last key the list, or the plan, follows what is typed or selected."""
 
 NARROW = 46
-"""Columns of the list below which a node's name needs the room of its system and kernel."""
+"""Columns of the list below which the name of a node takes the room of its system and kernel."""
 
 Row = NodeVerdict | NodeGroup | Comparison
 
 
 class Filter(Field):
-    """Where the filter is typed; its keys lead to the list."""
+    """The input of the filter; its keys lead to the list."""
 
     class Left(Message):
-        """The person goes to the list, and keeps the filter or not."""
+        """Posted when the user goes to the list, and keeps the filter or not."""
 
         def __init__(self, *, keep: bool) -> None:
             super().__init__()
@@ -60,63 +61,54 @@ class Filter(Field):
 
     BINDING_GROUP_TITLE = "Filter"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "leave(True)", "To the list", id="filter.keep", tooltip="To the nodes that pass"),
-        Binding("down", "leave(True)", "To the list", show=False, id="filter.down", tooltip="To the nodes that pass"),
-        Binding("escape", "leave(False)", "No filter", id="filter.drop", tooltip="Take the filter away"),
+        Binding("enter", "leave(True)", "To the list", id="filter.keep", tooltip="Go to the filtered nodes"),
+        Binding("down", "leave(True)", "To the list", show=False, id="filter.down", tooltip="Go to the filtered nodes"),
+        Binding("escape", "leave(False)", "Clear filter", id="filter.drop", tooltip="Clear the filter"),
     ]
 
     def action_leave(self, keep: bool) -> None:
-        """To the list, with or without the filter."""
+        """Goes to the list, with or without the filter."""
         self.post_message(self.Left(keep=keep))
 
 
 class NodesStep(ListStep[Row]):
-    """Shows every node, takes the choice, labels, waits."""
+    """Shows the nodes, takes the selection, labels, and waits."""
 
     STEP = "nodes"
     TITLE = "Nodes"
-    EXCERPT = ""
     WIDTHS = (1, 0, 17, 4, 14)
     EMPTY = "waiting"
-    HELP = """\
-The device manager runs where a node carries the guide's label. Here you choose the nodes and put the label on them; \
-workspaces that ask for FUSE are then scheduled there.
-
-At first every node that qualifies is marked with x. A node does not qualify where it is not Linux, has a processor \
-that the image is not built for, a kernel that is too old, or a taint, by which the cluster keeps pods away (control \
-plane nodes have one). A tainted node can be marked all the same: the manifest then gets a toleration for its taint.
-
-/ filters as you type: words of the name, the system or the kernel, labels as zone=z1, and states such as labelled, \
-tainted or unfit. s takes a label selector as kubectl does, and keeps it as your choice. g shows like nodes as one \
-row; space marks them all.
-
-f shows the forecast: by kind of node, whether the marked ones will get a pod, and why not. After the rollout the same \
-rows say what happened; what came otherwise than forecast stands first, with what was seen and what mends it.
-
-l puts the label on the marked nodes that lack it, after asking, and then waits until each runs its pod and \
-advertises FUSE. u takes it off. A label on a node of a managed pool goes away with the node; the detail has the \
-command that sets it on the pool.
-
-e does without labels: the device manager then runs on every Linux node without taints, the guide's alternative."""
     BINDING_GROUP_TITLE = "Nodes"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "label", "Label", id="nodes.label", tooltip="Label the marked nodes that lack it, after asking"),
-        Binding("space", "mark", "Mark", id="nodes.mark", tooltip="Mark this node or group, or take the mark off"),
-        Binding("t", "adjust", "Adjust", id="nodes.adjust", tooltip="Switch on what these nodes need in the manifest"),
-        Binding("a", "all", "All shown", id="nodes.all", tooltip="Mark all that are shown and can serve"),
+        Binding("l", "label", "Label", id="nodes.label", tooltip="Label the selected nodes, after confirmation"),
+        Binding("space", "mark", "Select", id="nodes.mark", tooltip="Select or deselect this node or group"),
+        Binding("t", "adjust", "Adjust", id="nodes.adjust", tooltip="Turn on what these nodes need in the manifest"),
+        Binding("a", "all", "Select all", id="nodes.all", tooltip="Select all shown nodes that qualify"),
         Binding("slash", "filter", "Filter", key_display="/", id="nodes.filter", tooltip="Filter as you type"),
-        Binding("g", "groups", "Groups", id="nodes.groups", tooltip="Like nodes as one row"),
-        Binding("f", "forecast", "Forecast", id="nodes.forecast", tooltip="Who will get a pod, and who did"),
-        Binding("n", "none", "None shown", id="nodes.none", tooltip="Take the marks off all that are shown"),
+        Binding("g", "groups", "Groups", id="nodes.groups", tooltip="Show similar nodes as one row"),
+        Binding(
+            "f", "forecast", "Forecast", id="nodes.forecast", tooltip="Show which nodes will get a pod, and which did"
+        ),
+        Binding("n", "none", "Deselect all", id="nodes.none", tooltip="Deselect all shown nodes"),
         Binding("w", "wait", "Wait", id="nodes.wait", tooltip="Wait until each node runs its pod and advertises FUSE"),
-        Binding("s", "selector", "Selector", id="nodes.selector", tooltip="Choose by label selector, as kubectl -l"),
-        Binding("u", "unlabel", "Unlabel", id="nodes.unlabel", tooltip="Take the label off marked nodes, after asking"),
-        Binding("e", "every", "Every node", id="nodes.every", tooltip="No labels: run on every node without taints"),
-        Binding("escape", "leave", "Back", show=False, id="nodes.back", tooltip="Back to the nodes"),
+        Binding(
+            "s", "selector", "Selector", id="nodes.selector", tooltip="Select by label selector, as with kubectl -l"
+        ),
+        Binding(
+            "u",
+            "unlabel",
+            "Unlabel",
+            id="nodes.unlabel",
+            tooltip="Remove the label from the selected nodes, after confirmation",
+        ),
+        Binding(
+            "e", "every", "Every node", id="nodes.every", tooltip="Use all nodes without taints, instead of labels"
+        ),
+        Binding("escape", "leave", "Back", show=False, id="nodes.back", tooltip="Go back to the nodes"),
     ]
 
     def compose_above(self) -> ComposeResult:
-        """The filter."""
+        """Yields the filter and the heading."""
         self._field = Filter(id="node-filter")
         with Horizontal(id="filter-line"):
             yield Static("Filter  ", markup=False, classes="filter-name")
@@ -125,22 +117,25 @@ e does without labels: the device manager then runs on every Linux node without 
         yield self._heading
 
     def compose_under(self) -> ComposeResult:
-        """What the choice asks of the manifest."""
+        """Yields what the selection needs in the manifest."""
         self._advised = Text()
         self._advice = Static("", markup=False, classes="advice")
         yield self._advice
 
     def on_mount(self) -> None:
-        """The filter shows once it is used."""
+        """Hides the filter until it is used."""
         self._grouped = False
         self._forecast = False
         self._narrow = False
         self._any_labelled = False
         self._marks: set[str] = set()
-        self._marked_for: Judgement | None = None
+        self._marked_for: tuple[str, ...] | None = None
+        """The selection that the marks show, unless a newer one is pending."""
         self._pending = False
         self._shown: tuple[NodeVerdict, ...] = ()
         self._shown_for: tuple[object, ...] = ()
+        self._reading: Reading | None = None
+        """The reading whose nodes are shown; compared by identity, since five thousand take too long to compare."""
         self._groups: tuple[NodeGroup, ...] = ()
         self._filter_timer: Timer | None = None
         self._mark_timer: Timer | None = None
@@ -150,20 +145,20 @@ e does without labels: the device manager then runs on every Linux node without 
     # What is shown -------------------------------------------------------------------------------------------
 
     def key(self, item: Row) -> str:
-        """Nodes by name, groups by kind, rows of the forecast by their first node."""
+        """Returns the name of a node, the key of a group, or the first node of a row of the forecast."""
         if isinstance(item, Comparison):
             return item.nodes[0]
         return item.key if isinstance(item, NodeGroup) else item.node.name
 
     def items(self) -> Sequence[Row]:
-        """Those that pass the filter; or the forecast, and what became of it."""
+        """Returns the nodes that match the filter; or the forecast with its results."""
         if self._forecast:
             judgement = self.session.judgement
             return self.session.comparison or (judgement.expectations if judgement is not None else ())
         return self._groups if self._grouped else self._shown
 
     def cells(self, item: Row) -> Sequence[Text | str]:
-        """Mark, name, system, kernel, how it stands."""
+        """Returns mark, name, system, kernel, and status."""
         if isinstance(item, Comparison):
             return forecast.cells(item)
         if isinstance(item, NodeGroup):
@@ -173,7 +168,7 @@ e does without labels: the device manager then runs on every Linux node without 
                 return (mark, f"{item.system} {item.kernel}", f"{marked} of {item.count}")
             return (
                 mark,
-                f"{marked} of {item.count} marked",
+                f"{marked} of {item.count} selected",
                 item.system,
                 item.kernel,
                 item.runtime,
@@ -192,20 +187,21 @@ e does without labels: the device manager then runs on every Linux node without 
     def _standing(self, verdict: NodeVerdict) -> Text:
         node = verdict.node
         if node.labelled:
-            return Text(f"fuse {node.fuse_devices}" if node.fuse_devices else "labelled", style="green")
+            return Text(f"fuse {node.fuse_devices}" if node.fuse_devices else "labeled", style="green")
         if verdict.eligible:
             return Text("ready" if node.ready else "not ready", style="" if node.ready else "magenta")
         return Text(clean(verdict.short), style="magenta")
 
     def detail(self, item: Row) -> RenderableType:
-        """Seen, Then, Do."""
+        """Returns Found, Means, and To do."""
         if isinstance(item, Comparison):
             return forecast.detail(item)
         if isinstance(item, NodeGroup):
             unfit = sum(not verdict.eligible for verdict in item.verdicts)
             names = ", ".join(item.sample) + (" ..." if item.count > 3 else "")
-            fit = "it qualifies" if item.count == 1 else "all qualify"
-            return detail_text(item.title, seen=names, then=f"{unfit} of {item.count} do not qualify" if unfit else fit)
+            fit = "It qualifies." if item.count == 1 else "All qualify."
+            unfit_words = f"{unfit} of {item.count} {'does' if unfit == 1 else 'do'} not qualify."
+            return detail_text(item.title, seen=names, then=unfit_words if unfit else fit)
         node = item.node
         seen = [
             f"{node.os_image}, kernel {node.kernel}, {node.container_runtime}, kubelet {node.kubelet_version}",
@@ -215,19 +211,21 @@ e does without labels: the device manager then runs on every Linux node without 
         pool = pool_of(node)
         do = []
         if node.labelled:
-            do.append(f"It is labelled; it advertises {node.fuse_devices} FUSE devices.")
+            then.append(f"It is labeled and advertises {counted(node.fuse_devices, 'FUSE device')}.")
+            do.append("" if node.fuse_devices else "Press w to wait until it advertises FUSE.")
         elif item.standing == "possible":
-            do.append("Leave it out, or mark it: the manifest then tolerates its taint.")
+            do.append("Leave it out, or select it to make the manifest tolerate its taint.")
         elif item.standing == "impossible":
             do.append("Leave it out.")
         else:
-            do.append("l labels it." if node.name in self._marks else "space marks it.")
-        if pool is not None:
-            do.append(f"Its pool makes new nodes without the label; for the pool: {pool.command}  {pool.caution}")
+            do.append("Press l to label it." if node.name in self._marks else "Press space to select it.")
+        if pool is not None and item.possible:
+            run = f" To label the pool, run: {pool.command}" if pool.command else ""
+            do += [f"New nodes in its pool will not have the label.{run}", pool.caution]
         return detail_text(node.name, seen=seen, then=then, do=do)
 
     def story(self, item: Row) -> RenderableType:
-        """With the labels of a node, or all names of a group."""
+        """Returns the detail with the labels of a node, or with all names of a group."""
         from rich.console import Group
 
         if isinstance(item, NodeGroup | Comparison):
@@ -239,20 +237,18 @@ e does without labels: the device manager then runs on every Linux node without 
         return Group(self.detail(item), Text(), Text("Labels", style="bold"), labels)
 
     def show(self) -> None:
-        """The nodes as they are known; while they are still being read, those that have arrived."""
+        """Shows the nodes; while they are being read, those that have arrived."""
         judgement = self.session.judgement
-        if judgement is not self._marked_for and not self._pending and judgement is not None:
-            self._marks = {verdict.node.name for verdict in judgement.chosen}
-            self._any_labelled = any(verdict.node.labelled for verdict in judgement.verdicts)
-            self._marked_for = judgement
+        if judgement is not None and not self._pending and judgement.expected != self._marked_for:
+            self._marks, self._marked_for = set(judgement.expected), judgement.expected
         reading = self.walk.reading
         empty = f"waiting  {reading}" if reading else "The nodes have not been read."
         if judgement is not None:
-            empty = "No node passes this filter." if self._field.value else "This cluster has no nodes."
+            empty = "No nodes match this filter." if self._field.value else "This cluster has no nodes."
             if judgement.facts.nodes is None:
                 empty = (
-                    "You may not list the nodes. s chooses them by label selector; h hands the plan over to someone "
-                    "who may label them."
+                    "You cannot list nodes. Press s to select them by label, or h to export the plan for someone who "
+                    "can label them."
                 )
         self._empty = empty
         self._narrow = self.rows.size.width < NARROW
@@ -263,7 +259,7 @@ e does without labels: the device manager then runs on every Linux node without 
         self._show_choice()
 
     def on_resize(self) -> None:
-        """The columns follow the room that there is."""
+        """Adapts the columns to the room."""
         self.call_after_refresh(self.show)
 
     def _verdicts(self) -> tuple[NodeVerdict, ...]:
@@ -273,19 +269,18 @@ e does without labels: the device manager then runs on every Linux node without 
     def _refill(self) -> None:
         judgement = self.session.judgement
         if self._forecast:
-            self.rows.fill(tuple(self.items()), empty="No node is chosen.")
+            self.rows.fill(tuple(self.items()), empty="No nodes are selected.")
             self.show_detail()
             return
-        wanted = (
-            judgement and judgement.verdicts,
-            len(self.walk.arriving) if judgement is None else 0,
-            self._field.value,
-        )
-        if wanted == self._shown_for:
+        reading = judgement.reading if judgement is not None else None
+        wanted = (len(self.walk.arriving) if judgement is None else 0, self._field.value)
+        if wanted == self._shown_for and reading is self._reading:
             self.rows.fill(tuple(self.items()), empty=self._empty)
             self.show_detail()
             return
-        self._shown_for = wanted
+        if judgement is not None and reading is not self._reading:
+            self._any_labelled = any(verdict.node.labelled for verdict in judgement.verdicts)
+        self._shown_for, self._reading = wanted, reading
         if judgement is not None and not self._field.value.strip() and not self._grouped:
             self._shown = judgement.verdicts
             self.rows.fill(self._shown, empty=self._empty)
@@ -314,16 +309,16 @@ e does without labels: the device manager then runs on every Linux node without 
             self.set_note("")
             return
         total = len(judgement.verdicts)
-        self.set_note(f"{len(self._marks)} of {total} chosen")
-        if selects_every_node(judgement.rendering):
-            words = "No labels: the daemon set runs on every node that it tolerates (e takes this back)."
+        self.set_note(f"{len(self._marks)} of {total} selected")
+        if selects_every_node(judgement.rendering.objects):
+            words = "No labels: the DaemonSet runs where no taint prevents it. Press e to use labels again."
         else:
-            words = f"Choose the nodes that get FUSE; {self._lacking(judgement)}."
+            words = f"{self.EXCERPT} {self._lacking(judgement)}"
         if self._forecast:
             compared = self.session.comparison
             words = sentence(compared) if compared else f"Forecast: {summary(judgement.forecast)}."
         elif self.session.answers.nodes.selector:
-            words = f"Chosen by selector {self.session.answers.nodes.selector}. " + words
+            words = f"Selector: {self.session.answers.nodes.selector}. {words}"
         self.set_excerpt(words)
         advice = self._advice_text(judgement)
         if advice != self._advised:
@@ -334,11 +329,11 @@ e does without labels: the device manager then runs on every Linux node without 
     @staticmethod
     def _lacking(judgement: Judgement) -> str:
         if not judgement.chosen:
-            return "none is chosen"
+            return "None is selected."
         count = len(judgement.to_label)
         if not count:
-            return "all that are chosen have the label"
-        return f"{count} of them {'lacks' if count == 1 else 'lack'} the label"
+            return "All of them have the label."
+        return f"{count} of them {'lacks' if count == 1 else 'lack'} the label."
 
     def _called_for(self, judgement: Judgement) -> list[Switch]:
         return [s for s in judgement.rendering.switches if s.id in ("pod-quota", "tolerations") and s.needed]
@@ -347,20 +342,20 @@ e does without labels: the device manager then runs on every Linux node without 
         lines = []
         for switch in self._called_for(judgement):
             if switch.on:
-                lines.append(f"Manifest adjusts {switch.id}: {switch.why}")
+                lines.append(f"The manifest adjusts {switch.id}: {switch.why}")
             else:
-                lines.append(f"warning: {switch.id} is off: {switch.why}; t switches it on")
-        applied = self.walk.applied_objects
-        if applied and applied != judgement.rendering.objects:
-            lines.append("warning: the manifest differs from what was applied: apply it again in Manifest")
+                lines.append(f"warning: {switch.id} is off: {switch.why}. Press t to turn it on.")
+        plan, applied = self.session.plan, self.session.applied
+        if plan is not None and plan.stage == "asked" and plan.ids("apply") and applied and applied.complete:
+            lines.append("warning: the manifest has changed since you applied it. Apply it again in Manifest.")
         return Text("\n".join(map(clean, lines)), style="bold")
 
     def home(self) -> Widget | None:
-        """The list."""
+        """Returns the list."""
         return self.rows
 
     def describe(self, action: str) -> str:
-        """How many nodes."""
+        """Returns the label of a key, with the number of nodes."""
         judgement = self.session.judgement
         if action == "label" and judgement is not None and judgement.to_label:
             return f"Label {counted(len(judgement.to_label), 'node')}"
@@ -369,7 +364,7 @@ e does without labels: the device manager then runs on every Linux node without 
         return ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that have something to work on; letters are letters while the filter is typed."""
+        """Offers keys that have something to work on; letters are text while the filter has the focus."""
         judgement = self.session.judgement
         if action == "leave":
             return bool(getattr(self, "_forecast", False))
@@ -388,7 +383,7 @@ e does without labels: the device manager then runs on every Linux node without 
         return True
 
     def commands(self) -> Sequence[str]:
-        """The labelling by hand."""
+        """Returns the commands that label the nodes."""
         judgement = self.session.judgement
         if judgement is None:
             return ()
@@ -399,7 +394,7 @@ e does without labels: the device manager then runs on every Linux node without 
     # Filter --------------------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Typing goes to the filter."""
+        """Gives the focus to the filter."""
         self.query_one("#filter-line").display = True
         self._field.focus()
 
@@ -410,14 +405,14 @@ e does without labels: the device manager then runs on every Linux node without 
         self._filter_timer = self.set_timer(SETTLE_SECONDS, self.show)
 
     def on_filter_left(self, message: Filter.Left) -> None:
-        """The list has the focus again."""
+        """Gives the focus back to the list."""
         if not message.keep:
             self._field.value = ""
             self.query_one("#filter-line").display = False
         self.rows.focus()
 
     def action_groups(self) -> None:
-        """Nodes, or like nodes as one row."""
+        """Shows nodes, or similar nodes as one row."""
         self._grouped = not self._grouped
         self.in_background(self._filter(), group="filter", exclusive=True)
         self.screen.refresh_bindings()
@@ -428,7 +423,7 @@ e does without labels: the device manager then runs on every Linux node without 
             self.action_forecast()
 
     def action_forecast(self) -> None:
-        """The forecast by kind of node, with what happened where something has; or the nodes again."""
+        """Shows the forecast by node type, with the results if there are some; or the nodes again."""
         self._forecast = not self._forecast
         if self._forecast:
             self._field.value = ""
@@ -436,13 +431,13 @@ e does without labels: the device manager then runs on every Linux node without 
         self._shown_for = ()
         self.show()
         if self._forecast:
-            # What is worst stands first.
+            # The worst is first.
             self.rows.action_first()
 
     # Choosing ------------------------------------------------------------------------------------------------
 
     def action_mark(self) -> None:
-        """Marks the node or the group under the cursor, or takes the mark off."""
+        """Selects or deselects the node or the group under the cursor."""
         current = self.rows.current
         if current is None or isinstance(current, Comparison):
             return
@@ -453,34 +448,34 @@ e does without labels: the device manager then runs on every Linux node without 
         else:
             names, refused = {current.node.name}, not current.possible
         if refused and not names & self._marks:
-            self.say("It cannot serve FUSE; the detail says why.")
+            self.say("This node does not qualify. The reason is below.")
             return
         self._marks = self._marks - names if names <= self._marks else self._marks | names
         self.rows.redraw_current()
         self._marks_changed()
 
     def activate(self) -> None:
-        """A second click marks; in the forecast it tells the whole story."""
+        """Selects the node on a second click; in the forecast, opens the details."""
         if self._forecast:
             self.action_story()
         else:
             self.action_mark()
 
     def action_all(self) -> None:
-        """Marks all that are shown and qualify."""
+        """Selects all shown nodes that qualify."""
         self._marks |= {verdict.node.name for verdict in self._shown if verdict.eligible}
         self.rows.refresh()
         self._marks_changed()
 
     def action_none(self) -> None:
-        """Takes the marks off all that are shown."""
+        """Deselects all shown nodes."""
         self._marks -= {verdict.node.name for verdict in self._shown}
         self.rows.refresh()
         self._marks_changed()
 
     def _marks_changed(self) -> None:
         self._pending = True
-        self.set_note(f"{len(self._marks)} of {len(self._verdicts())} chosen")
+        self.set_note(f"{len(self._marks)} of {len(self._verdicts())} selected")
         self.show_detail()
         if self._mark_timer is not None:
             self._mark_timer.stop()
@@ -490,7 +485,7 @@ e does without labels: the device manager then runs on every Linux node without 
         self.in_background(self._settle(), group="marks")
 
     async def _settle(self) -> None:
-        """The session follows the marks."""
+        """Takes the selection into the session."""
         marks = frozenset(self._marks)
         verdicts = self._verdicts()
         eligible = {verdict.node.name for verdict in verdicts if verdict.eligible}
@@ -504,7 +499,7 @@ e does without labels: the device manager then runs on every Linux node without 
                     self.show()
 
     def action_selector(self) -> None:
-        """Chooses by label selector, and keeps the selector as the choice."""
+        """Selects by label selector, and keeps the selector as the choice."""
 
         def check(value: str) -> str:
             try:
@@ -518,12 +513,12 @@ e does without labels: the device manager then runs on every Linux node without 
                 choice = NodesChoice(all=False, selector=value)
                 self.change(lambda session: session.choose(replace(session.answers, nodes=choice)))
 
-        text = "As kubectl -l takes it: pool=workspaces, zone in (a, b), !gpu. Nodes that cannot serve stay out."
+        text = "As with kubectl -l: pool=workspaces, zone in (a, b), !gpu. Nodes that do not qualify are left out."
         current = self.session.answers.nodes.selector or ""
-        _ = self.app.push_screen(AskText("Choose by label selector", text, current, check=check), take)
+        _ = self.app.push_screen(AskText("Select by label", text, current, check=check), take)
 
     def action_adjust(self) -> None:
-        """Switches on what the chosen nodes need."""
+        """Turns on what the selected nodes need."""
         judgement = self.session.judgement
         if judgement is None:
             return
@@ -536,96 +531,70 @@ e does without labels: the device manager then runs on every Linux node without 
         self.in_background(adjust())
 
     def action_every(self) -> None:
-        """The guide's alternative: no labels, no node selector; or back."""
+        """Turns on the guide's alternative without labels and node selector, or turns it off."""
         judgement = self.session.judgement
         if judgement is not None:
-            on_now = selects_every_node(judgement.rendering)
+            on_now = selects_every_node(judgement.rendering.objects)
             self.change(lambda session: session.switch("no-node-selector", not on_now))
-            self.say("With labels again." if on_now else "No node selector: apply the manifest again in Manifest.")
+            self.say("Labels are used again." if on_now else "Labels are not used. Apply the manifest in Manifest.")
 
     # Labelling -----------------------------------------------------------------------------------------------
 
     def action_label(self) -> None:
-        """Asks, labels, waits."""
+        """Asks, labels, and waits."""
         self.in_background(self._ask_label(), group="ask")
 
     async def _ask_label(self) -> None:
         if self._pending:
             await self._settle()
-        judgement = self.session.judgement
+        plan = self.session.plan
         why_not = self.walk.why_not_act()
-        if why_not or judgement is None:
+        if why_not or plan is None:
             self.say(why_not or "The nodes have not been read.", bad=True)
             return
-        names = judgement.to_label
+        names = _named_in(plan)
         if not names:
-            self.say("All chosen nodes carry the label.")
+            self.say("All selected nodes have the label.")
             return
-        late = [row for row in judgement.forecast if not row.gets_pod and set(row.nodes) & set(names)]
-        # What one must know first: the names may be many.
+        judgement = plan.judgement
+        late = [row for row in judgement.forecast if not row.gets_pod and not set(row.nodes).isdisjoint(names)]
+        # The warnings come first: the names can be many.
         lines: list[str | Text] = [f"No pod: {row.title}, {counted(row.count, 'node')}: {row.why}" for row in late]
-        if not self._device_manager_is_there():
-            lines.append("The manifest has not been applied yet: the label alone does nothing until it is.")
+        if not self.session.has_device_manager:
+            lines.append("You have not applied the manifest. The label has no effect until you do.")
         if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):
-            lines.append("This is an SSH session: in tmux, the work would go on if the line drops.")
-        lines += [*([""] if lines else []), *self._names(names)]
-        what = f"Label {counted(len(names), 'node')}"
-        choices = [Choice("label", what, danger=True)]
-        self.ask_to(what, lines, choices, lambda _: self._label(judgement))
+            lines.append("You are connected over SSH. Run in tmux to keep this going if the connection drops.")
+        lines += [*([""] if lines else []), *self._names(_described_in(plan))]
+        only = plan.ids("label", "rollout") if self.session.has_device_manager else plan.ids("label")
+        self.ask_to_carry_out(f"Label {counted(len(names), 'node')}", lines, plan, only)
 
     @staticmethod
     def _names(names: Sequence[str]) -> list[str]:
         more = [f"  and {len(names) - 12} more"] if len(names) > 12 else []
         return [*(f"  {name}" for name in names[:12]), *more]
 
-    def _device_manager_is_there(self) -> bool:
-        return bool(self.walk.applied_objects) or self.session.has_device_manager
-
-    def _label(self, judgement: Judgement) -> Work:
-        walk, names = self.walk, judgement.to_label
-        wait = self._device_manager_is_there()
-        expected = judgement.expected
-        rollout = self._rollout(judgement)
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            result = await engine.label(names, operation.take, stop=operation.stop)
-            walk.session.labelled = result
-            if wait and expected and not result.failed and not result.cancelled:
-                await rollout(engine, operation)
-
-        return work
-
-    def _rollout(self, judgement: Judgement) -> Work:
-        """The wait for the chosen nodes, whose end is held against the forecast of now."""
-        walk, timeout = self.walk, self.session.answers.rollout.timeout
-        names, foreseen = judgement.expected, judgement.forecast
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            result = await engine.wait(names, operation.take, timeout=timeout, stop=operation.stop)
-            walk.session.take_rollout(result, foreseen)
-            operation.comparison = walk.session.comparison
-
-        return work
-
     def action_unlabel(self) -> None:
-        """Asks, and takes the label off the marked nodes that carry it."""
-        names = tuple(v.node.name for v in self._verdicts() if v.node.name in self._marks and v.node.labelled)
+        """Asks, and removes the label from the selected nodes that have it."""
+        judgement = self.session.judgement
         why_not = self.walk.why_not_act()
-        if why_not or not names:
-            self.say(why_not or "No marked node carries the label.", bad=bool(why_not))
+        if why_not or judgement is None:
+            self.say(why_not or "The nodes have not been read.", bad=True)
             return
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            await engine.label(names, operation.take, remove=True, stop=operation.stop)
-
-        lines = [
-            *self._names(names),
-            "",
-            "Their device manager ends. Workspaces that run keep their device; new ones find none there.",
-        ]
-        what = f"Unlabel {counted(len(names), 'node')}"
-        choices = [Choice("unlabel", what, danger=True)]
-        self.ask_to(what, lines, choices, lambda _: work)
+        marked = [v for v in judgement.verdicts if v.node.name in self._marks and v.node.labelled]
+        # They are named in the question, so that their loss needs no question of its own.
+        plan = plan_labels(judgement, marked, remove=True, by_name=True, read_only=self.session.read_only)
+        names = _named_in(plan)
+        if not names:
+            self.say("None of the selected nodes has the label.")
+            return
+        follows = (
+            "The device manager stops on these nodes. Running workspaces keep their FUSE device; new workspaces there "
+            "get none."
+        )
+        if selects_every_node(judgement.rendering.objects):
+            follows = "The DaemonSet does not use labels, so the device manager keeps running on these nodes."
+        lines = [*self._names(_described_in(plan)), "", follows]
+        self.ask_to_carry_out(f"Unlabel {counted(len(names), 'node')}", lines, plan, plan.ids("label"))
 
     def action_wait(self) -> None:
         """Waits for the rollout."""
@@ -633,7 +602,19 @@ e does without labels: the device manager then runs on every Linux node without 
         if judgement is None or self.walk.offline or self.walk.busy:
             self.say(self.walk.why_not_act() or "The nodes have not been read.")
             return
-        if not self._device_manager_is_there():
-            self.say("There is no daemon set to wait for: apply the manifest first.")
+        if not self.session.has_device_manager:
+            self.say("There is no DaemonSet to wait for. Apply the manifest first.")
             return
-        self.walk.begin("nodes", f"Wait for {counted(len(judgement.expected), 'node')}", (), self._rollout(judgement))
+        plan = plan_wait(judgement)
+        self.walk.carry_out("nodes", f"Wait for {counted(len(judgement.expected), 'node')}", plan, plan.ids("rollout"))
+
+
+def _named_in(plan: Plan) -> tuple[str, ...]:
+    """Returns the nodes whose label a plan changes."""
+    return tuple(name for action in plan.actions if isinstance(action, SetLabels) for name in action.names)
+
+
+def _described_in(plan: Plan) -> tuple[str, ...]:
+    """Returns the same nodes with the values of others that are overwritten or removed, which come first."""
+    found = [name for action in plan.actions if isinstance(action, SetLabels) for name in action.described]
+    return tuple(sorted(found, key=lambda name: " " not in name))

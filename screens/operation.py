@@ -1,4 +1,4 @@
-"""Work that changes the cluster, as the screens show it: one row an object or a node, folded from events."""
+"""Work that changes the cluster, as the screens show it: one row for each object or node, made from events."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from wizard.steps import StepId
 
 
-NOT_DONE = {"failed": ("skipped", "not done"), "interrupted": ("stopped", "no result before the stop")}
-"""What is said of the objects that were still waiting when the work ended so."""
+NOT_DONE = {"failed": ("skipped", "not attempted"), "stopped": ("stopped", "no result before it was stopped")}
+"""By the result of the work: state and text of the objects that were still waiting."""
 
 
 @dataclass(frozen=True)
 class OperationRow:
-    """One thing that is worked on: its state (waiting, done, failed), its name, and why.
+    """One object or node: its state (waiting, done, failed), its name, and the reason.
 
-    ``short`` is the reason in a word or two, ``todo`` what mends it; "" where nothing more is known than the text.
+    ``short`` is the reason in a word or two, ``todo`` the fix; "" if only the text is known.
     """
 
     state: str
@@ -35,7 +35,7 @@ class OperationRow:
 
 
 class Operation:
-    """What is known of work in flight, or of work that has ended.
+    """Work in progress, or work that has ended.
 
     Events come from the engine's thread; a screen reads the attributes, each of which is replaced as a whole.
     """
@@ -46,33 +46,33 @@ class Operation:
         self.objects: tuple[OperationRow, ...] = tuple(OperationRow("waiting", name) for name in rows)
         self.missing: tuple[OperationRow, ...] = ()
         self.comparison: tuple[Comparison, ...] = ()
-        """After a rollout, by kind of node: what was forecast, and what happened."""
+        """After a rollout, by node type: the forecast and the result."""
         self.phase = title
         self.done = 0
         self.total = len(rows)
         self.seconds = 0.0
-        """How long it took, as far as was told; while it runs, ``count`` has the time until now."""
+        """How long it took, as last reported; while it runs, ``count`` has the time until now."""
         self.told_at = self._began = monotonic()
         self.waiting = len(rows)
         self.result = ""
-        """``done``, ``failed`` or ``interrupted``; "" while it runs."""
+        """``done``, ``failed`` or ``stopped``; "" while it runs."""
         self.detail = ""
         self.todo = ""
         self.notes: tuple[str, ...] = ()
         self.ended = False
         self.stopping = False
         self.seen = False
-        """Whether the person has turned away from its result."""
-        self.read_after = False
-        """Whether the cluster has been read again since it ended."""
+        """Whether the user has left its result."""
+        self.plan_changed = False
+        """Whether it ended because the cluster was not what its plan was made from."""
         self.stops_softly = True
-        """Whether the work looks at ``stop`` itself; what does not is cancelled."""
+        """Whether the work checks ``stop`` itself; other work is canceled."""
         self.stop: asyncio.Event | None = None
         self.future: concurrent.futures.Future[None] | None = None
         self._on_change = on_change
 
     def take(self, event: Event) -> None:
-        """Folds an event in; this is the listener that the engine is given."""
+        """Takes an event into account; this is the listener for the engine."""
         match event:
             case ActionStarted():
                 self.phase, self.total, self.done, self.seconds = event.title, event.total, 0, 0.0
@@ -84,6 +84,7 @@ class Operation:
                 self._set_shortfalls(event.shortfalls)
             case ObjectResult():
                 state = "failed" if event.change in ("failed", "conflict") else "done"
+                state = "skipped" if event.change == "skipped" else state
                 self._set_row(OperationRow(state, event.object, "; ".join([event.words, *event.warnings])))
                 if state == "done":
                     self.done += 1
@@ -111,20 +112,20 @@ class Operation:
 
     @property
     def rows(self) -> tuple[OperationRow, ...]:
-        """What is worked on, where it is a few objects; else who is missing, and why."""
+        """Returns the objects, if they are few; otherwise the nodes that are not ready, with the reasons."""
         return self.objects or self.missing
 
     def fail(self, what: str, todo: str) -> None:
-        """It ended with an error."""
+        """Records an error as the result."""
         self.result, self.detail, self.todo = "failed", what, todo
 
     def interrupt(self) -> None:
-        """It was stopped."""
-        self.result = "interrupted"
+        """Records that it was stopped."""
+        self.result = "stopped"
         self.detail = self.detail or f"{self.done} of {self.total} done"
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Ends it: no more events will come."""
         self.ended = True
         self.result = self.result or "done"
         if self.result != "done":
@@ -135,6 +136,6 @@ class Operation:
         self._on_change()
 
     def count(self) -> str:
-        """How far it is, in numbers that are real: ``41 of 57, 12 s``."""
+        """Returns the progress: ``41 of 57, 12 s``."""
         seconds = self.seconds if self.ended else max(self.seconds, monotonic() - self._began)
         return f"{self.done} of {self.total}" + (f", {seconds:.0f} s" if seconds >= 1 else "")

@@ -1,4 +1,4 @@
-"""Pages over the steps: whole stories, texts, diffs, commands to copy, help."""
+"""Pages over the steps: details, texts, diffs, commands to copy, help."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from wizard.errors import WizardError
 from wizard.escaping import printable
 
 GENERAL_GROUPS = ("List", "Text", "Everywhere")
-"""Groups of keys that are the same on many screens."""
+"""Groups of keys that many screens share; the help lists them last."""
 
 
-CLOSE = Binding("escape,q", "close", "Close", id="page.close", tooltip="Back to where you were")
+CLOSE = Binding("escape,q", "close", "Close", id="page.close", tooltip="Close this page")
 QUIT = Binding("ctrl+q,ctrl+c", "app.ask_quit", "Quit", show=False, priority=True, id="page.quit", tooltip="Quit")
 
 
@@ -32,24 +32,23 @@ class Page(ModalScreen[None]):
     BINDING_GROUP_TITLE = "Page"
     BINDINGS: ClassVar[list[BindingType]] = [
         CLOSE,
-        Binding("f1", "help", "Help", id="page.help", tooltip="What this page is for, and its keys"),
+        Binding("f1", "help", "Help", id="page.help", tooltip="Explain this page and its keys"),
         QUIT,
     ]
 
     HELP: ClassVar[str] = """\
-A page that only shows: nothing is changed by it, or by closing it. Text that does not fit scrolls with the arrows, \
-with page up and page down."""
+This page only shows information; it changes nothing. Press the arrow keys, page up, or page down to scroll."""
 
     def __init__(self, title: str) -> None:
         super().__init__(classes="page")
         self._title = title
 
     def compose_page(self) -> ComposeResult:
-        """What is on the page."""
+        """Yields what is on the page."""
         yield from ()
 
     def compose(self) -> ComposeResult:
-        """Title, page, keys."""
+        """Yields the title, the page, and the keys."""
         with Vertical(classes="page-frame"):
             yield from top_line(self.app)
             yield Static(Text(self._title, style="bold"), classes="page-title", markup=False)
@@ -57,11 +56,11 @@ with page up and page down."""
             yield KeyLine()
 
     def action_close(self) -> None:
-        """Closes it."""
+        """Closes the page."""
         _ = self.dismiss(None)
 
     def action_help(self) -> None:
-        """What the page is for."""
+        """Opens the help of the page."""
         show_help(self, self._title, self.HELP)
 
 
@@ -79,17 +78,17 @@ class StoryPage(Page):
         self._content = content
 
     def compose_page(self) -> ComposeResult:
-        """The text."""
+        """Yields the text."""
         with Scroll(classes="page-body"):
             yield Static(self._content, markup=False, expand=True)
 
     def on_mount(self) -> None:
-        """The text has the focus, so that the keys scroll it."""
+        """Focuses the text, so that the keys scroll it."""
         self.query_one(Scroll).focus()
 
 
 class HelpPage(StoryPage, inherit_bindings=False):
-    """What a screen is for, and every key that works in it; the key that brought it takes it away."""
+    """What a screen is for, and every key that works in it; the key that opens it also closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [replace(CLOSE, key=f"{CLOSE.key},f1"), QUIT]
 
@@ -105,7 +104,7 @@ class HelpPage(StoryPage, inherit_bindings=False):
 
 
 def _keys_by_group(screen: Screen[Any]) -> dict[str, dict[str, str]]:
-    """What works now, by group and by what it does: its keys. What is special to the screen stands first."""
+    """Returns the active keys by group and tooltip; the groups of the screen itself come first."""
     groups: dict[str, dict[str, str]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -124,19 +123,18 @@ def show_help(screen: Screen[Any], title: str, text: str) -> None:
 
 
 class CommandsPage(Page):
-    """A text to take away: selectable, sent to the terminal's clipboard on request, or written to a file."""
+    """A text to copy or save: selectable, sent to the terminal's clipboard, or written to a file."""
 
-    BINDING_GROUP_TITLE = "Take away"
+    BINDING_GROUP_TITLE = "Copy or save"
     HELP = """\
-A text to take away. Move with the arrows; shift with the arrows, or the mouse, selects.
+Text to copy or save. Use the arrow keys to move; hold shift, or drag with the mouse, to select.
 
-c hands it to the terminal (OSC 52), which puts it on the clipboard of the machine in front of you, also over ssh. A \
-terminal gives no answer, and some ignore it: tmux does unless set-clipboard is on. So nothing here claims that it \
-was copied; w writes the whole text to a file in the folder in which the wizard was started, never over another \
-file, and says where."""
+Press c to ask your terminal to put the text on its clipboard (OSC 52). This also works over SSH. Terminals do not \
+confirm it and some ignore it: tmux needs set-clipboard on. If nothing arrives, press w to write the whole text to a \
+new file in the folder where you started the wizard; existing files are never overwritten."""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "send", "To the clipboard", id="take.clipboard", tooltip="Ask the terminal to copy it (OSC 52)"),
-        Binding("w", "write", "Write a file", id="take.file", tooltip="Write it to a file in this folder"),
+        Binding("c", "send", "Copy", id="take.clipboard", tooltip="Copy to your terminal's clipboard (OSC 52)"),
+        Binding("w", "write", "Save", id="take.file", tooltip="Write it to a new file in this folder"),
     ]
 
     def __init__(self, title: str, text: str, file_name: str, written: list[str] | None = None) -> None:
@@ -147,7 +145,7 @@ file, and says where."""
         self._said = Static("", classes="page-said", markup=False)
 
     def compose_page(self) -> ComposeResult:
-        """The text, and what became of it."""
+        """Yields the text, and a line for the result."""
         area = TextArea(self._text, read_only=True, soft_wrap=True, compact=True, classes="page-body")
         area.cursor_blink = False
         area.highlight_cursor_line = False
@@ -155,21 +153,20 @@ file, and says where."""
         yield self._said
 
     def on_mount(self) -> None:
-        """Shift with the arrows selects."""
+        """Focuses the text, so that shift and the arrow keys select."""
         self.query_one(TextArea).focus()
 
     def action_send(self) -> None:
-        """Asks the terminal; it gives no answer, so none is claimed."""
+        """Sends the text to the terminal's clipboard; terminals do not confirm it."""
         selected = self.query_one(TextArea).selected_text
         self.app.copy_to_clipboard(selected or self._text)
-        what = "The selection" if selected else "All of it"
+        what = "the selection" if selected else "the whole text"
         self._said.update(
-            f"{what} was sent to the terminal's clipboard. tmux and some terminals drop it without a word; "
-            "if nothing arrived, w writes a file."
+            f"Sent to your terminal's clipboard: {what}. If nothing arrives, press w to save it to a file."
         )
 
     def action_write(self) -> None:
-        """Writes it where the program was started, never over another file."""
+        """Writes the text to a new file in the current folder."""
         from wizard.files import read_target, write_file
 
         path = free_path(Path(self._file_name))
@@ -179,11 +176,11 @@ file, and says where."""
             self._said.update(printable(str(error), lines=True))
         else:
             self._written.append(str(path))
-            self._said.update(f"Written: {printable(str(path.absolute()))}")
+            self._said.update(f"Saved to {printable(str(path.absolute()))}")
 
 
 def free_path(path: Path) -> Path:
-    """The path, or the next one of its kind that is not taken: ``name-2.txt``."""
+    """Returns the path, or the next free one: ``name-2.txt``."""
     candidate, number = path, 1
     while candidate.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""What is typed into the step Template policy: a value in its row, the file to open, the file to write."""
+"""Input of the template policy step: the value of a row, a new entry, the file to open, the file to write."""
 
 from __future__ import annotations
 
@@ -15,44 +15,54 @@ from textual.widgets import Button, Input, Static
 from screens.dialogs import Dialog
 from screens.fields import Field
 from screens.pages import Scroll
-from screens.policy_desk import PolicyDesk
-from screens.policy_view import Row
+from screens.policy_model import PolicyModel
+from screens.policy_rows import Row
 from screens.words import clean
 from wizard.errors import InputError
 from wizard.escaping import printable
-from wizard.policy import value_from_text, value_problem
+from wizard.policy import PolicyDocument, value_from_text, value_problem
+from wizard.policy.item_edits import is_list, item_problem, new_item_from_text, new_item_problem
 
 
 class ValueEditor(Vertical):
-    """A line in the detail in which a value is typed, with what is wrong with it under it."""
+    """An input line for a value in the detail, with the errors below it."""
 
     def __init__(self) -> None:
         super().__init__(classes="value-editor")
         self.row: Row | None = None
-        """The row whose value is edited; None where none is."""
+        """The row whose value is edited, or to whose field an entry is added; None for neither."""
+        self.is_new = False
+        """Whether an entry is added."""
         self._label = Static("", markup=False)
         self.field = Field()
         self._error = Static("", classes="value-error", markup=False)
         self._first = ""
+        self._judge: Callable[[str], tuple[str, bool]] = lambda text: ("", True)
 
     def compose(self) -> ComposeResult:
-        """The name, the line, what is wrong."""
+        """Yields the name, the input line, and the errors."""
         yield self._label
         yield self.field
         yield self._error
 
     def on_mount(self) -> None:
-        """It shows up when a value is edited."""
+        """Hides it until a value is edited."""
         self.display = False
 
-    def open(self, row: Row, text: str) -> None:
-        """Starts editing."""
-        self.row, self._first = row, text
-        self._label.update(Text(f"{clean(row.label)}, as YAML; enter takes it, escape leaves it", style="bold"))
+    def open(self, row: Row, text: str, judge: Callable[[str], tuple[str, bool]], *, is_new: bool = False) -> None:
+        """Starts editing. ``judge`` returns what is wrong with a text, and whether it can be set all the same."""
+        self.row, self._first, self._judge, self.is_new = row, text, judge, is_new
+        name = clean(row.label)
+        if row.item is not None:
+            name = f"{clean(row.path[-1])}: {name}"
+        what = f"New entry of {clean(row.path[-1])}" if is_new else name
+        self._label.update(
+            Text(f"{what} as YAML; enter to {'add' if is_new else 'set'}, escape to cancel", style="bold")
+        )
         self.field.value = text
         self.field.cursor_position = len(text)
         self.display = True
-        self._judge(text)
+        self._show_problem(text)
         self.field.focus()
 
     def close(self) -> None:
@@ -62,54 +72,87 @@ class ValueEditor(Vertical):
 
     @property
     def untouched(self) -> bool:
-        """Whether the value is still what it was."""
+        """Whether the value is unchanged."""
         return self.field.value == self._first
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._judge(event.value)
+        self._show_problem(event.value)
 
-    def _judge(self, text: str) -> None:
+    def _show_problem(self, text: str) -> None:
         problem, taken = self.problem(text)
         style = "magenta" if taken else "bold red"
         self._error.update(Text(printable(problem), style=style))
 
     def problem(self, text: str) -> tuple[str, bool]:
-        """What is wrong with a value, and whether it is taken all the same."""
-        row = self.row
-        if row is None or row.view is None or not text.strip():
-            return ("nothing: the value is taken away" if row is not None and row.value else ""), True
+        """Returns what is wrong with a text, and whether it can be set all the same."""
+        return self._judge(text) if self.row is not None else ("", True)
+
+
+def value_judge(row: Row) -> Callable[[str], tuple[str, bool]]:
+    """Returns the check of a field's value, or of one of its items, as it is typed."""
+
+    def judge(text: str) -> tuple[str, bool]:
+        if row.view is None or not text.strip():
+            what = "value" if row.item is None else "entry"
+            return (f"empty: the {what} is removed" if row.value or row.item else ""), True
         try:
             data = value_from_text(text)
         except InputError as error:
-            # The value stands after "value: " in what is parsed.
-            column = error.column - len("value: ")
-            return (f"at column {column}: " if column > 0 else "") + error.what, False
-        problem = value_problem(row.path, data)
+            return _syntax(error), False
+        if row.item is None:
+            problem = value_problem(row.path, data)
+        else:
+            name = row.item.path[-1]
+            problem = item_problem(row.path, [data] if isinstance(name, int) else {name: data})
         unsure = row.view.field is None or not row.view.field.sure
-        return (f"{problem} (Coder's documentation leaves this open)" if problem and unsure else problem), unsure or (
+        return (f"{problem} (Coder's documentation is unclear here)" if problem and unsure else problem), unsure or (
             not problem
         )
+
+    return judge
+
+
+def new_item_judge(row: Row, document: PolicyDocument) -> Callable[[str], tuple[str, bool]]:
+    """Returns the check of a new item of a field's value, as it is typed."""
+    known = row.view.field if row.view is not None else None
+    names = f"a mapping with {', '.join(known.items)}" if known is not None and known.items else "a value"
+    hint = names if is_list(document, row.path) else "NAME: value"
+
+    def judge(text: str) -> tuple[str, bool]:
+        if not text.strip():
+            return hint, True
+        try:
+            problem = new_item_problem(document, row.path, new_item_from_text(document, row.path, text))
+        except InputError as error:
+            return _syntax(error), False
+        return problem, not problem
+
+    return judge
+
+
+def _syntax(error: InputError) -> str:
+    return (f"at column {error.column}: " if error.column > 1 else "") + error.what
 
 
 @dataclass(frozen=True)
 class Written:
-    """What will be written: the words for it, and whether it can be."""
+    """What will be written, in words, and whether that is possible."""
 
     lines: tuple[str, ...]
     possible: bool = True
 
 
 class SavePage(Dialog[str]):
-    """Which file, what changes in it, what becomes of what it held."""
+    """The file to write, its changes, and what happens to its current content."""
 
     HELP = """\
-Where the policy goes, and what changes in that file: lines with + come, lines with - go, nothing else is touched. \
-Another name leaves the file that you opened as it is. Nothing has been written yet; "Not yet" or escape goes back.
+Shows the file and its changes: + lines are added, - lines are removed, and everything else stays. Enter another name \
+to keep the original file. Nothing has been written yet; press escape or "Cancel" to go back.
 
-A file that is replaced is kept beside the new one, with a name that ends in .bak; the new one keeps its mode and its \
-owner. If somebody changed the file since it was read, nothing is written."""
+A replaced file is backed up next to the new one with a name ending in .bak; the new file keeps its mode and owner. \
+If someone changed the file after it was read, nothing is written."""
     DEFAULT_CSS = """
     SavePage .save-changes { height: auto; max-height: 8; scrollbar-size-vertical: 1; }
     SavePage .save-changes Static { height: auto; width: auto; }
@@ -126,19 +169,19 @@ owner. If somebody changed the file since it was read, nothing is written."""
         self._write = Button("", id="write", compact=True)
 
     def compose_dialog(self) -> ComposeResult:
-        """The file, what is known of it, the changes, and the buttons."""
+        """Yields the file, the facts about it, the changes, and the buttons."""
         field = Field(self._path)
-        yield Static("File (type another one to leave this one as it is)", markup=False)
+        yield Static("File (enter another name to keep the original)", markup=False)
         yield field
         yield self._lines
         scroll = Scroll(Static(self._changes, markup=False), classes="save-changes")
         yield scroll
         with Horizontal(classes="dialog-buttons"):
-            yield Button("Not yet", id="back", compact=True)
+            yield Button("Cancel", id="back", compact=True)
             yield self._write
 
     def on_mount(self) -> None:
-        """Nothing is written by one key too many."""
+        """Focuses Cancel, so that an extra key press writes nothing."""
         self._say(self._path)
         self.query_one("#back", Button).focus()
 
@@ -163,16 +206,16 @@ owner. If somebody changed the file since it was read, nothing is written."""
 
 
 def path_problem(text: str) -> str:
-    """What is wrong with a path as it is typed; a file that is there is looked into."""
+    """Returns what is wrong with a path as it is typed; parses the file if it exists."""
     if not text.strip():
-        return "Type a path."
+        return "Enter a path."
     path = Path(text).expanduser()
     try:
         if not path.exists():
-            return f"There is no file {path} yet."
-        PolicyDesk().open(path)
+            return f"The file {path} does not exist."
+        PolicyModel().open(path)
     except InputError as error:
         return str(error)
     except (OSError, ValueError) as error:
-        return f"This cannot be a path: {error}"
+        return f"This is not a valid path: {error}"
     return ""

@@ -1,259 +1,109 @@
-"""A policy as rows and words: what the screen of the template policy shows, without any widget."""
+"""The details of a policy's rows in words, and the text of the file beside them. Nothing here is a widget."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path as FilePath
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from screens.policy_model import NEW_FILE, PolicyModel
+from screens.policy_rows import VERSION, Row
 from screens.words import clean, detail_text
+from wizard.counting import counted
 from wizard.errors import InputError, WizardError
 from wizard.escaping import printable
 from wizard.policy import (
     FUSE_RESOURCE,
-    PODMAN_FIELDS,
     FieldView,
     PolicyDocument,
     Problem,
-    check,
-    count_to_add,
     effective_view,
-    fields,
     fuse_guarantee,
     show_path,
+    value_text,
 )
+from wizard.policy.compare import hunks
+from wizard.policy.effective import MAY as EFFECTS
+from wizard.policy.item_edits import Item
 
-Path = tuple[str, ...]
-
-VERSION: Path = ("version",)
-
-MAY = {
-    "read": "workspaces may not change it",
-    "append": "workspaces may add to it",
-    "write": "workspaces may replace it",
+CAN = {
+    "read": "Workspaces cannot change it",
+    "append": "Workspaces can add to it",
+    "write": "Workspaces can replace it",
 }
-"""What a policy word means for the author of a workspace."""
+"""What workspaces can do with a field, by its field policy."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the tree: a field, or a heading over some (then without ``view``)."""
-
-    path: Path
-    label: str
-    depth: int
-    view: FieldView | None
-    line: int
-    value: str
-    problems: tuple[Problem, ...] = ()
-    changed: bool = False
-    fuse: str = ""
-    """How many FUSE devices a merge asks for here; "" where that many or another number is asked for already."""
-
-    @property
-    def wants_fuse(self) -> bool:
-        """Whether Podman needs something here that is not there."""
-        return bool(self.fuse)
-
-    @property
-    def key(self) -> str:
-        """By what the row is known again."""
-        return "\0".join(self.path)
-
-    @property
-    def wants_attention(self) -> bool:
-        """Whether there is something to do here."""
-        return bool(self.problems) or self.wants_fuse
-
-    @property
-    def marks(self) -> str:
-        """``+`` for what Podman needs and lacks, ``*`` for what was changed, ``!`` for a problem."""
-        first = "+" if self.wants_fuse else "*" if self.changed else " "
-        return first + ("!" if self.problems else " ")
-
-
-@dataclass
-class _Branch:
-    view: FieldView | None
-    children: dict[str, _Branch]
-
-
-def tree_rows(original: PolicyDocument, document: PolicyDocument, devices: int = 1) -> tuple[Row, ...]:
-    """Every field of the file and of the schema, under headings, in the file's order.
-
-    A heading that would hold only one thing, or only headings, is joined with what it holds. ``devices`` is
-    how many FUSE devices a merge asks for.
-    """
-    views = fields(document)
-    wanted = _wanted_count(views, devices)
-    before = {view.path: _content(view) for view in fields(original)}
-    problems = check(document)
-    found = _assigned(problems, [VERSION, *(view.path for view in views)])
-    root = _Branch(None, {})
-    for view in views:
-        at = root
-        for name in view.path:
-            at = at.children.setdefault(name, _Branch(None, {}))
-        at.view = view
-    rows = [_version_row(original, document, found.get(VERSION, ()))]
-    _add_rows(rows, root, (), (), 0, before, found, wanted)
-    return tuple(rows)
-
-
-def _add_rows(
-    rows: list[Row],
-    branch: _Branch,
-    path: Path,
-    prefix: Path,
-    depth: int,
-    before: Mapping[Path, object],
-    found: Mapping[Path, tuple[Problem, ...]],
-    wanted: str,
-) -> None:
-    for name, child in branch.children.items():
-        here, label = (*path, name), (*prefix, name)
-        if child.view is not None:
-            rows.append(_field_row(child.view, label, depth, before, found.get(here, ()), wanted))
-            _add_rows(rows, child, here, (), depth + 1, before, found, wanted)
-        elif len(child.children) == 1 or all(one.view is None for one in child.children.values()):
-            _add_rows(rows, child, here, label, depth, before, found, wanted)
-        else:
-            rows.append(Row(here, show_path(label), depth, None, 0, ""))
-            _add_rows(rows, child, here, (), depth + 1, before, found, wanted)
-
-
-def _field_row(
-    view: FieldView,
-    label: Path,
-    depth: int,
-    before: Mapping[Path, object],
-    problems: tuple[Problem, ...],
-    wanted: str,
-) -> Row:
-    fuse = wanted if view.for_podman and any(problem.id == "fuse-missing" for problem in problems) else ""
-    return Row(
-        path=view.path,
-        label=show_path(label),
-        depth=depth,
-        view=view,
-        line=view.line,
-        value=short_value(view, fuse),
-        # What Podman lacks has a mark of its own.
-        problems=tuple(problem for problem in problems if problem.id != "fuse-missing"),
-        changed=before.get(view.path) != _content(view),
-        fuse=fuse,
-    )
-
-
-def _version_row(original: PolicyDocument, document: PolicyDocument, problems: tuple[Problem, ...]) -> Row:
-    value, was = (_version(one) for one in (document, original))
-    return Row(VERSION, "version", 0, None, document.key_line(VERSION), value or "not set", problems, value != was)
-
-
-def _version(document: PolicyDocument) -> str:
-    data = document.data
-    version = data.get("version") if isinstance(data, dict) else None
-    return "" if version is None else clean(str(version))
-
-
-def _content(view: FieldView) -> object:
-    return (view.word, view.has_value, view.data) if view.present else None
-
-
-def _assigned(problems: Sequence[Problem], paths: Sequence[Path]) -> dict[Path, tuple[Problem, ...]]:
-    """Each problem at the field that it is about; what is about none stands at the version, on top."""
-    known = set(paths)
-    found: dict[Path, tuple[Problem, ...]] = {}
-    for problem in problems:
-        path = field_of(problem, known)
-        found[path] = (*found.get(path, ()), problem)
-    return found
-
-
-def field_of(problem: Problem, known: set[Path]) -> Path:
-    """The field among the known ones that a problem is about."""
-    for length in range(len(problem.path), 0, -1):
-        if problem.path[:length] in known:
-            return problem.path[:length]
-    return VERSION
-
-
-def short_value(view: FieldView, fuse: str = "") -> str:
-    """A value in a few words: ``sriov 1, + fuse 1``, ``2 entries``."""
-    data = view.data
-    if not view.present:
-        shown = "" if fuse else "not set"
-    elif isinstance(data, list):
-        shown = f"{len(data)} {'entry' if len(data) == 1 else 'entries'}"
-    elif isinstance(data, dict) and view.field is not None and view.field.shape == "quantities":
-        shown = ", ".join(f"{clean(str(name)).rpartition('/')[2]} {clean(str(count))}" for name, count in data.items())
-    else:
-        shown = clean(view.value)
-    return ", ".join(part for part in (shown, f"+ fuse {clean(fuse)}" if fuse else "") if part)
-
-
-def suggested_value(views: Sequence[FieldView], path: Path, devices: int) -> dict[Any, Any] | None:
-    """The value of one of Podman's fields with a FUSE device in it; None where there is no place for one.
-
-    The count is the other field's, where that has one: Kubernetes wants both the same.
-    """
-    own = next((view.data for view in views if view.path == path), None)
-    if own is not None and not isinstance(own, dict):
-        return None
-    return {**(own or {}), FUSE_RESOURCE: _wanted_count(views, devices)}
-
-
-def _wanted_count(views: Sequence[FieldView], devices: int) -> str:
-    """What a field that has no count gets: what the other one has, where that has one."""
-    values = [view.data for view in views if view.path in PODMAN_FIELDS and isinstance(view.data, dict)]
-    return count_to_add((str(value.get(FUSE_RESOURCE, "")) for value in values), str(devices))
-
-
-# Details -----------------------------------------------------------------------------------------------------
+FIELD_POLICIES = {effect: word for word, effect in EFFECTS.items()}
+"""The field policy behind an effect."""
 
 
 def row_detail(row: Row) -> RenderableType:
-    """What stands beside a row: what was seen, what follows, what to do."""
+    """Returns the detail of a row: what was found, what it means, what to do."""
     if row.view is None:
         return _heading_detail(row)
+    if row.item is not None:
+        return _item_detail(row, row.item)
     view = row.view
     title = row.label + (f", line {row.line}" if row.line else "")
-    seen = [f"{view.word or 'no policy word'}{': ' + clean(view.value) if view.has_value else ', without a value'}"]
+    seen = [f"{view.word or 'no field policy'}{': ' + clean(view.value) if view.has_value else ', no value'}"]
     if not view.present:
         seen = ["not in this file"]
     if view.field is not None:
         since = f", since Coder {view.field.since}" if view.field.since else ""
-        seen.append(f"takes {view.field.shape_in_words}{since}")
+        seen.append(f"expects {view.field.shape_in_words}{since}")
     word = view.word or "read"
-    then = [f"{MAY[word]}" if word in MAY else "Coder may refuse this policy word"]
+    then = [CAN.get(word, "Coder can reject this field policy")]
     if view.word is None:
-        then[0] += " (Coder takes read where no word is written)"
+        then[0] += " (Coder uses read if no field policy is set)"
+    then[0] += "."
     if row.wants_fuse:
-        then.append("as it is, no workspace gets FUSE")
-    elif view.for_podman and word in MAY and all(problem.severity != "problem" for problem in row.problems):
-        then.append("and so lose FUSE" if word == "write" else "every workspace gets FUSE")
-    do: list[str] = []
+        then.append("This field requests no FUSE device, so no workspace gets one.")
+    elif view.for_podman and word in CAN and all(problem.severity != "problem" for problem in row.problems):
+        then.append("A workspace that does so can lose FUSE." if word == "write" else "Every workspace gets FUSE.")
     for problem in row.problems:
         place = f"line {problem.line}: " if problem.line and problem.line != row.line else ""
         seen.append(f"{problem.severity}: {place}{problem.message}")
-        if problem.hint:
-            do.append(problem.hint)
+    return detail_text(title, seen=seen, then=then, do=_field_hints(row, view, word))
+
+
+def _field_hints(row: Row, view: FieldView, word: str) -> list[str]:
+    do = [problem.hint for problem in row.problems if problem.hint]
+    if view.for_podman and view.present and word == "write" and not row.wants_fuse:
+        do.append("Press M to set it for both fields.")
     if row.wants_fuse:
-        do.append(f'm adds "{FUSE_RESOURCE}": "{clean(row.fuse)}" where it is missing, + to this one')
-    if not do:
+        added = f'"{FUSE_RESOURCE}": "{clean(row.fuse)}"'
+        do.append(f"Press m to add {added} to every field that needs it, or + to this field only.")
+    # short, because it is drawn at each move over a slow connection
+    if do and row.items:
+        do.append("Press i to list its entries.")
+    elif not do and view.present:
+        items = ", i to list its entries" if row.items else ", + to add an entry" if row.can_have_items else ""
         do.append(
-            "r w a set the policy word, enter the value" + (", x removes it" if view.present else "; both add it")
+            f"Press r, w, or a to set the field policy, enter to edit the value{items}, or x to remove the field."
         )
-    return detail_text(title, seen=seen, then=then, do=do)
+    elif not do:
+        do.append("Press r, w, or a to add the field with this field policy, or enter to add it with a value.")
+    return do
+
+
+def _item_detail(row: Row, item: Item) -> RenderableType:
+    assert row.view is not None
+    seen = [f"{show_path(item.path)}, line {item.line}", clean(value_text(item.data))]
+    seen += [f"{problem.severity}: {problem.message}" for problem in row.problems]
+    do = [problem.hint for problem in row.problems if problem.hint]
+    do.append("Press enter to change it, x to remove it, or + to add another one. Nothing else in the file changes.")
+    return detail_text(f"{row.label}, an entry of {show_path(row.path[-1:])}", seen=seen, do=do)
 
 
 def _heading_detail(row: Row) -> RenderableType:
     if row.path != VERSION:
         return detail_text(
-            show_path(row.path), seen="a group of fields", do="the fields under it have the policy words"
+            show_path(row.path), seen="a group of fields", do="The fields below it have values and field policies."
         )
     seen = [f"version: {row.value}" + (f", line {row.line}" if row.line else "")]
     seen += [
@@ -261,13 +111,13 @@ def _heading_detail(row: Row) -> RenderableType:
         for problem in row.problems
     ]
     hints = [problem.hint for problem in row.problems if problem.hint]
-    return detail_text("version", seen=seen, then="it says which fields Coder looks for", do=hints)
+    return detail_text("version", seen=seen, then="It is the version of the policy format.", do=hints)
 
 
 def error_detail(
     title: str, error: WizardError, text: str = "", *, then: str = "Nothing was changed."
 ) -> RenderableType:
-    """A refusal, explained: where, with the line itself, why, and what to do."""
+    """Returns an error with its place, the line itself, the reason, and what to do."""
     seen = [error.what]
     excerpt: list[RenderableType] = []
     if isinstance(error, InputError) and error.place:
@@ -285,25 +135,50 @@ def _excerpt(error: InputError, text: str) -> list[RenderableType]:
     shown = printable(line.expandtabs(1))[:200]
     rows: list[RenderableType] = [Text(f"{number}{shown}", no_wrap=True, overflow="ellipsis")]
     if error.column:
-        # Characters that are shown as escapes are wider than what they stand for.
+        # An escape is wider than the character that it represents.
         before = len(printable(line[: error.column - 1].expandtabs(1)))
         rows.append(Text(" " * (len(number) + before) + "^", no_wrap=True, style="bold"))
     return rows
 
 
+def source_text(original: PolicyDocument, document: PolicyDocument, line: int, height: int) -> Text:
+    """Returns the lines of the file around one, with ``+`` at those that were added or changed."""
+    lines = document.text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    new = changed_lines(original, document)
+    first = max(min((line or 1) - 1 - height // 3, len(lines) - height), 0)
+    shown = Text(no_wrap=True, overflow="ellipsis")
+    for number in range(first, min(first + height, len(lines))):
+        is_new, is_here = number in new, number + 1 == line
+        mark = ("+" if is_new else " ") + (">" if is_here else " ")
+        content = printable(lines[number].rstrip("\r").expandtabs(8))
+        style = "bold" if is_here else "green" if is_new else ""
+        shown.append(f"{number + 1:>4} {mark} {content}\n", style=style)
+    shown.rstrip()
+    return shown
+
+
+@lru_cache(maxsize=2)
+def changed_lines(original: PolicyDocument, document: PolicyDocument) -> frozenset[int]:
+    """Returns the numbers of the lines, from 0, that are new in a document."""
+    old, new = (one.text.split("\n") for one in (original, document))
+    return frozenset(number for hunk in hunks(old, new) for number in range(hunk.new_start, hunk.new_end))
+
+
 def problem_detail(problem: Problem) -> RenderableType:
-    """A problem of the list."""
+    """Returns the detail of a problem in the list."""
     title = show_path(problem.path) or "the file"
-    place = f"line {problem.line}, column {problem.column}" if problem.line else "nowhere in the file"
-    return detail_text(title, seen=[problem.message, place], do=[problem.hint, "enter goes to the field"])
+    place = f"line {problem.line}, column {problem.column}" if problem.line else "not in the file"
+    return detail_text(title, seen=[problem.message, place], do=[problem.hint, "Press enter to go to the field."])
 
 
-# What an author of a workspace may do ------------------------------------------------------------------------
+# What users can change ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One line of the effective view: before, after, and what to say of it."""
+    """One line of the effect: before, after, and the detail."""
 
     key: str
     name: str
@@ -313,33 +188,34 @@ class Effect:
 
     @property
     def marks(self) -> str:
-        """``*`` where it changes."""
+        """``*`` if it changes."""
         return "*" if self.before != self.after else " "
 
 
 def effects(original: PolicyDocument, document: PolicyDocument) -> tuple[Effect, ...]:
-    """Whether every workspace gets FUSE, then field by field what the author of a workspace may do."""
+    """Returns whether every workspace gets FUSE, then field by field what users can change."""
     before, after = fuse_guarantee(original), fuse_guarantee(document)
     first = Effect(
         "",
         "FUSE in every workspace",
-        "sure" if before.sure else "not sure",
-        "sure" if after.sure else "not sure",
+        "yes" if before.sure else "no",
+        "yes" if after.sure else "no",
         detail_text(
-            "Is every workspace sure to get a FUSE device?",
+            "Does every workspace get a FUSE device?",
             seen=after.reasons,
-            then="Yes." if after.sure else "No, a workspace may come up without it.",
+            then="Yes." if after.sure else "No. A workspace can start without one.",
             do=""
             if after.sure
-            else "m adds what is missing; read or append in place of write keeps workspaces from dropping it",
+            else "Press m to add what is missing. Use read or append instead of write to keep it in every workspace.",
         ),
     )
     rows = [first]
     for row in effective_view(original, document):
-        seen = [f"before  {row.before} change it" if row.before == "may not" else f"before  {row.before}"]
-        seen[0] += f": {row.value_before}" if row.value_before else ""
-        seen.append(f"after   {row.after}" + (f": {row.value_after}" if row.value_after else ""))
-        note = "no policy word is written; Coder's documentation says that it is then read" if row.assumed else ""
+        seen = [
+            f"Before: {_effect_in_words(row.before, row.value_before)}",
+            f"After: {_effect_in_words(row.after, row.value_after)}",
+        ]
+        note = "No field policy is set. Coder's documentation says that read is the default." if row.assumed else ""
         rows.append(
             Effect(
                 "\0".join(row.path),
@@ -352,58 +228,18 @@ def effects(original: PolicyDocument, document: PolicyDocument) -> tuple[Effect,
     return tuple(rows)
 
 
-# The clicks in Coder -----------------------------------------------------------------------------------------
+def _effect_in_words(effect: str, value: str) -> str:
+    word = FIELD_POLICIES.get(effect, "")
+    can = CAN[word].lower() if word in CAN else "the field policy is unknown"
+    return f"{can}{f'; value: {value}' if value else ''}"
 
 
-@dataclass(frozen=True)
-class Click:
-    """Something that a person does in Coder's own screens; ``id`` is kept in ``session.ticks`` when it is done."""
-
-    id: str
-    title: str
-    what: str
-    why: str
-
-
-CLICKS = (
-    Click(
-        "coder-enable-templates",
-        "Enable workspace templates",
-        "in Coder: Manage > Admin > Templates, set Enable workspace templates to On",
-        "without it Coder reads neither templates nor this policy",
-    ),
-    Click(
-        "coder-upload-policy",
-        "Upload the policy",
-        "on the same page, under Template policy, upload {file}",
-        "it takes the place of the policy that is there; new workspaces follow it",
-    ),
-    Click(
-        "coder-save",
-        "Save",
-        "click Save on that page",
-        "before that, nothing has changed for workspaces",
-    ),
-)
-"""What the guide has an admin do once the file is written."""
-
-
-def click_detail(click: Click, done: bool, file: str) -> RenderableType:
-    """A click under the cursor."""
-    return detail_text(
-        click.title,
-        seen="ticked off as done" if done else "the wizard cannot see Coder's screens; you tick it off",
-        then=click.why,
-        do=[click.what.format(file=file), "enter takes the tick away" if done else "enter ticks it off"],
-    )
-
-
-# What one can start from -------------------------------------------------------------------------------------
+# Ways to start -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Start:
-    """A way to begin."""
+    """A way to start."""
 
     id: str
     state: str
@@ -412,7 +248,7 @@ class Start:
 
 
 def starts(refused: InputError | None, text: str) -> tuple[Start, ...]:
-    """The ways to begin; the file that was refused comes first, with the reason."""
+    """Returns the ways to start; a file that cannot be opened comes first, with the reason."""
     rows: list[Start] = []
     if refused is not None:
         rows.append(
@@ -424,7 +260,7 @@ def starts(refused: InputError | None, text: str) -> tuple[Start, ...]:
                     "This file cannot be opened",
                     refused,
                     text,
-                    then="It was left as it is.",
+                    then="The file was not changed.",
                 ),
             )
         )
@@ -432,13 +268,13 @@ def starts(refused: InputError | None, text: str) -> tuple[Start, ...]:
         Start(
             "open",
             "",
-            "Open the policy that your Coder uses",
+            "Open the policy that Coder uses now",
             detail_text(
                 "Open a file",
-                seen="a deployment that runs has a template policy already: in a repository, or as the file that was "
-                "last uploaded",
-                then="what Podman needs is merged into it; every comment and every other byte stays",
-                do="enter or o, and type the path",
+                seen="A running deployment already has a template policy: in a repository, or as the file that was "
+                "last uploaded.",
+                then="The merge adds what Podman needs. Every comment and every other byte stays.",
+                do="Press enter or o, and enter the path.",
             ),
         ),
         Start(
@@ -447,9 +283,9 @@ def starts(refused: InputError | None, text: str) -> tuple[Start, ...]:
             "Start from the guide's short policy",
             detail_text(
                 "The guide's short policy",
-                seen=f"two fields, with which every workspace asks for {FUSE_RESOURCE}",
-                then="fields that it does not name are read: workspaces may not set them",
-                do="enter; for a Coder that has no template policy yet",
+                seen=f"Two fields, with which every workspace requests {FUSE_RESOURCE}.",
+                then="All other fields are read: workspaces cannot change them.",
+                do="Press enter if Coder has no template policy yet.",
             ),
         ),
         Start(
@@ -458,10 +294,52 @@ def starts(refused: InputError | None, text: str) -> tuple[Start, ...]:
             "Start from the guide's complete policy",
             detail_text(
                 "The guide's complete policy",
-                seen="an example with every field that the guide knows",
-                then="its values are examples: look at each of them",
-                do="enter; for a Coder that has no template policy yet",
+                seen="An example with every field in the guide.",
+                then="Its values are examples: review each of them.",
+                do="Press enter if Coder has no template policy yet.",
             ),
         ),
     ]
     return tuple(rows)
+
+
+def commands_for(path: FilePath | None) -> Sequence[str]:
+    """Returns the commands that do the merge without the screens."""
+    if path is None:
+        return ["# create a new policy with only what Podman needs", f"podman-wizard policy new > {NEW_FILE}"]
+    name = shlex.quote(str(path))
+    return [
+        "# preview the merge",
+        f"podman-wizard policy merge {name} --diff",
+        "# merge into the file, with a backup",
+        f"podman-wizard policy merge {name} --in-place",
+        "# check the policy",
+        f"podman-wizard policy check {name}",
+    ]
+
+
+TABS = {"fields": "Fields", "problems": "Problems", "diff": "Diff", "effect": "Effect", "coder": "Coder"}
+
+
+def tabs_text(current: str, *, is_v2: bool) -> Text:
+    """Returns the names of the tabs; the current one is in brackets."""
+    note = Text()
+    for view, name in TABS.items():
+        name = "Template" if view == "coder" and is_v2 else name
+        # No space before the first: at 80 columns each one counts.
+        text = f"[{name}]" if view == current else f" {name} " if note else f"{name} "
+        note.append(text, style="bold" if view == current else "")
+    return note
+
+
+def state_words(model: PolicyModel, problems: Sequence[Problem]) -> str:
+    """Returns the file, whether it has unsaved changes, its problems, and whether FUSE is guaranteed, in one line."""
+    parts = []
+    for word in ("problem", "warning"):
+        number = sum(problem.severity == word for problem in problems)
+        if number:
+            parts.append(counted(number, word))
+    parts.append("FUSE guaranteed" if fuse_guarantee(model.document).sure else "FUSE not guaranteed")
+    # A new policy is always unsaved, and its name says that it is new.
+    unsaved = model.edits is not None and model.edits.dirty and model.path is not None
+    return f"{clean(model.name)}{', unsaved' if unsaved else ''}: {', '.join(parts)}"

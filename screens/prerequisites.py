@@ -1,4 +1,4 @@
-"""The first step: whether this cluster can, and whether this person may."""
+"""The first step: checks the cluster and the permissions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ OTHER_FILE = "another file"
 
 
 def _with_key(finding: Finding) -> Finding:
-    """A finding about rights names the key that writes the hand-over; others stay as they are."""
+    """Returns a finding about permissions with the key that exports the plan, and others unchanged."""
     if finding.id != "rbac.plan" or not finding.remedies:
         return finding
     first, *rest = finding.remedies
-    words = f"{first.text} h writes it into a folder; without the screens:"
+    words = f"{first.text} Press h to export the plan to a folder, or run:"
     return replace(finding, remedies=(replace(first, text=words), *rest))
 
 
@@ -33,28 +33,28 @@ class FindingsStep(ListStep["Finding"]):
     """A step whose rows are findings."""
 
     def key(self, item: Finding) -> str:
-        """Findings have ids."""
+        """Returns the id of the finding."""
         return item.id
 
     def cells(self, item: Finding) -> Sequence[Text | str]:
-        """The outcome and the title."""
+        """Returns the outcome and the title."""
         return (state_word(item.outcome), clean(item.title))
 
     def detail(self, item: Finding) -> RenderableType:
-        """Seen, Then, Do."""
+        """Returns Found, Means, and To do."""
         return finding_detail(item)
 
     def story(self, item: Finding) -> RenderableType:
-        """With every remedy and the background."""
+        """Returns every fix and the background."""
         return finding_story(item, explanation(item.id))
 
     def commands(self) -> Sequence[str]:
-        """The commands of every remedy."""
+        """Returns the commands of every fix."""
         return finding_commands(self.items())
 
 
 def explanation(name: str) -> str:
-    """The long text on a finding or an adjustment; "" where there is none."""
+    """Returns the explanation of a finding or an adjustment; "" if there is none."""
     from wizard.explanations import explain
 
     try:
@@ -64,40 +64,21 @@ def explanation(name: str) -> str:
 
 
 class PrerequisitesStep(FindingsStep):
-    """Shows what the cluster offers and lacks; reads it again; chooses another one."""
+    """Shows what the cluster offers and lacks; refreshes; chooses another cluster."""
 
     STEP = "prerequisites"
     TITLE = "Prerequisites"
-    EXCERPT = "Can this cluster, and may you? Nothing is changed here."
     EMPTY = ""
-    HELP = """\
-Podman runs containers inside a workspace without root. For the files of those containers it needs FUSE: a device \
-of Linux, /dev/fuse, by which a program can offer a file system without being root. Pods do not get devices by \
-themselves; a small daemon, smarter-device-manager, offers the device to the cluster, node by node.
-
-This step only looks. It asks the API server which version it runs, which rights you hold, what the nodes run, and \
-whether someone has set up the same thing before. Each row is one finding:
-
-  ok       nothing to do
-  info     worth knowing
-  warning  it works, with a catch
-  blocker  a later step cannot be carried out until this is mended
-  unknown  you hold no right to look; the row names the right
-  skipped  it does not apply here
-
-Seen says where the judgement comes from, Then what follows from it, Do what mends it. Read Podman's own documents \
-first if you have never run it rootless; the last rows name them.
-
-Where a right is missing, here or in a later step, h writes the plan into a folder: the manifest, the commands, the \
-policy, a README, and a role with exactly the rights that are missing. Someone who has them carries it out."""
     BINDING_GROUP_TITLE = "Prerequisites"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "read_again", "Read again", id="prerequisites.read", tooltip="Read the cluster again"),
-        Binding("k", "choose_cluster", "Cluster", id="prerequisites.cluster", tooltip="Another context or kubeconfig"),
+        Binding("r", "read_again", "Refresh", id="prerequisites.read", tooltip="Read the cluster again"),
+        Binding(
+            "k", "choose_cluster", "Cluster", id="prerequisites.cluster", tooltip="Choose another context or kubeconfig"
+        ),
     ]
 
     def items(self) -> Iterable[Finding]:
-        """The findings; where the cluster could not be read, why, and what to do."""
+        """Yields the findings; if the cluster could not be read, the reason and what to do."""
         trouble = self.walk.trouble
         if trouble is not None:
             from wizard.findings import Finding, Outcome, Remedy
@@ -107,31 +88,36 @@ policy, a README, and a role with exactly the rights that are missing. Someone w
                 category="cluster",
                 outcome=Outcome.BLOCKER,
                 title=trouble.what,
-                detail="Nothing is known of the cluster. The manifest and the policy can be prepared all the same.",
+                detail="The cluster could not be read. You can still prepare the manifest and the template policy.",
                 remedies=(
-                    Remedy(trouble.todo or "Mend it, then r reads again; k chooses another cluster.", who="you"),
+                    Remedy(
+                        trouble.todo or "Fix this and press r to retry, or press k to choose another cluster.",
+                        who="you",
+                    ),
                 ),
             )
         if self.walk.judgement is not None:
             yield from map(_with_key, self.walk.judgement.prerequisites)
 
     def show(self) -> None:
-        """Says what is being read until there is something to show."""
+        """Shows the findings, or what is being read until there are some."""
         reading = self.walk.reading
-        self.rows.fill(tuple(self.items()), empty=f"waiting  {reading}" if reading else "Nothing has been read.")
+        self.rows.fill(
+            tuple(self.items()), empty=f"waiting  {reading}" if reading else "The cluster has not been read."
+        )
         self.show_detail()
 
     def action_read_again(self) -> None:
         """Reads the cluster again."""
         if self.walk.busy:
-            self.say("Work is in flight; it is read again when that has ended.")
+            self.say("A change is in progress. The cluster is read again when it finishes.")
         else:
             self.in_background(self.walk.read(), group="read", exclusive=True)
 
     def action_choose_cluster(self) -> None:
-        """Offers the contexts of the kubeconfig, and another kubeconfig."""
+        """Offers the contexts of the kubeconfig, and another file."""
         if self.walk.busy:
-            self.say("Work is in flight on this cluster.")
+            self.say("A change is in progress on this cluster. Wait until it finishes.")
             return
         self.in_background(self._offer_contexts(self.walk.target.kubeconfig))
 
@@ -145,14 +131,14 @@ policy, a README, and a role with exactly the rights that are missing. Someone w
             self.complain(error)
             found = ()
         options = [Option(item.name, f"{item.name}   {item.server}   {item.user}") for item in found]
-        options.append(Option(OTHER_FILE, "Another kubeconfig file ..."))
+        options.append(Option(OTHER_FILE, "Another kubeconfig file…"))
         current = next((item.name for item in found if item.current), "")
-        text = f"Contexts of {kubeconfig or 'the kubeconfig that kubectl would use'}:"
+        text = f"Contexts in {kubeconfig or 'the kubeconfig that kubectl uses'}:"
 
         def picked(answer: str | None) -> None:
             if answer == OTHER_FILE:
                 _ = self.app.push_screen(
-                    AskText("Another kubeconfig", "The file:", kubeconfig or "~/.kube/config"), self._take_file
+                    AskText("Another kubeconfig", "File path:", kubeconfig or "~/.kube/config"), self._take_file
                 )
             elif answer is not None:
                 self._go_to(kubeconfig, answer)

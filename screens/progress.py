@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -26,11 +27,10 @@ if TYPE_CHECKING:
     from wizard.forecast import Comparison
 
 SECONDS_BETWEEN = 0.5
-"""Progress is drawn twice a second at most, whatever the cluster tells."""
+"""Progress is drawn twice a second at most, however often the cluster reports it."""
 
 WIDTHS = (8, 36, 0)
 REASON_WIDTHS = (8, 0, 13)
-RESULT_WORDS = {"done": "done", "failed": "failed", "interrupted": "stopped"}
 
 
 def _key(row: OperationRow | Comparison) -> str:
@@ -38,12 +38,15 @@ def _key(row: OperationRow | Comparison) -> str:
 
 
 class OperationView(Vertical):
-    """The work in flight, or the result of the last one until the person turns away from it."""
+    """The work in progress, or the result of the last one until the user leaves it."""
 
-    BINDING_GROUP_TITLE = "Work in flight"
+    class PlanChanged(Message):
+        """Posted when the user leaves work that ended because the cluster was not what its plan was made from."""
+
+    BINDING_GROUP_TITLE = "Work in progress"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "stop", "Stop", id="work.stop", tooltip="Stop; what has been done so far stays and is said"),
-        Binding("enter", "leave", "Back to the step", id="work.leave", tooltip="Turn away from this result"),
+        Binding("x", "stop", "Stop", id="work.stop", tooltip="Stop; completed changes are kept and listed"),
+        Binding("enter", "leave", "Back", id="work.leave", tooltip="Close this result and return to the step"),
     ]
 
     def __init__(self, walk: Walk) -> None:
@@ -59,7 +62,7 @@ class OperationView(Vertical):
         self._later: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Title, count, who is missing, and the row under the cursor in full."""
+        """Yields title, count, rows, and the details of the row under the cursor."""
         yield self._title
         yield self._count
         yield self._heading
@@ -71,7 +74,7 @@ class OperationView(Vertical):
         return self._rows
 
     def show(self) -> None:
-        """Draws it, now or when half a second has gone by since the last time."""
+        """Draws it, at most every half second."""
         operation = self._walk.operation
         if operation is None:
             return
@@ -103,7 +106,7 @@ class OperationView(Vertical):
         self._shown, self._drawn_at = state, monotonic()
         self._title.update(Text(clean(operation.phase), style="bold"))
         if operation.ended:
-            word = RESULT_WORDS[operation.result]
+            word = operation.result
             line = Text.assemble(state_word(word), f"  {clean(operation.detail)}")
             if operation.comparison:
                 line.append(f". {sentence(operation.comparison)}")
@@ -114,7 +117,7 @@ class OperationView(Vertical):
             if operation.notes:
                 line.append(f"  {clean(operation.notes[-1])}")
         self._count.update(line)
-        empty = "" if operation.ended else "No one is late, nothing has failed."
+        empty = "" if operation.ended else "No node is late and nothing has failed."
         compared = operation.comparison if operation.ended else ()
         reasons = bool(operation.rows) and all(row.short for row in operation.rows)
         self._rows.set_widths(forecast.WIDTHS if compared else REASON_WIDTHS if reasons else self._widths(operation))
@@ -125,7 +128,7 @@ class OperationView(Vertical):
 
     @staticmethod
     def _widths(operation: Operation) -> tuple[int, int, int]:
-        """The names take no more room than they need: what became of them stands beside them."""
+        """Returns widths that give the names no more room than they need: the results are beside them."""
         state, name, rest = WIDTHS
         longest = max((len(clean(row.name)) for row in operation.rows), default=name)
         return (state, min(name, longest), rest)
@@ -134,11 +137,11 @@ class OperationView(Vertical):
         if not isinstance(row, OperationRow):
             return forecast.cells(row)
         name = clean(row.name)
-        # Only a node's name is without blanks: a kind of node, and an object, are cut at their end.
+        # Only the name of a node has no blanks; the names of node types and objects are cut at their end.
         return (state_word(row.state), name if " " in name else Name(name), clean(row.short or row.text))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
-        """The row under the cursor in full."""
+        """Shows the details of the row under the cursor."""
         message.stop()
         self._show_detail()
 
@@ -156,11 +159,11 @@ class OperationView(Vertical):
             self._detail.update("")
 
     def _what_to_do(self, operation: Operation) -> list[str]:
-        key = "h writes the hand-over folder for someone who may." if self._walk.hand_over_helps else ""
+        key = "Press h to export the plan for someone with access." if self._walk.hand_over_helps else ""
         return [operation.todo, key]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Stop while it runs, back when it has ended."""
+        """Offers to stop while it runs, and to go back when it has ended."""
         operation = self._walk.operation
         ended = operation is None or operation.ended
         if action == "stop":
@@ -174,7 +177,11 @@ class OperationView(Vertical):
         self._walk.stop_operation()
 
     def action_leave(self) -> None:
-        """Turns away from the result."""
-        if self._walk.operation is not None:
-            self._walk.operation.seen = True
-            self._walk.tell()
+        """Closes the result; if the plan has changed since it was shown, the new one is asked about."""
+        operation = self._walk.operation
+        if operation is None or operation.seen:
+            return
+        operation.seen = True
+        self._walk.tell()
+        if operation.plan_changed:
+            self.post_message(self.PlanChanged())

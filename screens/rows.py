@@ -1,7 +1,7 @@
-"""The list over a detail: rows that start with a word of state, and the text that explains the one under the cursor.
+"""The list over a detail: rows that start with a state word, and the text that explains the row under the cursor.
 
-Rows are drawn when they come into view and not before, so that five thousand cost what twenty cost, and a
-key repaints two lines. (A DataTable of that size holds the loop for half a second each time it is filled.)
+Rows are drawn only when they come into view, so that five thousand cost as much as twenty, and a key repaints
+two lines. (A DataTable of that size blocks the event loop for half a second each time it is filled.)
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ GAP = 1
 
 
 class Name(str):
-    """The name of a machine in a cell: where it does not fit, its domain gives way first, then its middle.
+    """The name of a machine in a cell: if it does not fit, its domain is cut first, then its middle.
 
-    What tells such names apart stands at the end of the host's own name ("vmss000000") or right before the domain.
+    Such names differ at the end of the host name ("vmss000000") or right before the domain.
     """
 
     __slots__ = ()
 
     def within(self, width: int) -> str:
-        """The name, or as much of it as fits."""
+        """Returns the name, or as much of it as fits."""
         if len(self) <= width:
             return self
         host, dot, _ = self.partition(".")
@@ -48,18 +48,18 @@ class Name(str):
 class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
     """A list with a cursor; each item becomes a row of cells when it is drawn.
 
-    ``widths`` gives the columns' widths; 0, once, is what remains. Items keep their identity by ``key``, so
-    that the cursor stays on its item when the list is filled again.
+    ``widths`` are the widths of the columns; 0, at most once, is the remaining width. ``key`` identifies an
+    item, so that the cursor stays on it when the list is filled again.
     """
 
     BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "cursor(-1)", "Up", show=False, id="list.up", tooltip="One row up"),
-        Binding("down", "cursor(1)", "Down", show=False, id="list.down", tooltip="One row down"),
-        Binding("pageup", "page(-1)", "Page up", show=False, id="list.pageup", tooltip="One page up"),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="list.pagedown", tooltip="One page down"),
-        Binding("home", "first", "First", show=False, id="list.first", tooltip="To the first row"),
-        Binding("end", "last", "Last", show=False, id="list.last", tooltip="To the last row"),
+        Binding("up", "cursor(-1)", "Up", show=False, id="list.up", tooltip="Move up one row"),
+        Binding("down", "cursor(1)", "Down", show=False, id="list.down", tooltip="Move down one row"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="list.pageup", tooltip="Move up one page"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="list.pagedown", tooltip="Move down one page"),
+        Binding("home", "first", "First", show=False, id="list.first", tooltip="Go to the first row"),
+        Binding("end", "last", "Last", show=False, id="list.last", tooltip="Go to the last row"),
     ]
 
     class Moved(Message):
@@ -98,21 +98,21 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
 
     @property
     def current(self) -> Item | None:
-        """The item under the cursor; None where the list is empty."""
+        """The item under the cursor; None if the list is empty."""
         return self.items[self.cursor] if self.items else None
 
     def set_widths(self, widths: Sequence[int]) -> None:
-        """Other columns, for other items."""
+        """Sets the widths of the columns."""
         if self._widths != tuple(widths):
             self._widths = tuple(widths)
             self.refresh()
 
     def heading(self, names: Sequence[str]) -> Text:
-        """The names of the columns, as wide as the columns are now."""
+        """Returns the names of the columns, in the current widths."""
         return self._line_of(names, self.scrollable_content_region.width)
 
     def fill(self, items: Sequence[Item], *, empty: str | None = None) -> None:
-        """Shows these items; the cursor stays on the item that it was on, if that is still there."""
+        """Shows these items; the cursor stays on its item if that is still in the list."""
         before = self.current
         self.items = items
         if empty is not None:
@@ -125,7 +125,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self.cursor = cursor
         height = max(1, len(items))
         if self.virtual_size.height != height:
-            # The height of the list itself may depend on it ("auto").
+            # The height of the list can depend on it ("auto").
             self.virtual_size = Size(0, height)
             self.refresh(layout=True)
         else:
@@ -134,23 +134,23 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self.post_message(self.Moved(self))
 
     def redraw(self) -> None:
-        """Draws the lines again whose looks have changed."""
+        """Redraws the lines that look different now."""
         for y in range(self.size.height):
             if self._line(y) != self._painted.get(y):
                 self.refresh_line(y)
 
     def redraw_current(self) -> None:
-        """Draws the row under the cursor again."""
+        """Redraws the row under the cursor."""
         self.refresh_line(self.cursor - self.scroll_offset.y)
 
     def move_to(self, key: str) -> None:
-        """Puts the cursor on the item with this key, if it is there."""
+        """Moves the cursor to the item with this key, if there is one."""
         for number, item in enumerate(self.items):
             if self._key(item) == key:
                 self._move(number)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As high as there are rows."""
+        """Returns the number of rows."""
         return max(1, len(self.items))
 
     def render_line(self, y: int) -> Strip:
@@ -170,7 +170,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
             return strip.apply_style(base).simplify()
         if not self.has_focus:
             return strip.apply_style(base + Style(bold=True))
-        # Of one style: a dim or coloured word would not read in reverse.
+        # One style only: a dim or colored word is hard to read in reverse.
         return Strip([Segment(strip.text, base + Style(reverse=True))], width)
 
     def _row(self, item: Item, width: int) -> list[Segment]:
@@ -180,7 +180,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         widths = self._widths[: len(cells)]
         rest = max(0, width - sum(widths) - GAP * (len(widths) - 1))
         line = Text(no_wrap=True, end="")
-        # While the columns change, there may be cells of before.
+        # While the columns change, cells can still have the earlier layout.
         for place, (cell, column) in enumerate(zip(cells, widths, strict=False)):
             if isinstance(cell, Name):
                 cell = cell.within(column or rest)
@@ -206,7 +206,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self.post_message(self.Moved(self))
 
     def refresh_line(self, y: int) -> None:
-        """Draws one visible line again, without the scrollbar beside it."""
+        """Redraws one visible line, without the scrollbar."""
         self.refresh(Region(0, y, self.scrollable_content_region.width, 1))
 
     def _show_cursor(self) -> None:
@@ -218,19 +218,19 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self.scroll_to(y=target, animate=False, immediate=True)
 
     def on_resize(self) -> None:
-        """The row under the cursor stays in view."""
+        """Keeps the row under the cursor in view."""
         self.call_after_refresh(self._show_cursor)
 
     def on_focus(self) -> None:
-        """The cursor looks different with the focus."""
+        """Redraws the cursor, which looks different with the focus."""
         self.redraw_current()
 
     def on_blur(self) -> None:
-        """Likewise."""
+        """Redraws the cursor, which looks different without the focus."""
         self.redraw_current()
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor; a click on the row under the cursor chooses it."""
+        """Moves the cursor to the clicked row; a click on the row under the cursor chooses it."""
         number = event.y + self.scroll_offset.y
         if number >= len(self.items):
             return
@@ -240,37 +240,37 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
             self._move(number)
 
     def action_cursor(self, step: int) -> None:
-        """One row up or down."""
+        """Moves the cursor by rows."""
         self._move(self.cursor + step)
 
     def action_page(self, step: int) -> None:
-        """One page up or down."""
+        """Moves the cursor by pages."""
         self._move(self.cursor + step * max(1, self.scrollable_content_region.height - 1))
 
     def action_first(self) -> None:
-        """To the first row."""
+        """Moves the cursor to the first row."""
         self._move(0)
 
     def action_last(self) -> None:
-        """To the last row."""
+        """Moves the cursor to the last row."""
         self._move(len(self.items) - 1)
 
 
 def fold(widget: Widget, content: RenderableType, width: int) -> list[Strip]:
-    """A text as lines of at most that width."""
+    """Returns a text as lines of at most that width."""
     console = widget.app.console
     options = console.options.update(width=width, height=None)
     return [Strip(line) for line in console.render_lines(content, options, pad=False)]
 
 
 def changed_parts(before: Sequence[Strip], after: Sequence[Strip], width: int) -> Iterator[Region]:
-    """What has to be drawn again, line by line, for one text in place of another: blanks after both stay."""
+    """Yields the regions to redraw, line by line, when one text replaces another; trailing blanks stay."""
     for y in range(max(len(before), len(after))):
         old, new = (_characters(lines[y]) if y < len(lines) else [] for lines in (before, after))
         if old == new:
             continue
         if any(lines[y : y + 1] and lines[y].cell_length != len(lines[y].text) for lines in (before, after)):
-            # A character of two cells cannot be drawn by halves.
+            # Half of a character of two cells cannot be drawn.
             yield Region(0, y, width, 1)
             continue
         start = next((x for x, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), None)
@@ -290,7 +290,7 @@ def _shows_on_blanks(style: Style | None) -> bool:
 
 
 class Heading(Widget):
-    """The names of a list's columns, over it; a line only while it has names."""
+    """The names of the columns above a list; hidden while there are none."""
 
     def __init__(self, rows: RowList[Any]) -> None:
         super().__init__(classes="heading")
@@ -299,22 +299,22 @@ class Heading(Widget):
         self.display = False
 
     def show(self, names: Sequence[str] = ()) -> None:
-        """Shows these names; none: nothing."""
+        """Shows these names, or hides the line if there are none."""
         if self._names != names:
             self._names, self.display = names, bool(names)
             self.refresh()
 
     def render(self) -> Text:
-        """One line, dim."""
+        """Returns one dim line."""
         line = self._rows.heading(self._names)
         line.stylize("dim")
         return line
 
 
 class Detail(Widget):
-    """The text under a list. It draws again only the lines that changed: the cursor moves often."""
+    """The text under a list. It redraws only the lines that changed, because the cursor moves often."""
 
-    MORE = "... enter shows the rest"
+    MORE = "… press enter for more"
 
     def __init__(self, *, classes: str = "") -> None:
         super().__init__(classes=f"detail-lines {classes}")
@@ -338,7 +338,7 @@ class Detail(Widget):
         return lines
 
     def on_resize(self) -> None:
-        """Folds the text anew."""
+        """Folds the text to the new width."""
         self._lines = self._make_lines()
         self.refresh()
 
@@ -349,7 +349,7 @@ class Detail(Widget):
 
 
 class LongDetail(ScrollView, can_focus=False, inherit_bindings=False):
-    """As ``Detail``, with nothing left out: what does not fit is scrolled to."""
+    """Like ``Detail``, but it scrolls instead of cutting the text."""
 
     def __init__(self) -> None:
         super().__init__(classes="detail-scroll")
@@ -370,11 +370,11 @@ class LongDetail(ScrollView, can_focus=False, inherit_bindings=False):
         self._lines = fold(self, self._content, width) if width and height else []
         if len(self._lines) > height:
             self._lines = fold(self, self._content, width - self.styles.scrollbar_size_vertical)
-        # As high as there is room at least: another height would have all of it drawn again.
+        # At least as high as the widget: another height would redraw everything.
         self.virtual_size = Size(0, max(len(self._lines), height))
 
     def on_resize(self) -> None:
-        """Folds the text anew."""
+        """Folds the text to the new width."""
         self._fold()
         self.refresh()
 

@@ -1,4 +1,4 @@
-"""The second step: what on the nodes would stop Podman, and the decision about it."""
+"""The second step: node settings that can stop Podman, and the acknowledgement."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Tick(Widget):
-    """A line with a box that a key or a click ticks."""
+    """A line with a check box for a key or a click."""
 
     class Clicked(Message):
-        """It was clicked."""
+        """Posted when it was clicked."""
 
     def __init__(self, words: str) -> None:
         super().__init__(classes="tick")
@@ -37,109 +37,98 @@ class Tick(Widget):
         self.ticked = False
 
     def render(self) -> Text:
-        """``[x] words``."""
+        """Returns ``[x] words``."""
         return Text.assemble(("[x] " if self.ticked else "[ ] ", "bold"), self._words)
 
     def set(self, ticked: bool) -> None:
-        """Ticks it, or not."""
+        """Checks or clears the box."""
         self.ticked = ticked
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """A click ticks it."""
+        """Announces the click."""
         self.post_message(self.Clicked())
 
 
 class SecurityModulesStep(FindingsStep):
-    """Shows each kind of node with what stands in Podman's way; keeps the acknowledgement."""
+    """Shows what can stop Podman on each node type; keeps the acknowledgement."""
 
     STEP = "security-modules"
     TITLE = "Security modules"
-    EXCERPT = "What on the nodes would stop Podman, by kind of node."
-    EMPTY = "No nodes are known."
-    HELP = """\
-A node's kernel may forbid what Podman needs although the device is there. AppArmor and SELinux confine what a \
-container may do, seccomp filters its system calls, and some systems do not let a process without root have a user \
-namespace, in which Podman would be root of its own.
-
-Nodes that are alike share a row. What is said of them comes from what the cluster tells: their system, kernel, \
-labels and messages. That is often a known default and not a proof; the detail says how sure it is. A short pod on \
-a node of each kind (p) looks for itself; it has no rights and is removed at once.
-
-The remedies stand in order, the least drastic first. The guide says to disable AppArmor on the nodes. It works; it \
-also takes AppArmor's protection from every container there, so it stands last.
-
-None of this stops you from going on. Applying and labelling want one thing: that you tick the line at the bottom \
-(space), which says that you have read it and decide for your cluster."""
+    EMPTY = "The nodes have not been read."
     BINDING_GROUP_TITLE = "Security modules"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "acknowledge", "Tick", id="security.acknowledge", tooltip="I have read this and decide"),
         Binding(
-            "p", "probe", "Probe", id="security.probe", tooltip="A short pod on each kind of node looks for itself"
+            "space",
+            "acknowledge",
+            "Acknowledge",
+            id="security.acknowledge",
+            tooltip="Confirm that you have reviewed the warnings",
         ),
+        Binding("p", "probe", "Probe", id="security.probe", tooltip="Run a probe pod on one node of each type"),
         Binding(
             "e",
             "export",
-            "Export for the system admin",
+            "Export fixes",
             id="security.export",
-            tooltip="All remedies as one text",
+            tooltip="Show all fixes as text for the system admin",
         ),
     ]
 
     _tick: Tick
 
     def compose_under(self) -> ComposeResult:
-        """The acknowledgement."""
-        self._tick = Tick("I have read this and decide for my cluster")
+        """Yields the acknowledgement."""
+        self._tick = Tick("I have reviewed these warnings for this cluster")
         yield self._tick
 
     def items(self) -> Iterable[Finding]:
-        """A row a kind of node."""
+        """Returns one finding for each node type."""
         return self.session.judgement.security_modules if self.session.judgement else ()
 
     def show(self) -> None:
-        """With the acknowledgement as it is kept."""
+        """Shows the findings and the acknowledgement."""
         super().show()
         self.show_detail()
         self._tick.set(self.session.answers.security_modules.acknowledged)
         warnings = sum(finding.outcome is Outcome.WARNING for finding in self.items())
-        self.set_note(f"{warnings} to decide about" if warnings else "")
+        self.set_note(f"{counted(warnings, 'warning')} to review" if warnings else "")
 
     def on_tick_clicked(self) -> None:
-        """A click does what the key does."""
+        """Acknowledges, as the key does."""
         self.action_acknowledge()
 
     def action_acknowledge(self) -> None:
-        """Ticks it, or takes the tick back."""
+        """Acknowledges the warnings, or withdraws that."""
         if self.session.judgement is None:
-            self.say("There is nothing to decide about before the nodes have been read.")
+            self.say("There are no warnings to review until the nodes have been read.")
             return
         acknowledged = not self.session.answers.security_modules.acknowledged
         self._tick.set(acknowledged)
         self.change(lambda session: session.acknowledge(acknowledged))
 
     def action_probe(self) -> None:
-        """Asks, and sends a short pod to one node of each kind."""
-        session, facts = self.session, self.session.facts
-        kinds = security_groups(facts) if facts is not None else ()
+        """Asks, and runs a probe pod on one node of each type."""
+        session, judgement = self.session, self.session.judgement
+        kinds = security_groups(judgement.verdicts) if judgement is not None else ()
 
         async def work(engine: Engine, operation: Operation) -> None:
             from wizard.prove import probe_nodes
 
-            assert facts is not None
-            session.take_probes(await probe_nodes(engine, facts, operation.take))
+            assert judgement is not None
+            session.take_probes(await probe_nodes(engine, judgement.facts, operation.take))
 
         lines = [
-            f"{counted(len(kinds), 'short pod')} in the namespace {PROBE_NAMESPACE}, one on a node of each kind, "
-            f"image {PROBE_IMAGE}.",
-            "They have no rights, read a few files of /proc and /sys, and are removed at once.",
+            f"{counted(len(kinds), 'probe pod')} in the namespace {PROBE_NAMESPACE}, on one node of each type. "
+            f"Image: {PROBE_IMAGE}.",
+            "They are unprivileged, read a few files in /proc and /sys, and are deleted when they finish.",
         ]
-        choices = [Choice("probe", f"Send {counted(len(kinds), 'pod')}", danger=True)]
-        what = f"Probe {counted(len(kinds), 'kind of node', 'kinds of nodes')}"
+        choices = [Choice("probe", f"Run {counted(len(kinds), 'pod')}", danger=True)]
+        what = f"Probe {counted(len(kinds), 'node type')}"
         self.ask_to(what, lines, choices, lambda _: work, stops_softly=False, pods_in=PROBE_NAMESPACE)
 
     def action_export(self) -> None:
-        """All remedies as one text."""
+        """Shows all fixes as one text."""
         from screens.pages import CommandsPage
 
         lines: list[str] = []
@@ -148,14 +137,14 @@ None of this stops you from going on. Applying and labelling want one thing: tha
                 continue
             lines += [f"# {clean(finding.title)}", f"# {clean(finding.detail)}"]
             for number, remedy in enumerate(finding.remedies, start=1):
-                reboot = ", with a reboot" if remedy.reboot else ""
+                reboot = ", requires a reboot" if remedy.reboot else ""
                 lines.append(f"# {number}. {clean(remedy.text)} ({remedy.who}{reboot})")
                 if remedy.command:
                     lines.append(remedy.command)
             lines.append("")
         if not lines:
-            self.say("There is nothing to mend.")
+            self.say("There are no fixes to export.")
             return
         _ = self.app.push_screen(
-            CommandsPage("For the system admin", "\n".join(lines), "security-modules-remedies.txt")
+            CommandsPage("Fixes for the system admin", "\n".join(lines), "security-modules-fixes.txt")
         )

@@ -1,16 +1,16 @@
-"""What every step of the wizard is: a title, a sentence, a body, its keys, and a help text.
+"""The base of each step of the wizard: a title, an introduction, a body, its keys, and a help text.
 
-To add a step: subclass ``Step`` (or ``ListStep``, which has the list over a detail), give it the class
-attributes, build ``compose_body``, and redraw in ``show``, which is called whenever something in the walk
-changed while the step is in view, and each time it comes into view. A step judges nothing: it reads
-``self.walk.session`` and hands changes to ``self.change``. It lives as long as the program, so whatever a
-person typed or marked in it survives going back and forth.
+To add a step: write its texts (``wizard.steps``), subclass ``Step`` (or ``ListStep``, a list with a detail), set the
+class attributes, build ``compose_body``, and redraw in ``show``, which is called when something in the walk changes
+while the step is in view, and each time it comes into view. A step judges nothing: it reads ``self.walk.session``
+and passes changes to ``self.change``. It exists as long as the program, so typed text and selections are kept when
+the user goes to another step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.console import RenderableType
@@ -25,11 +25,14 @@ from textual.widgets import Static
 from screens.rows import Detail, RowList
 from screens.walk import Walk, Work
 from screens.words import clean
+from wizard.counting import counted
 from wizard.errors import WizardError
-from wizard.steps import StepId
+from wizard.steps import StepId, step_help, step_introduction
 
 if TYPE_CHECKING:
     from screens.dialogs import Choice, Dialog
+    from wizard.plan.derive import Plan
+    from wizard.plan.gates import Gate
     from wizard.session import Session
     from wizard.unfinished import PolicyEdits
 
@@ -48,7 +51,7 @@ class HeadLine(Widget):
         self.title = title
 
     def render(self) -> Text:
-        """One line."""
+        """Returns one line."""
         note = self.note.copy() if isinstance(self.note, Text) else Text(self.note)
         space = self.size.width - len(self.title) - note.cell_len
         if space < 2:
@@ -56,15 +59,26 @@ class HeadLine(Widget):
         return Text.assemble((self.title, "bold"), " " * space, note, no_wrap=True, overflow="ellipsis")
 
 
+class StepText:
+    """A class attribute with a text of the step from ``assets/steps``, read when it is first needed."""
+
+    def __init__(self, read: Callable[[StepId], str]) -> None:
+        self._read = read
+
+    def __get__(self, step: Step | None, kind: type[Step]) -> str:
+        """Returns the text of the step that the class is for."""
+        return self._read(kind.STEP)
+
+
 class Step(Vertical):
     """One step of the wizard."""
 
     STEP: ClassVar[StepId]
     TITLE: ClassVar[str]
-    EXCERPT: ClassVar[str] = ""
-    """One sentence under the title."""
-    HELP = ""
-    """What F1 shows: for someone who meets all this for the first time."""
+    EXCERPT = StepText(step_introduction)
+    """The sentence under the title."""
+    HELP = StepText(step_help)
+    """The explanation that F1 shows, for users who are new to all this."""
 
     def __init__(self, walk: Walk) -> None:
         super().__init__(id=f"step-{self.STEP}", classes="step")
@@ -76,35 +90,38 @@ class Step(Vertical):
     # For subclasses to fill in --------------------------------------------------------------------------------
 
     def compose_body(self) -> ComposeResult:
-        """The widgets under the title."""
+        """Yields the widgets below the introduction."""
         yield from ()
 
     def show(self) -> None:
         """Redraws from ``self.session``; the cursor, and what was typed, stay."""
 
     def home(self) -> Widget | None:
-        """The widget that has the focus when the step comes into view."""
+        """Returns the widget that gets the focus when the step comes into view."""
         return None
 
     def commands(self) -> Sequence[str]:
-        """The command lines that ``c`` offers here, comments among them."""
+        """Returns the command lines that ``c`` shows here, with comments."""
         return ()
 
     def unsaved(self) -> str:
-        """What would be lost with the program, in a sentence; "" where nothing would."""
+        """Returns what quitting would lose, in a sentence; "" if nothing."""
         return ""
 
     def unfinished(self) -> PolicyEdits | None:
-        """What of it is kept for the next session where the line drops; None where nothing is."""
+        """Returns what is kept for the next session if the connection is lost; None if nothing."""
         return None
 
+    def ask_again(self) -> None:
+        """Asks again about work that ended because the cluster was not what its plan was made from."""
+
     def describe(self, action: str) -> str:
-        """What the key line calls an action just now ("Apply 4 objects"); "" for the binding's own words."""
+        """Returns the label of an action at present ("Apply 4 objects"); "" for the label of its binding."""
         return ""
 
     @classmethod
     def actions(cls) -> Iterable[Binding]:
-        """What its keys do, its own first; for who looks for an action without being there."""
+        """Yields its keys, its own first, for the command palette."""
         for kind in cls.__mro__:
             if issubclass(kind, Step):
                 yield from (binding for binding in vars(kind).get("BINDINGS", ()) if isinstance(binding, Binding))
@@ -113,33 +130,33 @@ class Step(Vertical):
 
     @property
     def session(self) -> Session:
-        """What the walk holds."""
+        """Returns the session of the walk."""
         return self.walk.session
 
     def set_note(self, note: str | Text) -> None:
-        """The short note to the right of the title."""
+        """Sets the short note to the right of the title."""
         self._head.note = note
 
     def set_title(self, title: str) -> None:
-        """Another title than the step's own."""
+        """Sets another title."""
         self._head.title = title
 
     def set_excerpt(self, text: str) -> None:
-        """The sentence under the title."""
+        """Sets the sentence under the title."""
         if text != self._said:
             self._said = text
             self._excerpt.update(Text(text))
 
     def say(self, text: str, *, bad: bool = False) -> None:
-        """A sentence in the corner, for some seconds; text from outside is made harmless."""
+        """Shows a notice in the corner for some seconds, without control characters."""
         self.app.notify(clean(text), severity="error" if bad else "information", markup=False)
 
     def complain(self, error: WizardError) -> None:
-        """Says what happened, and what to do next."""
+        """Shows an error: what happened, and what to do."""
         self.say(f"{error.what} {error.todo}".strip(), bad=True)
 
     def change(self, change: Callable[[Session], None]) -> None:
-        """Changes the session, in the engine's thread; what does not fit is said, and the old choice kept."""
+        """Changes the session, in the engine's thread; shows what is not valid, and keeps the old choice."""
 
         async def apply() -> None:
             try:
@@ -159,36 +176,109 @@ class Step(Vertical):
         *,
         rows: tuple[str, ...] = (),
         stops_softly: bool = True,
-        pods_in: str = "",
+        pods_in: str,
     ) -> None:
-        """The one way to work on the cluster: whether one may, the question, the work.
+        """Asks, and starts work that no plan has: pods in the namespace ``pods_in``, which are deleted afterwards.
 
-        ``what`` says what is done ("Label 12 nodes"), ``choices`` are the ways to do it, and ``work`` gives the work
-        of the one that was chosen. Short pods in the namespace ``pods_in`` need less than the plan does.
+        ``what`` names the work, ``choices`` are the ways to do it, and ``work`` returns the work for the chosen one.
+        Pods need fewer permissions than the plan.
         """
-        from screens.dialogs import Confirm
-
         why_not = self.walk.why_not_act(pods_in=pods_in)
         if why_not:
             self.say(why_not, bad=True)
+        else:
+            self.ask_and_begin(what, lines, choices, work, rows=rows, stops_softly=stops_softly)
+
+    def ask_and_begin(
+        self,
+        what: str,
+        lines: Sequence[str | Text],
+        choices: Sequence[Choice],
+        work: Callable[[str], Work],
+        *,
+        rows: tuple[str, ...] = (),
+        stops_softly: bool = True,
+    ) -> None:
+        """Asks, and starts work that nothing here can forbid any more."""
+
+        def begin(answer: str) -> None:
+            self.walk.begin(self.STEP, what, rows, work(answer)).stops_softly = stops_softly
+
+        self._confirm(what, lines, choices, begin)
+
+    def ask_to_carry_out(
+        self, what: str, lines: Sequence[str | Text], plan: Plan, only: Collection[str], *, stops_softly: bool = True
+    ) -> None:
+        """Asks, and carries out the actions of the plan with the ids ``only``: the only way to change the cluster.
+
+        Taking FUSE from nodes that offer it is asked first, as a question of its own.
+        """
+        from screens.dialogs import Choice
+
+        why_not = self.walk.why_not_act() or self._stopping(plan, only)
+        if why_not:
+            self.say(why_not, bad=True)
             return
+        lost = [gate for gate in self._gates(plan, only) if gate.kind == "disruption"]
+
+        def begin(_: str) -> None:
+            allow = {gate.kind for gate in lost}
+            self.walk.carry_out(self.STEP, what, plan, only, allow=allow).stops_softly = stops_softly
+
+        def ask_for_work() -> None:
+            self._confirm(what, lines, [Choice("do", what, danger=True)], begin)
+
+        if lost:
+            self._ask_to_take(lost, ask_for_work)
+        else:
+            ask_for_work()
+
+    @staticmethod
+    def _gates(plan: Plan, only: Collection[str]) -> tuple[Gate, ...]:
+        from wizard.plan.gates import closed
+
+        return closed(plan.gates, "screens", actions={action.kind for action in plan.actions if action.id in only})
+
+    def _stopping(self, plan: Plan, only: Collection[str]) -> str:
+        """Returns why these actions cannot be carried out, whatever the user agrees to; "" if they can."""
+        return next((gate.words for gate in self._gates(plan, only) if gate.kind != "disruption"), "")
+
+    def _ask_to_take(self, lost: Sequence[Gate], then: Callable[[], None]) -> None:
+        """Asks whether nodes may lose FUSE, naming them."""
+        from screens.dialogs import Choice, Confirm
+
+        count = counted(len({name for gate in lost for name in gate.names}), "node")
+        lines = [
+            f"On {self.walk.cluster_words()}:",
+            "",
+            *(gate.words for gate in lost),
+            "",
+            "New workspaces there get no FUSE device. Running workspaces keep their device.",
+        ]
+        question = Confirm(f"Take FUSE from {count}?", lines, [Choice("take", f"Take FUSE from {count}", danger=True)])
+        self.ask(question, lambda answer: then() if answer == "take" else None)
+
+    def _confirm(
+        self, what: str, lines: Sequence[str | Text], choices: Sequence[Choice], then: Callable[[str], None]
+    ) -> None:
+        from screens.dialogs import Confirm
 
         def decided(answer: str | None) -> None:
             if answer is None or answer not in {choice.value for choice in choices}:
                 return
             self.walk.was_named()
-            self.walk.begin(self.STEP, what, rows, work(answer)).stops_softly = stops_softly
+            then(answer)
 
         question = [f"On {self.walk.cluster_words()}:", "", *lines]
         self.ask(Confirm(f"{what}?", question, choices, type_first=self.walk.type_first()), decided)
 
     def ask(self, question: Dialog[Result], answered: Callable[[Result | None], None]) -> None:
-        """Asks, unless something else is asked or shown already: a key that was pressed twice asks once."""
+        """Asks, unless another question or page is open: a key that is pressed twice asks once."""
         if self.app.screen is self.screen:
             _ = self.app.push_screen(question, answered)
 
     def in_background(self, work: Coroutine[Any, Any, Any], *, group: str = "default", exclusive: bool = False) -> None:
-        """Runs a coroutine beside the screen; errors for a person are said."""
+        """Runs a coroutine in the background; shows its errors."""
 
         async def guarded() -> None:
             try:
@@ -204,23 +294,28 @@ class Step(Vertical):
     # The rest is the same for all -----------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """Title, sentence, body."""
+        """Yields title, introduction, and body."""
         yield self._head
         yield self._excerpt
         yield from self.compose_body()
 
 
 class ListStep(Step, Generic[Item]):
-    """A step that is a list over a detail; Enter opens the whole story of a row."""
+    """A step with a list and a detail; enter opens the details of a row."""
 
     BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "enter", "story", "Whole story", id="step.story", tooltip="All that is known about this row", priority=False
+            "enter",
+            "story",
+            "Details",
+            id="step.story",
+            tooltip="Show everything known about this row",
+            priority=False,
         ),
     ]
     WIDTHS: ClassVar[tuple[int, ...]] = (8, 0)
-    EMPTY: ClassVar[str] = "Nothing here."
+    EMPTY: ClassVar[str] = "The list is empty."
 
     def __init__(self, walk: Walk) -> None:
         super().__init__(walk)
@@ -228,35 +323,35 @@ class ListStep(Step, Generic[Item]):
         self._detail = Detail()
 
     def key(self, item: Item) -> str:
-        """By what an item is known again after a redraw."""
+        """Returns what identifies an item after a redraw."""
         raise NotImplementedError
 
     def cells(self, item: Item) -> Sequence[Text | str]:
-        """The cells of an item's row, the word of state first."""
+        """Returns the cells of an item's row, the state first."""
         raise NotImplementedError
 
     def detail(self, item: Item) -> RenderableType:
-        """What stands under the list while the cursor is on the item."""
+        """Returns what is shown below the list while the cursor is on the item."""
         raise NotImplementedError
 
     def story(self, item: Item) -> RenderableType | None:
-        """The whole story of an item; None where there is none. Without more to say: the detail in full."""
+        """Returns the details of an item, by default its detail; None if there are none."""
         return self.detail(item)
 
     def items(self) -> Iterable[Item]:
-        """What the list shows now."""
+        """Returns what the list shows now."""
         raise NotImplementedError
 
     def compose_above(self) -> ComposeResult:
-        """Widgets between the sentence and the list."""
+        """Yields widgets between the introduction and the list."""
         yield from ()
 
     def compose_under(self) -> ComposeResult:
-        """Widgets under the detail."""
+        """Yields widgets below the detail."""
         yield from ()
 
     def compose_body(self) -> ComposeResult:
-        """The list and the detail: one over the other, or side by side where there is room."""
+        """Yields the list and the detail: one above the other, or side by side if there is room."""
         yield from self.compose_above()
         with Container(classes="list-and-detail"):
             yield self.rows
@@ -265,7 +360,7 @@ class ListStep(Step, Generic[Item]):
                 yield from self.compose_under()
 
     def home(self) -> Widget | None:
-        """The list."""
+        """Returns the list."""
         return self.rows
 
     def show(self) -> None:
@@ -278,22 +373,22 @@ class ListStep(Step, Generic[Item]):
         self._detail.update("" if current is None else self.detail(current))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
-        """The detail follows the cursor."""
+        """Shows the detail of the row under the cursor."""
         if message.rows is self.rows:
             self.show_detail()
             self.refresh_bindings()
 
     def on_row_list_clicked(self, message: RowList.Clicked) -> None:
-        """A second click on a row does what its step does most."""
+        """Does the main action of the step on a second click on a row."""
         if message.rows is self.rows:
             self.activate()
 
     def activate(self) -> None:
-        """What a second click does: the whole story, unless the step has something better."""
+        """Does what a second click does: opens the details, unless the step has a better action."""
         self.action_story()
 
     def action_story(self) -> None:
-        """Opens the whole story of the row under the cursor."""
+        """Opens the details of the row under the cursor."""
         from screens.pages import StoryPage
 
         current = self.rows.current

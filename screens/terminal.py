@@ -1,7 +1,7 @@
-"""Living in a terminal that is not ours: what it must offer, and what happens when it goes away.
+"""The requirements for the terminal, and what happens when it goes away.
 
 Measured with the pinned Textual: a hangup kills without a ``finally``, an ignored one leaves a process that
-spins for ever, SIGTERM leaves the terminal raw, and a terminal that stops reading freezes the whole loop.
+loops forever, SIGTERM leaves the terminal raw, and a terminal that stops reading freezes the whole loop.
 Nothing here imports textual before ``run_app`` has.
 """
 
@@ -24,26 +24,26 @@ HANGUP_CODE = 129
 TERMINATED_CODE = 143
 
 WATCH_SECONDS = 0.5
-"""How often the terminal is asked whether it is still there."""
+"""How often the guard checks that the terminal still exists."""
 
 
 def why_no_screen() -> str:
-    """Why the screens cannot be shown here; "" where they can."""
+    """Returns why the screens cannot be shown here; "" if they can."""
     if not os.isatty(0):
-        return "standard input is not one"
+        return "standard input is not a terminal"
     if not os.isatty(2):
-        return "standard error, to which the screens are drawn, is not one"
+        return "standard error, where the screens are drawn, is not a terminal"
     term = os.environ.get("TERM", "")
     if term in ("", "dumb"):
-        return f"TERM is {term or 'not set'}, which cannot place a cursor"
+        return f"TERM is {term or 'not set'}, so the cursor cannot be placed"
     encoding = (getattr(sys.stderr, "encoding", "") or "").lower().replace("-", "").replace("_", "")
     if encoding != "utf8":
-        return f"its encoding is {encoding or 'unknown'}, not UTF-8 (set LANG=C.UTF-8)"
+        return f"the encoding of standard error is {encoding or 'unknown'}, not UTF-8 (set LANG=C.UTF-8)"
     return ""
 
 
 def prepare_environment() -> None:
-    """Sets what textual reads when it is imported; a person's own settings stay."""
+    """Sets what textual reads when it is imported; the user's own settings stay."""
     for name in ("COLUMNS", "LINES"):
         # Exported, they would hide every resize.
         os.environ.pop(name, None)
@@ -60,11 +60,11 @@ def never_wait_for_the_terminal() -> None:
 
 
 LEAVE_SECONDS = 3.0
-"""How long a terminal that stopped reading may keep a program that has ended everything else."""
+"""How long a terminal that stopped reading can delay the end of the program."""
 
 
 class TerminalGuard:
-    """Notices that the terminal or the process is to end, and tells the program once.
+    """Detects that the terminal is gone or the process must end, and reports it once.
 
     ``on_end`` is called on the event loop with the exit code that is due. A second SIGTERM ends the process
     at once; a second SIGHUP does not, because one hangup sends several (the kernel to the session's leader and
@@ -88,14 +88,14 @@ class TerminalGuard:
         threading.Thread(target=self._watch, name="terminal", daemon=True).start()
 
     def stop(self) -> None:
-        """Gives the signals back."""
+        """Restores the earlier signal handlers."""
         self._closed.set()
         for number, handler in self._previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()
 
     def leave(self, code: int) -> None:
-        """Ends the process soon, even where nobody takes what textual writes to restore the terminal."""
+        """Ends the process soon, even if nothing reads what textual writes to restore the terminal."""
         if self._loop is not None:
             last = threading.Timer(LEAVE_SECONDS, os._exit, (code,))
             last.daemon = True
@@ -110,7 +110,7 @@ class TerminalGuard:
             self._end(TERMINATED_CODE)
 
     def _watch(self) -> None:
-        # Whoever started us may have blocked the hangup, or it may go to another process group.
+        # The parent process can have blocked the hangup, or it can go to another process group.
         while not self._closed.wait(WATCH_SECONDS):
             if self._ending:
                 return
@@ -128,7 +128,7 @@ class TerminalGuard:
             self._loop.call_soon_threadsafe(self._on_end, code)
 
     def _detach(self) -> None:
-        """Lets go of the terminal: textual's reader would spin on it, and its writer fail."""
+        """Detaches from the terminal: textual's reader would loop on it, and its writer would fail."""
         exit_event = getattr(self._driver, "exit_event", None)
         if exit_event is not None:
             exit_event.set()

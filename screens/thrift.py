@@ -1,8 +1,8 @@
-"""What has been drawn is not drawn again: over a slow line every byte is waited for.
+"""Draws nothing twice: over a slow connection every byte costs time.
 
 A step that comes into view lays itself out in several rounds (its list gets a scrollbar, its detail follows the
 cursor), and the framework draws the whole of it in each. A full picture goes to the terminal as it is, which also
-mends whatever else was written there; of what follows, only the characters that are other ones now.
+repairs whatever else was written there; after that, only the characters that have changed.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Pieces(CompositorUpdate):
 
 
 class Thrift:
-    """Knows what stands on the terminal."""
+    """Keeps what is on the terminal."""
 
     def __init__(self) -> None:
         self._lines: list[Strip] = []
 
     def forget(self) -> None:
-        """The terminal may show anything: all is drawn until the next full picture."""
+        """Forgets the terminal's content: everything is drawn until the next full picture."""
         self._lines = []
 
     def left_to_draw(self, update: CompositorUpdate) -> CompositorUpdate:
-        """The update without what stands on the terminal already; it counts as drawn."""
+        """Returns the update without what is on the terminal already; it counts as drawn."""
         if isinstance(update, LayoutUpdate):
             update.strips = [tuple(line) for line in update.strips]
             self._lines = [Strip.join(line) for line in update.strips]
@@ -73,7 +73,7 @@ class Thrift:
 
 
 def _difference(old: Strip, new: Strip) -> tuple[int, int]:
-    """From which cell to which a strip is another one; the whole of it where a character is wide."""
+    """Returns the first and last cell in which two strips differ; all of them if a character is wide."""
     before, after = _characters(old), _characters(new)
     if len(before) != len(after) or len(after) != new.cell_length:
         return 0, new.cell_length

@@ -1,4 +1,4 @@
-"""The sixth step: the guide's own test, to tick off, and Podman in a pod on each kind of node."""
+"""The sixth step: the guide's test as a checklist, and test pods on one node of each type."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from screens.dialogs import Choice
 from screens.step import ListStep
 from screens.words import clean, detail_text, remedy_lines, state_word
 from wizard.counting import counted
-from wizard.prove import Proof, subjects, verify_nodes
+from wizard.prove import Proof, subjects, verify_nodes, without_fuse
 from wizard.verification import TestStep, guide_test
 
 if TYPE_CHECKING:
@@ -22,67 +22,55 @@ if TYPE_CHECKING:
 
 
 class VerifyStep(ListStep[TestStep | Proof]):
-    """The steps that prove that Podman works in a workspace, each with who does it."""
+    """Shows the steps that test Podman in a workspace, each with its role, and the results of the test pods."""
 
     STEP = "verify"
     TITLE = "Verify"
-    EXCERPT = "The guide's own test, to tick off; v has Podman run."
     WIDTHS = (3, 13, 0)
-    HELP = """\
-Everything is in place when a person can start a container in a workspace. The guide proves it so: import an image \
-that has Podman in it, create a workspace with it, and in its terminal become the user podman, because root would \
-not be rootless.
-
-The first step looks at the cluster: a node advertises smarter-devices/fuse with a number above 0 once the device \
-manager's pod runs there. Without it, a workspace that asks for the device stays Pending.
-
-v does not wait for a workspace: it runs Podman in a short pod on one node of each kind, as a workspace would, and \
-shows what came of it, with the cause where it failed.
-
-Ticks are yours; the wizard keeps them until you leave. The detail has the command of each step, and c shows them \
-all."""
     BINDING_GROUP_TITLE = "Verify"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "verify", "Run Podman", id="verify.run", tooltip="Podman in a short pod on each kind of node"),
-        Binding("space", "tick", "Tick", id="verify.tick", tooltip="This step worked, or take that back"),
+        Binding("v", "verify", "Test Podman", id="verify.run", tooltip="Run a test pod on one node of each type"),
+        Binding("space", "tick", "Mark done", id="verify.tick", tooltip="Mark this step done, or clear the mark"),
     ]
 
     def key(self, item: TestStep | Proof) -> str:
-        """Steps have ids, kinds of nodes a title."""
+        """Returns the id of a step, or the title of a node type."""
         return item.id if isinstance(item, TestStep) else item.title
 
     def steps(self) -> Sequence[TestStep]:
-        """The guide's test, with the image that the answers name."""
+        """Returns the guide's test, with the image from the answers."""
         image = self.session.answers.verify.image
         return guide_test(image) if image else guide_test()
 
     def items(self) -> Iterable[TestStep | Proof]:
-        """The guide's test, and under it what Podman said on each kind of node."""
+        """Returns the guide's test, and then the test result of each node type."""
         return (*self.steps(), *self.session.proofs)
 
     def cells(self, item: TestStep | Proof) -> Sequence[Text | str]:
-        """Ticked or not, who, what; of a kind of node, whether Podman ran there."""
+        """Returns box, role, and step; for a node type, its test result."""
         if isinstance(item, Proof):
             return ("", state_word(item.word), clean(f"{item.title}: {item.text}"))
         box = Text("[x]" if item.id in self.session.ticks else "[ ]", style="bold")
         return (box, item.who, clean(item.text))
 
     def detail(self, item: TestStep | Proof) -> RenderableType:
-        """What to run, and what one should see."""
+        """Returns what to run, and the result so far."""
         if isinstance(item, Proof):
-            return detail_text(item.title, seen=item.excerpt, then=item.text, do=remedy_lines(item.remedies))
+            output = item.excerpt if item.checks and item.id != "ok" else ()
+            means = [line for line in (item.text, item.means) if line]
+            return detail_text(item.title, seen=[*item.lines, *output], then=means, do=remedy_lines(item.remedies))
         seen = ""
         if item.id == "fuse":
             facts = self.session.facts
             nodes = [node for node in (facts.nodes if facts else None) or () if node.labelled]
             having = [node for node in nodes if node.fuse_devices]
             if facts is not None and facts.nodes is not None:
-                seen = f"{len(having)} of {len(nodes)} labelled nodes advertise it"
-        done = "You ticked this off." if item.id in self.session.ticks else "Not ticked off yet."
-        return detail_text(item.text, seen=seen, then=done, do=item.command or f"{item.who}: by hand, in Coder")
+                seen = f"labeled nodes that advertise FUSE: {len(having)} of {len(nodes)}"
+        done = "You marked this step done." if item.id in self.session.ticks else "This step is not done yet."
+        return detail_text(item.text, seen=seen, then=done, do=item.command or f"{item.who}: do this by hand in Coder")
 
     def commands(self) -> Sequence[str]:
-        """The command of each step, with the name of a labelled node where one is known."""
+        """Returns the command of each step, with the name of a labeled node if there is one."""
         facts = self.session.facts
         node = next((node.name for node in (facts.nodes if facts else None) or () if node.labelled), "NODE")
         lines: list[str] = []
@@ -93,43 +81,50 @@ all."""
         return lines
 
     def show(self) -> None:
-        """With how many are ticked off."""
+        """Shows the steps, and how many are done."""
         super().show()
         self.show_detail()
         steps = self.steps()
         ticked = sum(step.id in self.session.ticks for step in steps)
         proofs = self.session.proofs
-        works = f"Podman on {sum(proof.ok is True for proof in proofs)} of {len(proofs)} kinds, " if proofs else ""
-        self.set_note(f"{works}{ticked} of {len(steps)} ticked off")
+        works = (
+            f"Podman works on {sum(proof.ok is True for proof in proofs)} of {counted(len(proofs), 'node type')}, "
+            if proofs
+            else ""
+        )
+        self.set_note(f"{works}{ticked} of {len(steps)} done")
 
     def action_tick(self) -> None:
-        """Ticks the step under the cursor, or takes the tick back."""
+        """Marks the step under the cursor done, or clears the mark."""
         current = self.rows.current
         if isinstance(current, TestStep):
             self.session.ticks.symmetric_difference_update({current.id})
             self.walk.tell()
 
     def activate(self) -> None:
-        """A second click ticks."""
+        """Marks the step done on a second click."""
         self.action_tick()
 
     def action_verify(self) -> None:
-        """Asks, and runs Podman in a pod on one node of each kind that offers FUSE."""
+        """Asks, and runs a test pod on one node of each type that advertises FUSE, or without FUSE if none does."""
         session, facts, choice = self.session, self.session.facts, self.session.answers.verify
-        kinds = subjects(facts) if facts is not None else ()
+        with_fuse = subjects(facts) if facts is not None else ()
+        kinds = with_fuse or (without_fuse(facts) if facts is not None else ())
         if not kinds and not self.walk.why_not_act(pods_in=choice.namespace):
-            self.say("No node offers FUSE yet: apply, label and wait first.", bad=True)
+            self.say("FUSE cannot work on any node of this cluster, so there is nothing to test.", bad=True)
             return
 
         async def work(engine: Engine, operation: Operation) -> None:
             assert facts is not None
-            session.proofs = await verify_nodes(engine, facts, choice, operation.take)
+            session.proofs = await verify_nodes(engine, facts, choice, operation.take, native=not with_fuse)
 
-        lines = [
-            f"{counted(len(kinds), 'short pod')} in the namespace {choice.namespace}, image {choice.image}, uid 1000, "
-            "one FUSE device each. They run a container in themselves and are removed.",
+        device = "with one FUSE device each" if with_fuse else "none of which requests FUSE"
+        lines = [] if with_fuse else ["No node advertises FUSE yet, so only native overlay is tested, without FUSE."]
+        lines += [
+            f"{counted(len(kinds), 'test pod')} in the namespace {choice.namespace}, {device}. "
+            f"Image: {choice.image}; user ID: 1000. Each runs a container with Podman and is then deleted.",
         ]
         choices = [Choice("verify", f"Run {counted(len(kinds), 'pod')}", danger=True)]
-        what = f"Run Podman on {counted(len(kinds), 'kind of node', 'kinds of nodes')}"
+        what = f"Test Podman on {counted(len(kinds), 'node type')}"
         rows = tuple(kind.title for kind in kinds)
         self.ask_to(what, lines, choices, lambda _: work, rows=rows, stops_softly=False, pods_in=choice.namespace)

@@ -1,7 +1,10 @@
-"""One walk through the steps as the screens share it: the session, and the engine on the other side of the bridge.
+"""One walk through the steps, shared by the screens: the session, and the engine on the other side of the bridge.
 
 All judging and all network work happens in the engine's thread, so that five thousand nodes or a stalled server
-hold up no key. A screen reads the session and hands over changes; it is told of the result by a message.
+never delay a key. A screen reads the session and passes changes on; it gets the result as a message.
+
+The plan follows every reading and every choice: the server is asked what an apply would change, and what is shown
+and carried out is that plan. After every work the cluster is read again, once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import concurrent.futures
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard.bridge import Bridge
@@ -23,9 +26,14 @@ if TYPE_CHECKING:
     from wizard.answers import Answers
     from wizard.credentials import Interactive
     from wizard.engine import Engine
+    from wizard.events import Event
     from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
     from wizard.journal import Run
-    from wizard.session import Judgement, Session
+    from wizard.plan.actions import ApplyObject
+    from wizard.plan.derive import Plan
+    from wizard.plan.gates import GateKind
+    from wizard.plan.judgement import Judgement
+    from wizard.session import Session
     from wizard.target import Target
     from wizard.unfinished import PolicyEdits, Unfinished
 
@@ -36,6 +44,9 @@ WHERE_IT_STOOD: dict[str, StepId] = {"apply": "manifest", "label": "nodes", "pol
 
 PROGRESS_SECONDS = 0.5
 """How often the nodes that arrive are drawn: each time, all of those that have are judged and drawn."""
+
+ASK_SECONDS = 0.15
+"""How long after a choice the server is asked about the plan: keys that follow one another ask once."""
 
 Work = Callable[["Engine", "Operation"], Coroutine[Any, Any, Any]]
 
@@ -67,32 +78,35 @@ class Walk:
         self.fresh = fresh
         self.identity: ClusterIdentity | None = facts.identity if facts else None
         self.reading = ""
-        """What is being read now; "" where nothing is."""
+        """What is being read now; "" if nothing is."""
         self.nodes_read = 0
         self.arriving: tuple[NodeFacts, ...] = ()
         """The nodes that were read so far, until the facts are complete."""
         self.interrupted: Run | None = None
-        """An earlier run on this cluster that stopped in the middle, until the person has decided about it."""
+        """An interrupted run on this cluster, until the user resumes or discards it."""
         self.unfinished: Unfinished | None = None
-        """What a session had chosen when its line dropped, likewise."""
+        """The choices of a session that lost its connection, likewise."""
         self.policy_edits: PolicyEdits | None = None
-        """The policy of that session, until its step takes it up."""
+        """The policy of that session, until its step opens it."""
         self.is_new_here = False
         """Whether nothing was ever changed on this cluster from this machine."""
         self.trouble: WizardError | None = None
         """Why the cluster could not be read."""
+        self.check_trouble: WizardError | None = None
+        """Why the server could not be asked about the plan."""
         self.operation: Operation | None = None
-        self.applied_objects: tuple[dict[str, Any], ...] = ()
-        """The objects as they were applied last."""
         self.files: list[str] = []
-        """The files that were written on the way."""
+        """The files that were written so far."""
         self._saved_facts = facts
         self._told_at = 0.0
         self._looked_back = self._looked_back_without_cluster = False
         self._named = False
         self._on_change = on_change
         self._on_operation = on_operation
-        self._one_change = asyncio.Lock()
+        self._ask_at = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._looking: concurrent.futures.Future[None] | None = None
+        self._leaving = False
 
     # The session and the engine ------------------------------------------------------------------------------
 
@@ -126,6 +140,11 @@ class Walk:
         return self._awake[0].judgement if self._awake else None
 
     @property
+    def plan(self) -> Plan | None:
+        """The plan of facts, choices, and the server's answers; None before anything was read."""
+        return self._awake[0].plan if self._awake else None
+
+    @property
     def facts(self) -> ClusterFacts | None:
         """What was read; None before that."""
         return self.judgement.facts if self.judgement else None
@@ -135,7 +154,7 @@ class Walk:
         return self._awake[0].step_states() if self._awake else {step: "" for step, _ in STEPS}
 
     def step_title(self, step: StepId) -> str:
-        """What the step is called: a Coder v2 has templates in place of the policy."""
+        """Returns the title of the step: a Coder v2 has templates instead of the policy."""
         if step == "policy" and self._awake is not None and self._awake[0].coder_is_v2:
             return "Template"
         return dict(STEPS)[step]
@@ -144,37 +163,49 @@ class Walk:
 
     @property
     def busy(self) -> bool:
-        """Whether work that changes the cluster is in flight."""
+        """Returns whether work that changes the cluster is in progress."""
         return self.operation is not None and not self.operation.ended
 
     @property
     def offline(self) -> bool:
-        """Whether this is a replay of saved facts, without a cluster."""
+        """Returns whether this is a replay of saved facts, without a cluster."""
         return self._saved_facts is not None
 
     def cluster_words(self) -> str:
-        """The cluster as every confirmation names it."""
+        """Returns the cluster as every confirmation names it."""
         return "no cluster" if self.identity is None else self.identity.words
 
     def type_first(self) -> str:
-        """What has to be typed before anything is sent there: the context, where it is the first time."""
+        """Returns what must be typed before the first change to this cluster: its context; "" later."""
         return self.identity.context if self.is_new_here and self.identity is not None else ""
 
     def was_named(self) -> None:
-        """Notes that the person has agreed to work on this cluster, with its context typed if that was wanted."""
+        """Notes that the user has confirmed work on this cluster, with its context typed if that was required."""
         self._named, self.is_new_here = True, False
 
     def why_not_act(self, *, pods_in: str = "") -> str:
-        """Why nothing may be changed now, or no short pods sent to the namespace ``pods_in``; "" where it may."""
+        """Returns why nothing can be changed now, or no pods created in the namespace ``pods_in``; "" if it can."""
         if self.offline:
-            return "These are saved facts: there is no cluster behind them."
+            return "You are viewing saved facts, so nothing can be changed."
         if self.busy and self.operation is not None:
-            return f"{self.operation.title} is still at work."
-        return self.session.may_send_pods(pods_in) if pods_in else self.session.may_act()
+            return f"{self.operation.title} is still running."
+        if pods_in:
+            return self.session.may_send_pods(pods_in)
+        if self.reading and self.plan is not None:
+            return "The cluster is being read again. Try again when the plan is up to date."
+        return self.session.may_act()
+
+    def why_not_undo(self) -> str:
+        """Returns why nothing can be undone from here now; "" if it can. An undo needs nothing that a plan needs."""
+        if self.identity is None and not self.offline:
+            return "No cluster is connected. For policy files written without one, run podman-wizard undo --no-cluster."
+        if self.offline or self.busy:
+            return self.why_not_act()
+        return self.session.read_only
 
     @property
     def hand_over_helps(self) -> bool:
-        """Whether something that is planned was refused, or will be: then someone else can do it."""
+        """Returns whether something in the plan was rejected or lacks permission, so that someone else must do it."""
         facts = self.facts
         if facts is None:
             return False
@@ -182,12 +213,12 @@ class Walk:
         return bool(
             facts.missing_rights(self.session.pods_offered())
             or any(check.change == "failed" for check in session.checks)
-            or (session.applied and session.applied.failed)
+            or (session.applied and session.applied.failing)
             or (session.labelled and session.labelled.failed)
         )
 
     def tell(self) -> None:
-        """Has everything drawn again."""
+        """Draws everything again."""
         self._on_change()
 
     # Work ----------------------------------------------------------------------------------------------------
@@ -197,11 +228,11 @@ class Walk:
         self.bridge.start()
 
     async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Runs a coroutine of the engine in its thread, to the end even where the caller stops waiting."""
+        """Runs a coroutine of the engine in its thread, to the end even if the caller stops waiting."""
         return await self.bridge.call(work)
 
     async def compute(self, function: Callable[[], Result]) -> Result:
-        """Runs a function that takes its time in the engine's thread."""
+        """Runs a slow function in the engine's thread."""
 
         async def call() -> Result:
             return function()
@@ -209,25 +240,35 @@ class Walk:
         return await self.run(call())
 
     async def read(self) -> None:
-        """Reads the cluster (connecting first, where there is no connection yet); tells of each change."""
+        """Reads the cluster, after connecting if needed, and asks the server; announces each change."""
         if self.reading or self.busy:
             return
-        self.reading, self.nodes_read, self.arriving = "Connecting", 0, ()
+        self._begin_reading()
+        await self.run(self._look())
+
+    def _begin_reading(self) -> None:
+        self.reading, self.nodes_read, self.arriving = "Connecting" if self.identity is None else "Reading", 0, ()
         self._on_change()
+
+    async def _look(self) -> None:
+        """Reads the cluster and makes the plan of now; for the engine's thread."""
         try:
-            await self.run(self._read())
+            await self._read()
         except WizardError as error:
             self.trouble = error
             if self.identity is None:
-                await self.compute(self._look_back_without_cluster)
+                self._look_back_without_cluster()
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            # A bug must not leave the person in front of an empty screen without a word.
-            self.trouble = WizardError(f"Reading ended unexpectedly: {type(error).__name__}: {error}", "r reads again.")
+            # A bug must not leave an empty screen without an explanation.
+            self.trouble = WizardError(
+                f"Internal error while reading: {type(error).__name__}: {error}", "Press r to retry."
+            )
         finally:
             self.reading, self.arriving = "", ()
             self._on_change()
+        self._ask_after(0)
 
     async def _read(self) -> None:
         facts = self._saved_facts
@@ -243,15 +284,28 @@ class Walk:
             try:
                 self._look_back()
             except InputError as error:
-                # Looking goes on where no journal can be kept.
-                self.session.read_only = f"Nothing can be changed from here: {error}"
-        self.session.take_facts(facts)
+                # Reading continues if no journal can be kept.
+                self.session.read_only = f"This session cannot change anything: {error}"
+        await self._take(facts)
         self.trouble = None
 
+    async def _take(self, facts: ClusterFacts) -> None:
+        """Judges what was read; a plan in view is replaced by the next one once the server has answered."""
+        from wizard.looking import ask
+
+        session, plan = self.session, None
+        if session.checks and not self.offline:
+            with contextlib.suppress(WizardError):  # it is asked once more, and the error is shown then
+                plan = await ask(self.engine, session.judged(facts), read_only=session.read_only)
+        if plan is not None:
+            session.take_plan(plan)
+        else:
+            session.take_facts(facts)
+
     def _look_back(self) -> None:
-        """Whether another wizard is at work, and what was left unfinished here. Raises InputError."""
+        """Finds another running wizard, and an interrupted run or session. Raises InputError."""
         holder = self.engine.other_wizard()
-        self.session.read_only = f"Another podman-wizard ({holder}) is at work on this cluster." if holder else ""
+        self.session.read_only = f"Another podman-wizard ({holder}) is changing this cluster." if holder else ""
         if holder:
             return
         if not self.fresh and not self._looked_back:
@@ -261,7 +315,7 @@ class Walk:
         self.is_new_here = not self._named and self.engine.is_new_here()
 
     def _look_back_without_cluster(self) -> None:
-        """A policy can be worked on without a cluster, and its session's line drop."""
+        """Finds an interrupted session that edited a policy without a cluster."""
         if not self.fresh and not self._looked_back_without_cluster:
             self._looked_back_without_cluster = True
             with contextlib.suppress(InputError):
@@ -280,11 +334,12 @@ class Walk:
         self._on_change()
 
     async def retarget(self, target: Target) -> None:
-        """Goes over to another cluster; what was read, checked and done on the first one no longer counts."""
+        """Changes to another cluster; what was read, checked, and done on the first one no longer counts."""
         session, engine = self._wake()
         await self.run(engine.close())
         self.target, self._answers, self._awake = target, session.answers, None
         self.identity, self.trouble, self.operation, self._saved_facts = None, None, None, None
+        self.check_trouble = None
         self.interrupted = self.unfinished = None
         self._named = self._looked_back = False
         await self.read()
@@ -293,26 +348,64 @@ class Walk:
         """Changes the session in the engine's thread. Raises what the change raises, and then keeps the old state."""
 
         async def apply() -> None:
-            change(self.session)
-
-        async with self._one_change:
-            before, answers = self.session.judgement, self.session.answers
+            session = self.session
+            before = session.judgement, session.plan, session.answers
             try:
-                await self.run(apply())
+                change(session)
             except WizardError:
-                self.session.judgement, self.session.answers = before, answers
+                session.judgement, session.plan, session.answers = before
                 raise
+            self._ask_after(ASK_SECONDS)
+
+        await self.run(apply())
         self._on_change()
 
-    async def check(self) -> None:
-        """Has the server check what would be applied (a dry run of every object)."""
-        judgement = self.session.judgement
-        if judgement is None or self.offline or self.identity is None:
-            return
-        checks = await self.run(self.engine.dry_run(judgement.rendering.objects, judgement.answers.ownership))
-        if self.session.judgement is judgement:
-            self.session.checks = tuple(checks)
+    async def settled(self) -> None:
+        """Waits until the reading after the last work has ended, and the server has answered."""
+
+        async def asked() -> None:
+            if self._asking is not None:
+                await asyncio.wait({self._asking})
+
+        if self._looking is not None:
+            await asyncio.wrap_future(self._looking)
+        await self.run(asked())
+
+    def _ask_after(self, seconds: float) -> None:
+        """Asks the server about the plan after this time, and no earlier; for the engine's thread."""
+        self._ask_at = time.monotonic() + seconds
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        """Asks until the last choice is answered, one question at a time."""
+        from wizard.ownership import require_known_fields
+
+        session, engine = self._wake()
+        while True:
+            ask_at = self._ask_at
+            await asyncio.sleep(max(0.0, ask_at - time.monotonic()))
+            if ask_at != self._ask_at:
+                continue
+            judgement = session.judgement
+            if judgement is None or judgement.checks or self.offline or self.identity is None or self.busy:
+                return
+            trouble: WizardError | None = None
+            try:
+                require_known_fields(judgement.rendering.objects, judgement.answers.ownership)
+                session.take_checks(judgement, await engine.ask(judgement))
+            except WizardError as error:
+                trouble = error
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                trouble = WizardError(f"Internal error: {type(error).__name__}: {error}", "Press r to retry.")
+            if self._awake is None or self._awake[0] is not session:
+                return  # another cluster was chosen in the meantime
+            self.check_trouble = trouble
             self._on_change()
+            if ask_at == self._ask_at:
+                return
 
     def begin(self, step: StepId, title: str, rows: tuple[str, ...], work: Work) -> Operation:
         """Starts work that changes the cluster. It belongs to the walk: leaving the screen does not end it."""
@@ -325,22 +418,61 @@ class Walk:
         self._on_operation()
         return operation
 
+    def carry_out(
+        self, step: StepId, title: str, plan: Plan, only: Collection[str], *, allow: Collection[GateKind] = ()
+    ) -> Operation:
+        """Starts to carry out the actions of the plan with these ids, as they were shown.
+
+        ``allow`` are the gates that were opened by a question of their own.
+        """
+        rows = tuple(action.ref.title for action in applying(plan, only))
+        session = self.session
+
+        async def work(engine: Engine, operation: Operation) -> None:
+            from wizard.events import ActionEnded
+            from wizard.executor import Executor
+
+            def listen(event: Event) -> None:
+                operation.take(event)
+                if isinstance(event, ActionEnded):
+                    session.take_outcome(executor.outcome)  # the labels are set, and the wait goes on
+
+            executor = Executor(engine, plan, listen, stop=operation.stop)
+            try:
+                await executor.execute(agreed=plan.digest, door="screens", only=only, allow=allow)
+            finally:
+                # After an error or a stop, too: what was done until then stands.
+                session.take_outcome(executor.outcome)
+                operation.comparison = executor.outcome.comparison
+
+        return self.begin(step, title, rows, work)
+
     async def _operate(self, operation: Operation, work: Work) -> None:
         operation.stop = asyncio.Event()
         try:
             await work(self.engine, operation)
         except WizardError as error:
+            from wizard.cluster.asking import PlanChanged
+
+            operation.plan_changed = isinstance(error, PlanChanged)
             operation.fail(error.what, error.todo)
         except asyncio.CancelledError:
             operation.interrupt()
             raise
         except Exception as error:
-            operation.fail(f"Ended unexpectedly: {type(error).__name__}: {error}", "What was done is in the journal.")
+            operation.fail(
+                f"Internal error: {type(error).__name__}: {error}", "Changes made so far are in the journal."
+            )
         finally:
+            if not self._leaving:
+                # Before the end is reported: nothing more is done by the earlier plan.
+                self._begin_reading()
             operation.close()
+            if not self._leaving:
+                self._looking = self.bridge.submit(self._look())
 
     def stop_operation(self) -> None:
-        """Asks the work in flight to stop; what has been done so far is kept and said."""
+        """Asks the work in progress to stop; completed changes are kept and listed."""
         operation = self.operation
         if operation is None or operation.ended:
             return
@@ -352,7 +484,8 @@ class Walk:
         self._on_operation()
 
     async def finish(self, seconds: float) -> None:
-        """Lets the work in flight end, or stops it; returns after ``seconds`` at the latest."""
+        """Lets the work in progress end, or stops it; returns after ``seconds`` at the latest."""
+        self._leaving = True
         operation = self.operation
         if operation is None or operation.ended or operation.future is None:
             return
@@ -366,7 +499,7 @@ class Walk:
         await asyncio.wait([asyncio.ensure_future(_outcome(future))], timeout=seconds)
 
     async def decide_about_earlier(self, *, go_on: bool) -> StepId | None:
-        """Goes on with what was left unfinished, or lets go of it; gives the step where it stood."""
+        """Resumes or discards what was interrupted; returns the step to continue from."""
         run, self.interrupted = self.interrupted, None
         left, self.unfinished = self.unfinished, None
 
@@ -389,19 +522,16 @@ class Walk:
             (left.answers, "the session") if left is not None else (run.answers, run.path) if run else ("", "")
         )
         answers = parse_answers(text.encode(), str(source))
+        # The server is asked then: the plan has what is left to do, and not what was done.
         await self.change(lambda session: session.choose(answers))
-        if run is not None:
-            # Whether what was applied still stands there; what is refused now, Manifest asks again and says.
-            with contextlib.suppress(WizardError):
-                await self.check()
         if left is not None:
             return left.step
         return WHERE_IT_STOOD.get(run.changes[-1].kind) if run is not None else None
 
     async def keep_unfinished(self, step: StepId, policy: PolicyEdits | None) -> None:
-        """Keeps what was chosen here and not done, for the next session: the line has dropped."""
+        """Keeps the choices for the next session after the connection is lost."""
         if self._awake is None or self.unfinished is not None or self.interrupted is not None:
-            # What was on offer and not decided about stays on offer.
+            # An interrupted run without a decision is offered again.
             return
         answers = self.session.answers
         if policy is None and answers == self._answers:
@@ -414,14 +544,22 @@ class Walk:
         await self.compute(lambda: self.engine.keep_session(left))
 
     async def forget_unfinished(self) -> None:
-        """Lets go of it: the person has ended this session on purpose."""
+        """Discards the choices: the user has quit this session on purpose."""
         if self._awake is not None and self.unfinished is None:
             await self.compute(lambda: self.engine.keep_session(None))
 
     async def close(self, *, interrupted: bool = False) -> None:
         """Ends the connection; the thread is ended by ``bridge.stop``."""
+        self._leaving = True
         if self._awake is not None:
             await asyncio.wait_for(self.run(self.engine.close(interrupted=interrupted)), 5)
+
+
+def applying(plan: Plan, only: Collection[str]) -> list[ApplyObject]:
+    """Returns the objects that these actions of a plan apply."""
+    from wizard.plan.actions import ApplyObject
+
+    return [action for action in plan.actions if isinstance(action, ApplyObject) and action.id in only]
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""The one visual language: words of state, the detail's three names, YAML and diffs, all as text without markup."""
+"""The one visual language: states, the three parts of a detail, YAML, and diffs, all as text without markup."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATE_STYLES = {
     "ok": "green",
     "done": "green",
     "ready": "green",
-    "labelled": "green",
+    "labeled": "green",
     "info": "cyan",
     "waiting": "cyan",
     "warning": "bold magenta",
@@ -30,26 +30,24 @@ STATE_STYLES = {
     "take": "bold magenta",
     "leave": "cyan",
 }
-"""Colours of the sixteen, darkened on a light ground (screens.ground); the word always stands beside them."""
+"""Colors of the terminal's sixteen, darker on a light background (screens.ground); the word is always shown too."""
 
-OUTCOME_WORDS = {"pass": "ok"}
 STATE_WIDTH = 8
 
 
 def clean(text: str) -> str:
-    """Text from outside on one line, with nothing in it that a terminal would obey."""
+    """Returns text from outside on one line, without control characters."""
     return printable(" ".join(text.split()))
 
 
 def gist(text: str, length: int = 130) -> str:
-    """The beginning of a long text, so that what comes after it is seen too; the whole story has all of it."""
+    """Returns the beginning of a long text, so that what follows stays in view; the details have all of it."""
     return text if len(text) <= length else f"{text[: length - 4].rstrip()} ..."
 
 
 def state_word(state: str) -> Text:
-    """A word of state in its colour."""
-    word = OUTCOME_WORDS.get(state, state)
-    return Text(word, style=STATE_STYLES.get(word, ""), no_wrap=True)
+    """Returns a state in its color."""
+    return Text(state, style=STATE_STYLES.get(state, ""), no_wrap=True)
 
 
 def detail_text(
@@ -59,11 +57,11 @@ def detail_text(
     then: str | Sequence[str] = "",
     do: str | Sequence[str] = "",
 ) -> RenderableType:
-    """The detail of a row: what was seen, what follows from it, what to do."""
+    """Returns the detail of a row: the evidence, what it means, and what to do."""
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=4, no_wrap=True)
+    grid.add_column(width=5, no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")
-    for name, content in (("Seen", seen), ("Then", then), ("Do", do)):
+    for name, content in (("Found", seen), ("Means", then), ("To do", do)):
         lines = [content] if isinstance(content, str) else list(content)
         for number, line in enumerate(line for line in lines if line):
             grid.add_row(Text(name if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
@@ -71,7 +69,7 @@ def detail_text(
 
 
 def remedy_lines(remedies: Iterable[Remedy]) -> list[str]:
-    """Remedies from the least drastic on, numbered where there is a choice."""
+    """Returns the fixes, the least disruptive first, numbered if there are several."""
     items = list(remedies)
     numbered = len(items) > 1
     lines = []
@@ -83,7 +81,7 @@ def remedy_lines(remedies: Iterable[Remedy]) -> list[str]:
 
 
 def finding_detail(finding: Finding) -> RenderableType:
-    """A finding under the cursor."""
+    """Returns the detail of the finding under the cursor."""
     seen = list(finding.evidence)
     if finding.confidence != "high" and seen:
         seen[-1] = f"{seen[-1]} ({finding.confidence} confidence)"
@@ -91,7 +89,7 @@ def finding_detail(finding: Finding) -> RenderableType:
 
 
 def finding_story(finding: Finding, explanation: str) -> RenderableType:
-    """All that is known of a finding: evidence, consequences, every remedy with its price, and the background."""
+    """Returns the details of a finding: evidence, meaning, every fix with its cost, and the background."""
     parts: list[RenderableType] = [
         Text.assemble(state_word(finding.outcome), "  ", Text(clean(finding.title), style="bold")),
         Text(),
@@ -100,19 +98,19 @@ def finding_story(finding: Finding, explanation: str) -> RenderableType:
     grid.add_column(width=10, no_wrap=True)
     grid.add_column(ratio=1, overflow="fold")
     for number, line in enumerate(finding.evidence):
-        grid.add_row(Text("Seen" if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
+        grid.add_row(Text("Found" if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
     if finding.confidence != "high":
-        grid.add_row(Text("Sure", style="bold"), Text(f"{finding.confidence} confidence"))
+        grid.add_row(Text("Confidence", style="bold"), Text(finding.confidence))
     if finding.detail:
-        grid.add_row(Text("Then", style="bold"), Text(printable(finding.detail, lines=True)))
+        grid.add_row(Text("Means", style="bold"), Text(printable(finding.detail, lines=True)))
     for number, remedy in enumerate(finding.remedies, start=1):
         grid.add_row(Text(), Text())
-        grid.add_row(Text(f"Do ({number})", style="bold"), Text(printable(remedy.text, lines=True)))
+        grid.add_row(Text(f"To do ({number})", style="bold"), Text(printable(remedy.text, lines=True)))
         for name, value in (
             ("command", remedy.command),
             ("who", remedy.who),
-            ("touches", remedy.touches),
-            ("price", " ".join(price for price in _prices(remedy))),
+            ("affects", remedy.touches),
+            ("cost", " ".join(_costs(remedy))),
         ):
             if value:
                 grid.add_row(Text(f"  {name}"), Text(printable(value, lines=True)))
@@ -122,15 +120,15 @@ def finding_story(finding: Finding, explanation: str) -> RenderableType:
     return Group(*parts)
 
 
-def _prices(remedy: Remedy) -> Iterable[str]:
+def _costs(remedy: Remedy) -> Iterable[str]:
     if remedy.reboot:
         yield "The nodes reboot."
     if not remedy.reversible:
-        yield "It cannot be taken back."
+        yield "This cannot be undone."
 
 
 def finding_commands(findings: Iterable[Finding]) -> list[str]:
-    """The commands of all remedies, each once, each after a comment that says what it does."""
+    """Returns the commands of all fixes, each once, after a comment that says what it does."""
     lines: list[str] = []
     for finding in findings:
         for remedy in finding.remedies:
@@ -140,7 +138,7 @@ def finding_commands(findings: Iterable[Finding]) -> list[str]:
 
 
 def yaml_text(source: str) -> Text:
-    """YAML in the terminal's own sixteen colours."""
+    """Returns YAML in the terminal's own sixteen colors."""
     from rich.syntax import Syntax
 
     text = Syntax("", "yaml", theme="ansi_dark", background_color="default").highlight(printable(source, lines=True))
@@ -149,7 +147,7 @@ def yaml_text(source: str) -> Text:
 
 
 def diff_text(lines: Iterable[str]) -> Text:
-    """A unified diff; the signs at the start of its lines carry the meaning, the colours only help."""
+    """Returns a unified diff. The signs at the start of its lines have the meaning; the colors only help."""
     text = Text(no_wrap=True)
     for line in lines:
         line = printable(line.rstrip("\n"), lines=True)

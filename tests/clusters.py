@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from tests.real_api_server import RealCluster
-from wizard.sandbox import Sandbox
+from wizard.sandbox import Sandbox, Scenario
 from wizard.state import state_folder
 
 ROOT = Path(__file__).parent.parent
@@ -110,7 +110,7 @@ async def command(*arguments: str, folder: Path | None = None, typed: str = "", 
 
 
 @asynccontextmanager
-async def cluster_of(kind: str, scenario: str, folder: Path) -> AsyncIterator[Cluster]:
+async def cluster_of(kind: str, scenario: str | Scenario, folder: Path) -> AsyncIterator[Cluster]:
     """A cluster with the nodes of a scenario: ``kind`` is ``sandbox`` or ``real``."""
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(await Sandbox.start(scenario, speed=50))

@@ -6,8 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from wizard.answers import Answers, NodesChoice
 from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts, Right, Taint
 from wizard.names import NAMESPACE, NODE_LABEL
+from wizard.nodes import NodeVerdict
+from wizard.plan.judgement import Judgement, Reading
 
 CONTROL_PLANE = Taint("node-role.kubernetes.io/control-plane", "", "NoSchedule")
 UBUNTU_22 = {"os_image": "Ubuntu 22.04.4 LTS", "kernel": "5.15.0-105-generic"}
@@ -66,12 +69,38 @@ def cluster(*members: NodeFacts, distribution: str = "Kubernetes", **fields: Any
     return ClusterFacts("2026-11-23T18:31:00Z", identity, **{**plain, **fields})
 
 
+def judged(facts: ClusterFacts, answers: Answers | None = None) -> Judgement:
+    """What follows from these facts and choices, before the server was asked."""
+    return Judgement(Reading.of(facts), answers or Answers())
+
+
+def chosen(facts: ClusterFacts, choice: NodesChoice | None = None) -> tuple[NodeVerdict, ...]:
+    """The nodes that a choice selects."""
+    return judged(facts, Answers(nodes=choice or NodesChoice())).chosen
+
+
 def namespace(phase: str = "Active", **labels: str) -> KubernetesObject:
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"name": NAMESPACE, "labels": {key.replace("__", "/"): text for key, text in labels.items()}},
         "status": {"phase": phase},
+    }
+
+
+def live_quota(spec: dict[str, Any], manager: str = "kubectl-create") -> KubernetesObject:
+    """A live ResourceQuota that this manager wrote."""
+    hard = {f"f:{name}": {} for name in spec.get("hard", {})}
+    entry = {"manager": manager, "operation": "Update", "time": "2026-11-01T10:00:00Z"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {
+            "name": NAMESPACE,
+            "namespace": NAMESPACE,
+            "managedFields": [{**entry, "fieldsV1": {"f:spec": {"f:hard": {".": {}, **hard}}}}],
+        },
+        "spec": spec,
     }
 
 

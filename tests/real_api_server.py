@@ -288,8 +288,16 @@ class RealCluster:
         await self.request("PATCH", f"{path}/status", {"status": status}, merge)
         name = spec["nodeName"]
         if metadata["namespace"] == "smarter-device-manager" and (self.has_fuse is None or name in self.has_fuse):
-            devices = {"capacity": {FUSE: "50"}, "allocatable": {FUSE: "50"}}
+            number = await self._devices()
+            devices = {"capacity": {FUSE: number}, "allocatable": {FUSE: number}}
             await self.request("PATCH", f"/api/v1/nodes/{name}/status", {"status": devices}, merge)
+
+    async def _devices(self) -> str:
+        """How many devices the device manager offers: it reads its configuration when it starts."""
+        name = "smarter-device-manager"
+        _, found = await self.request("GET", f"/api/v1/namespaces/{name}/configmaps/{name}")
+        entries = yaml.safe_load(found.get("data", {}).get("conf.yaml", "[]")) or [{}]
+        return str(entries[0].get("nummaxdevices", 0))
 
     async def _stop(self) -> None:
         for task in self._tasks:

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.answers import ManifestChoice
-from wizard.differences import against_cluster, against_guide, contested, owners, to_yaml, unified
-from wizard.manifest import guide_objects, render
+from wizard.differences import FieldOwner, against_cluster, against_guide, owners, to_yaml, unified
+from wizard.live import Live
+from wizard.manifest import Basis, guide_objects, render
+from wizard.ownership import foreign_fields
 
 CONTAINER = 'k:{"name":"smarter-device-manager"}'
 
@@ -40,15 +42,21 @@ def test_owners_are_read_from_managed_fields_as_conflicts_write_them() -> None:
     assert found[0].time == "2026-11-23T17:31:10Z"
 
 
-def test_only_fields_that_would_change_are_contested() -> None:
+def contested(live: dict[str, Any], wanted: dict[str, Any]) -> tuple[FieldOwner, ...]:
+    return foreign_fields(Live.of(live), wanted)
+
+
+def test_only_fields_of_others_that_would_change_are_contested() -> None:
     live = daemon_set(image_of("argocd"))
     wanted = copy.deepcopy(live)
-    assert contested(live, wanted, "podman-wizard") == ()
+    assert contested(live, wanted) == ()
     wanted["spec"]["template"]["spec"]["containers"][0]["image"] = "new:1"
-    assert [owner.path.rpartition(".")[2] for owner in contested(live, wanted, "podman-wizard")] == ["image"]
-    assert contested(live, wanted, "argocd") == ()
+    assert [owner.path.rpartition(".")[2] for owner in contested(live, wanted)] == ["image"]
+    assert contested(daemon_set(image_of("podman-wizard")), wanted) == ()
+    taken_over = entry("kubectl-client-side-apply", image_of("x")["fieldsV1"], operation="Update")
+    assert contested(daemon_set(taken_over), wanted) == ()
     del wanted["spec"]["template"]["spec"]["containers"][0]["image"]
-    assert contested(live, wanted, "podman-wizard") == ()
+    assert contested(live, wanted) == ()
 
 
 def test_keys_with_dots_and_slashes_are_contested_too() -> None:
@@ -57,8 +65,8 @@ def test_keys_with_dots_and_slashes_are_contested_too() -> None:
     live["metadata"]["managedFields"] = [
         entry("platform", {"f:metadata": {"f:labels": {"f:pod-security.kubernetes.io/enforce": {}}}})
     ]
-    wanted = render(None, (), ManifestChoice(set={"pod-security": True})).objects[0]
-    assert [owner.manager for owner in contested(live, wanted, "podman-wizard")] == ["platform"]
+    wanted = render(Basis(), ManifestChoice(set={"pod-security": True})).objects[0]
+    assert [owner.manager for owner in contested(live, wanted)] == ["platform"]
 
 
 def test_the_guide_does_not_differ_from_itself() -> None:
@@ -66,7 +74,7 @@ def test_the_guide_does_not_differ_from_itself() -> None:
 
 
 def test_each_departure_is_a_line_in_the_diff_against_the_guide() -> None:
-    text = against_guide(render(None, (), ManifestChoice()).objects)
+    text = against_guide(render(Basis(), ManifestChoice()).objects)
     changed = [line for line in text.splitlines() if line[0] in "+-" and not line.startswith(("+++", "---"))]
     assert "+        kubernetes.io/os: linux" in changed
     assert '-        node.kubernetes.io/bootstrap-checkpoint: "true"' in changed

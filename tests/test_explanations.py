@@ -8,10 +8,12 @@ from wizard.explanations import explain, ids
 from wizard.manifest import ADJUSTMENT_IDS
 from wizard.prerequisites import RULES
 from wizard.security_modules import FINDING_IDS
+from wizard.verification import EXPLAINED as VERIFY_EXPLAINED
 
 
 def test_every_id_of_a_rule_and_an_adjustment_has_a_text_and_no_text_is_left_over() -> None:
     known = [rule.id for rule in RULES] + list(FINDING_IDS) + list(ADJUSTMENT_IDS) + list(EXPLAINED)
+    known += list(VERIFY_EXPLAINED)
     assert len(known) == len(set(known))
     assert sorted(ids()) == sorted(known)
 
@@ -29,7 +31,7 @@ def test_the_group_of_a_finding_does_not_matter() -> None:
     ("name", "near"), [("quota.daemonset-pod", "quota.daemonset-pods"), ("apparmor", "modules.apparmor")]
 )
 def test_an_unknown_id_is_refused_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(UsageError, match=r"no explanation") as refused:
+    with pytest.raises(UsageError, match=r"No finding or adjustment has the ID") as refused:
         explain(name)
     assert near in refused.value.todo
 
@@ -37,4 +39,4 @@ def test_an_unknown_id_is_refused_with_the_nearest(name: str, near: str) -> None
 def test_nonsense_is_refused_with_the_way_to_the_list() -> None:
     with pytest.raises(UsageError) as refused:
         explain("zzzzzzzz")
-    assert "lists all" in refused.value.todo
+    assert "To list all IDs" in refused.value.todo

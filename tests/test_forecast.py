@@ -5,22 +5,21 @@ from time import thread_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.facts_for_tests import CONTROL_PLANE, WINDOWS, cluster, clusters, namespace, node, nodes
-from wizard.answers import ManifestChoice, NodesChoice, OwnershipChoice
+from tests.facts_for_tests import CONTROL_PLANE, WINDOWS, cluster, clusters, judged, live_quota, namespace, node, nodes
+from wizard.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice
 from wizard.events import Shortfall
 from wizard.facts import ClusterFacts, Taint
 from wizard.forecast import ForecastRow, compare, forecast, sentence, summary
-from wizard.manifest import render
-from wizard.nodes import choose, judge
-from wizard.plan import forecast_as_decided, forecast_as_it_is
+from wizard.manifest import Basis, render
+from wizard.nodes import judge
 from wizard.rollout import RolloutResult
 
 
 def rows(
     facts: ClusterFacts, manifest: ManifestChoice | None = None, which: NodesChoice | None = None
 ) -> tuple[ForecastRow, ...]:
-    chosen = choose(facts, which or NodesChoice())
-    return forecast(facts, chosen, render(facts, chosen, manifest or ManifestChoice()))
+    answers = Answers(manifest=manifest or ManifestChoice(), nodes=which or NodesChoice())
+    return judged(facts, answers).forecast
 
 
 GUIDE = ManifestChoice(preset="guide")
@@ -57,14 +56,14 @@ def test_labels_that_were_there_before_count_too() -> None:
     facts = cluster(node("a"), node("b", labelled=True), node("c"))
     found = rows(facts, which=NodesChoice(all=False, names=("a",)))
     assert {name for row in found if row.gets_pod for name in row.nodes} == {"a", "b"}
-    assert [row.why for row in found if not row.gets_pod] == ["not chosen, and has no label"]
+    assert [row.why for row in found if not row.gets_pod] == ["not selected and not labeled"]
 
 
 def test_windows_is_kept_out_by_the_selector_or_fails() -> None:
     facts = cluster(node("a"), node("w", labelled=True, **WINDOWS))
-    assert [row.why for row in rows(facts) if not row.gets_pod] == ["the node selector asks for linux"]
+    assert [row.why for row in rows(facts) if not row.gets_pod] == ["the node selector requires linux"]
     assert [row.why for row in rows(facts, GUIDE) if not row.gets_pod] == [
-        "its pod cannot start: the image is for Linux"
+        "its pod cannot start: the image supports only Linux"
     ]
 
 
@@ -83,7 +82,7 @@ def test_without_node_selector_every_untainted_linux_node_gets_one() -> None:
 
 
 def test_a_node_that_is_not_ready_gets_it_later() -> None:
-    assert rows(cluster(node(ready=False)))[0].why == "once it is ready"
+    assert rows(cluster(node(ready=False)))[0].why == "when the node is ready"
 
 
 def test_fargate_gets_none_whatever_is_chosen() -> None:
@@ -126,7 +125,7 @@ def test_a_group_that_came_otherwise_stands_first_with_what_was_seen_and_its_rem
         ("done", 3, "pod", "ready", False),
     ]
     assert (found[0].nodes, found[0].seen, found[0].todo) == ((names[0],), "image was seen", "mend the image")
-    assert sentence(found) == "Otherwise than forecast for 1 of 5 nodes (image)."
+    assert sentence(found) == "1 of 5 nodes differs from the forecast (image)."
 
 
 def test_before_the_rollout_it_is_the_forecast_of_the_chosen_nodes_alone() -> None:
@@ -179,24 +178,20 @@ def test_what_was_not_waited_for_to_the_end_is_neither_right_nor_wrong() -> None
 
 
 def test_what_others_keep_is_what_the_forecast_goes_by() -> None:
-    live = render(None, (), GUIDE).objects
-    live[1]["spec"]["hard"]["pods"] = "2"
-    facts = cluster(*nodes(5), objects={item["kind"]: item for item in live})
-    chosen = choose(facts, NodesChoice())
-    rendering = render(facts, chosen, ManifestChoice())
+    live = {item["kind"]: item for item in render(Basis(), GUIDE).objects}
+    live["ResourceQuota"] = live_quota({"hard": {"pods": "2"}})
+    facts = cluster(*nodes(5, labelled=True), objects=live)
 
     def served(choice: OwnershipChoice) -> int:
-        return sum(row.count for row in forecast_as_decided(facts, chosen, rendering, choice) if row.gets_pod)
+        return sum(row.count for row in judged(facts, Answers(ownership=choice)).forecast if row.gets_pod)
 
     assert served(OwnershipChoice()) == 5
     assert served(OwnershipChoice(decided={"ResourceQuota": "skip"})) == 2
     assert served(OwnershipChoice(decided={"ResourceQuota .spec.hard.pods": "leave"})) == 2
-    assert sum(row.count for row in forecast_as_it_is(facts, chosen) if row.gets_pod) == 2
+    as_it_is = forecast(facts, judged(facts).verdicts, set(), tuple(live.values()))
+    assert sum(row.count for row in as_it_is if row.gets_pod) == 2
 
 
 def test_a_daemon_set_that_is_skipped_and_not_there_gives_no_pod() -> None:
-    facts = cluster(*nodes(2))
-    chosen = choose(facts, NodesChoice())
-    rendering = render(facts, chosen, ManifestChoice())
-    found = forecast_as_decided(facts, chosen, rendering, OwnershipChoice(decided={"DaemonSet": "skip"}))
-    assert summary(found) == "0 nodes will get a pod, 2 will not (no daemon set)"
+    found = judged(cluster(*nodes(2)), Answers(ownership=OwnershipChoice(decided={"DaemonSet": "skip"}))).forecast
+    assert summary(found) == "0 nodes will get a pod, 2 will not (no DaemonSet)"

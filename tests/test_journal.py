@@ -43,6 +43,15 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert run.changes[0].after == {"a": None}
 
 
+def test_the_old_word_for_a_stopped_change_is_still_read(tmp_path: Path) -> None:
+    writing = journal.Journal(tmp_path, "")
+    writing.end(writing.begin("apply", "x", {"object": None}), "stopped")
+    writing.close()
+    assert b'"stopped"' in writing.path.read_bytes()
+    writing.path.write_bytes(writing.path.read_bytes().replace(b'"stopped"', b'"interrupted"'))
+    assert [change.result for change in journal.read_run(writing.path).changes] == ["stopped"]
+
+
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     writing = journal.Journal(tmp_path, "")
     writing.end(writing.begin("apply", "x", {"object": None}), "done")

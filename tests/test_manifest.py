@@ -17,23 +17,28 @@ from tests.facts_for_tests import (
     WINDOWS,
     cluster,
     clusters,
+    judged,
+    live_quota,
     namespace,
     node,
     nodes,
 )
-from wizard.answers import ManifestChoice, NodesChoice
+from wizard import quantities
+from wizard.answers import Answers, ManifestChoice, NodesChoice
 from wizard.errors import UsageError
 from wizard.facts import DRY_RUN, ClusterFacts, KubernetesObject, Taint, Unread
-from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Rendering, Switch, guide_objects, render
-from wizard.nodes import choose
+from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Basis, Rendering, Switch, guide_objects, render
+from wizard.manifest.adjustments import Adjustment
 
 GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
 GUIDE = Path(__file__).parent / "data" / "guide" / "smarter-device-manager.yaml"
 
 
 def rendered(facts: ClusterFacts | None, choice: ManifestChoice | None = None, **which: object) -> Rendering:
-    chosen = choose(facts, NodesChoice(**which)) if facts else ()  # type: ignore[arg-type]
-    return render(facts, chosen, choice or ManifestChoice())
+    manifest = choice or ManifestChoice()
+    if facts is None:
+        return render(Basis(), manifest)
+    return judged(facts, Answers(manifest=manifest, nodes=NodesChoice(**which))).rendering  # type: ignore[arg-type]
 
 
 def switch(rendering: Rendering, name: str) -> Switch:
@@ -42,6 +47,11 @@ def switch(rendering: Rendering, name: str) -> Switch:
 
 def on(rendering: Rendering) -> set[str]:
     return {item.id for item in rendering.switches if item.on}
+
+
+def pods_allowed(rendering: Rendering) -> int | None:
+    """The quota, which is written as the server stores it: 1000 is ``1k``."""
+    return quantities.whole(rendering.objects[1]["spec"]["hard"]["pods"])
 
 
 def test_the_asset_is_the_guides_manifest_object_for_object() -> None:
@@ -67,15 +77,21 @@ def test_the_yaml_reads_like_the_guide() -> None:
     assert text.count("\n---\n") == 3 and "..." not in text and "'" not in text
 
 
+EVERYWHERE = {"image", "memory", "linux-only", "drop-checkpoint-annotation", "restart-on-change"}
+"""What every cluster needs. The hash of the configuration is new: pods read it only when they start."""
+
+
 def test_without_a_cluster_only_what_every_cluster_needs_is_on() -> None:
-    assert on(rendered(None)) == {"image", "memory", "linux-only", "drop-checkpoint-annotation"}
+    assert on(rendered(None)) == EVERYWHERE
 
 
 def test_a_small_plain_cluster_needs_no_more_than_that() -> None:
-    assert on(rendered(cluster(*nodes(12)))) == {"image", "memory", "linux-only", "drop-checkpoint-annotation"}
+    assert on(rendered(cluster(*nodes(12)))) == EVERYWHERE
 
 
-def value_for(kind: str) -> str | int | bool:
+def value_for(adjustment: Adjustment) -> str | int | bool:
+    if adjustment.id == "restart-on-change":
+        return "- devicematch: ^fuse$\n"  # the configuration as the other adjustments leave it
     examples: dict[str, str | int | bool] = {
         "image": "localhost:5000/a/sdm@sha256:" + "0" * 64,
         "quantity": "64Mi",
@@ -83,22 +99,22 @@ def value_for(kind: str) -> str | int | bool:
         "taints": "dedicated=coder:NoSchedule,gpu:NoExecute",
         "name": "spc_t",
     }
-    return examples.get(kind, True)
+    return examples.get(adjustment.value_kind, True)
 
 
 @pytest.mark.parametrize("adjustment", ADJUSTMENTS, ids=lambda adjustment: adjustment.id)
-def test_each_adjustment_changes_something_once_and_never_its_input(adjustment) -> None:  # type: ignore[no-untyped-def]
+def test_each_adjustment_changes_something_once_and_never_its_input(adjustment: Adjustment) -> None:
     before = guide_objects()
     kept = copy.deepcopy(before)
-    once = adjustment.change(before, value_for(adjustment.value_kind))
+    once = adjustment.change(before, value_for(adjustment))
     assert before == kept
     assert once != before
-    assert adjustment.change(once, value_for(adjustment.value_kind)) == once
+    assert adjustment.change(once, value_for(adjustment)) == once
 
 
 def test_any_two_adjustments_may_change_places() -> None:
     for first, second in itertools.combinations(ADJUSTMENTS, 2):
-        one, two = value_for(first.value_kind), value_for(second.value_kind)
+        one, two = value_for(first), value_for(second)
         there = second.change(first.change(guide_objects(), one), two)
         back = first.change(second.change(guide_objects(), two), one)
         assert there == back, (first.id, second.id)
@@ -107,9 +123,8 @@ def test_any_two_adjustments_may_change_places() -> None:
 @given(clusters(largest=300))
 @settings(max_examples=50)
 def test_the_recommended_quota_never_stops_a_chosen_node(facts: ClusterFacts) -> None:
-    chosen = choose(facts, NodesChoice())
-    quota = render(facts, chosen, ManifestChoice()).objects[1]["spec"]["hard"]["pods"]
-    assert quota >= max(50, len(chosen))
+    judgement = judged(facts)
+    assert pods_allowed(judgement.rendering) >= max(50, len(judgement.chosen))
 
 
 def test_the_quota_grows_with_room_and_says_by_how_much() -> None:
@@ -126,8 +141,8 @@ def test_the_quota_counts_nodes_labelled_before_and_with_no_selector_all() -> No
 
 
 def test_a_larger_quota_that_is_there_stays() -> None:
-    live = {"ResourceQuota": {"spec": {"hard": {"pods": "200"}}}}
-    assert rendered(cluster(*nodes(3), objects=live)).objects[1]["spec"]["hard"]["pods"] == 200
+    live = {"ResourceQuota": live_quota({"hard": {"pods": "200"}})}
+    assert pods_allowed(rendered(cluster(*nodes(3), objects=live))) == 200
 
 
 WARNED = ('would violate PodSecurity "restricted:latest": host namespaces',)
@@ -156,7 +171,8 @@ def test_a_pod_security_label_that_was_set_from_here_stays_in_the_next_apply(man
     label = "pod-security.kubernetes.io/enforce"
     live = namespace(**{"pod-security.kubernetes.io__enforce": "privileged"})
     fields = {"f:metadata": {"f:labels": {f"f:{label}": {}}}}
-    live["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "fieldsV1": fields}]
+    live["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "time": "2026-11-01T10:00:00Z"}]
+    live["metadata"]["managedFields"][0]["fieldsV1"] = fields
     rendering = rendered(cluster(node(), objects={"Namespace": live}, distribution="Talos"))
     assert switch(rendering, "pod-security").on is stays
     assert (label in rendering.objects[0]["metadata"]["labels"]) is stays
@@ -164,7 +180,7 @@ def test_a_pod_security_label_that_was_set_from_here_stays_in_the_next_apply(man
 
 def test_windows_nodes_are_counted_in_the_reason_for_linux_only() -> None:
     rendering = rendered(cluster(node(), *nodes(2, "win", **WINDOWS)))
-    assert switch(rendering, "linux-only").why.startswith("2 nodes not Linux")
+    assert switch(rendering, "linux-only").why.startswith("keeps pods off 2 non-Linux nodes")
     selector = rendering.objects[3]["spec"]["template"]["spec"]["nodeSelector"]
     assert selector == {"smarter-device-manager": "enabled", "kubernetes.io/os": "linux"}
 
@@ -180,7 +196,7 @@ def test_what_nodes_need_that_were_labelled_before_stays_when_others_are_chosen(
     rendering = rendered(facts, all=False, names=("new",))
     assert switch(rendering, "selinux-type").on
     assert switch(rendering, "tolerations").on
-    assert "that have or get the label" in switch(rendering, "tolerations").why
+    assert switch(rendering, "tolerations").why == "1 tainted node selected or labeled"
 
 
 def test_a_labelled_node_that_nobody_tolerates_is_not_tolerated_unasked() -> None:
@@ -192,6 +208,7 @@ def test_tolerations_follow_the_chosen_nodes() -> None:
     facts = cluster(node("a"), node("cp", taints=(CONTROL_PLANE,)), node("g", taints=(GPU, GPU)))
     assert not switch(rendered(facts), "tolerations").on
     rendering = rendered(facts, all=False, names=("a", "cp", "g"))
+    assert switch(rendering, "tolerations").why == "2 tainted nodes selected"
     assert rendering.objects[3]["spec"]["template"]["spec"]["tolerations"] == [
         {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"},
         {"key": "nvidia.com/gpu", "operator": "Equal", "value": "present", "effect": "NoSchedule"},
@@ -200,7 +217,7 @@ def test_tolerations_follow_the_chosen_nodes() -> None:
 
 def test_control_plane_nodes_are_offered_not_taken() -> None:
     offered = switch(rendered(cluster(node("a"), *nodes(3, "cp", taints=(CONTROL_PLANE,)))), "tolerations")
-    assert (offered.on, offered.why) == (False, "3 control-plane nodes stay out")
+    assert (offered.on, offered.why) == (False, "3 control plane nodes left out")
     assert offered.value == "node-role.kubernetes.io/control-plane:NoSchedule"
 
 
@@ -231,13 +248,13 @@ def test_a_person_has_the_last_word() -> None:
     rendering = rendered(
         facts, ManifestChoice(set={"image": "r.example/sdm:1", "linux-only": False}, without=("memory",))
     )
-    assert switch(rendering, "memory").forced_by == "without"
+    assert switch(rendering, "memory").source == "without"
     assert {"memory", "linux-only"}.isdisjoint(on(rendering))
     container = rendering.objects[3]["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == "r.example/sdm:1"
     assert container["resources"]["limits"]["memory"] == "15Mi"
     guide = rendered(facts, ManifestChoice(preset="guide", set={"pod-quota": True}))
-    assert on(guide) == {"pod-quota"} and guide.objects[1]["spec"]["hard"]["pods"] == 70
+    assert on(guide) == {"pod-quota"} and pods_allowed(guide) == 70
 
 
 @pytest.mark.parametrize(
@@ -256,7 +273,7 @@ def test_a_person_has_the_last_word() -> None:
         (ManifestChoice(set={"tolerations": "dedicated"}), "NoSchedule"),
         (ManifestChoice(set={"selinux-type": "unconfined"}), "container_device_plugin_t"),
         (ManifestChoice(set={"linux-only": "perhaps"}), "true or false"),
-        (ManifestChoice(set={"image": "a/b:1"}, without=("image",)), "one of the two"),
+        (ManifestChoice(set={"image": "a/b:1"}, without=("image",)), "only one of them"),
     ],
 )
 def test_a_choice_that_does_not_fit_is_refused_with_what_does(choice: ManifestChoice, said: str) -> None:

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,15 +16,20 @@ from tests.facts_for_tests import (
     UBUNTU_22,
     UBUNTU_24,
     WINDOWS,
+    chosen,
     cluster,
     clusters,
+    judged,
     node,
     nodes,
 )
-from wizard.answers import NodesChoice
+from wizard.answers import Answers, NodesChoice
+from wizard.cluster.conversion import node_facts
 from wizard.errors import UsageError
 from wizard.facts import Taint
-from wizard.nodes import choose, groups, judge, kernel_too_old, matches, parse_selector, pool_of, pools, untolerated
+from wizard.nodes import groups, judge, kernel_too_old, matches, parse_selector
+from wizard.pools import pool_of, pool_rows, pools
+from wizard.taints import until_they_pass, untolerated
 
 
 def test_a_plain_linux_node_qualifies_without_a_word() -> None:
@@ -49,6 +59,7 @@ def test_what_cannot_serve_is_unfit_and_says_why(fields: dict[str, object], said
     ("kernel", "old"),
     [
         ("4.18.0-553.el8_10.x86_64", False),
+        ("4.18.0-477.27.1.an8.x86_64", False),
         ("4.18.0-25-generic", True),
         ("4.19.0-27-amd64", False),
         ("6.12.25-talos", False),
@@ -66,9 +77,9 @@ def test_a_tainted_node_is_possible_and_not_chosen_by_default() -> None:
     verdict = judge(tainted)
     assert verdict.standing == "possible"
     assert verdict.reasons == (
-        "taint node-role.kubernetes.io/control-plane:NoSchedule: the daemon set gets no pod there",
+        "taint node-role.kubernetes.io/control-plane:NoSchedule: the DaemonSet does not run there",
     )
-    assert [v.node.name for v in choose(cluster(tainted, node()), NodesChoice())] == ["node-1"]
+    assert [v.node.name for v in chosen(cluster(tainted, node()))] == ["node-1"]
 
 
 def test_taints_that_pass_or_only_prefer_keep_nobody_away() -> None:
@@ -77,6 +88,63 @@ def test_taints_that_pass_or_only_prefer_keep_nobody_away() -> None:
     cordoned = judge(node(taints=(passing, preferring), unschedulable=True, ready=False))
     assert cordoned.eligible
     assert [note.split(":")[0] for note in cordoned.notes] == ["not ready", "cordoned"]
+
+
+@pytest.mark.parametrize(
+    ("key", "by_itself"),
+    [
+        ("ToBeDeletedByClusterAutoscaler", True),
+        ("DeletionCandidateOfClusterAutoscaler", True),
+        ("node.cilium.io/agent-not-ready", True),
+        ("ebs.csi.aws.com/agent-not-ready", True),
+        ("node.gardener.cloud/critical-components-not-ready", True),
+        ("node.deckhouse.io/csi-not-bootstrapped", True),
+        ("cni.istio.io/not-ready", True),
+        ("example.org/notReady", True),
+        ("node.cloudprovider.kubernetes.io/uninitialized", True),
+        ("node.cluster.x-k8s.io/uninitialized", True),
+        ("karpenter.sh/disrupted", True),
+        ("karpenter.sh/unregistered", True),
+        ("startup-taint.cluster-autoscaler.kubernetes.io/gpu", True),
+        ("aws-node-termination-handler/spot-itn", True),
+        ("cloud.google.com/impending-node-termination", True),
+        ("readiness.k8s.io/network", True),
+        ("node.kubernetes.io/out-of-service", True),
+        ("dedicated", False),
+        ("nvidia.com/gpu", False),
+        ("kubernetes.azure.com/scalesetpriority", False),
+        ("cloud.google.com/gke-spot", False),
+        ("node-role.kubernetes.io/control-plane", False),
+        ("example.org/notebooks", False),
+        ("team-ready", False),
+    ],
+)
+def test_a_taint_for_a_state_passes_and_is_never_tolerated(key: str, by_itself: bool) -> None:
+    one = node(taints=(Taint(key, "1700000000", "NoSchedule"),))
+    assert judge(one).eligible is by_itself
+    assert bool(untolerated(one)) is not by_itself
+    facts = cluster(one)
+    switch = judged(facts, Answers(nodes=NodesChoice(all=False, names=(one.name,)))).rendering.switch("tolerations")
+    assert switch.on is not by_itself
+
+
+def test_a_network_that_is_missing_keeps_only_pods_with_a_network_of_their_own_off() -> None:
+    one = node(taints=(Taint("node.kubernetes.io/network-unavailable", "", "NoSchedule"),))
+    assert until_they_pass(one, {}) and not until_they_pass(one, {"hostNetwork": True})
+    assert judge(one).eligible
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"labels": {"vcluster.loft.sh/fake-node": "true"}}, "vCluster's fake node"),
+        ({"labels": {"type": "kwok"}}, "simulated node (kwok)"),
+        ({"annotations": {"kwok.x-k8s.io/node": "fake"}}, "simulated node (kwok)"),
+        ({"labels": {"type": "virtual-kubelet"}}, "virtual node"),
+    ],
+)
+def test_nodes_that_are_no_machines_do_not_qualify(fields: dict[str, Any], kind: str) -> None:
+    assert judge(node(**fields)).short == kind and not judge(node(**fields)).possible
 
 
 @pytest.mark.parametrize(
@@ -143,33 +211,33 @@ def test_notin_is_the_opposite_of_in(labels: dict[str, str], key: str, values: l
 
 def test_a_selector_takes_tainted_nodes_and_leaves_out_what_cannot_serve() -> None:
     facts = cluster(node("a", taints=(CONTROL_PLANE,)), node("w", **WINDOWS), node("b"))
-    chosen = choose(facts, NodesChoice(all=False, selector="kubernetes.io/os"))
-    assert [verdict.node.name for verdict in chosen] == ["a", "b"]
+    found = chosen(facts, NodesChoice(all=False, selector="kubernetes.io/os"))
+    assert [verdict.node.name for verdict in found] == ["a", "b"]
 
 
 def test_names_are_taken_as_they_are_said() -> None:
     facts = cluster(*nodes(3), node("old", kernel="4.14.1"))
-    chosen = choose(facts, NodesChoice(all=False, names=("old", "node-00001")))
-    assert [verdict.node.name for verdict in chosen] == ["node-00001", "old"]
+    found = chosen(facts, NodesChoice(all=False, names=("old", "node-00001")))
+    assert [verdict.node.name for verdict in found] == ["node-00001", "old"]
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError) as refused:
-        choose(cluster(*nodes(3)), NodesChoice(all=False, names=("node-00001", "nod-00002", "x")))
+        chosen(cluster(*nodes(3)), NodesChoice(all=False, names=("node-00001", "nod-00002", "x")))
     assert "nod-00002 (and 1 more)" in refused.value.what
     assert "node-00002" in refused.value.todo
 
 
 def test_where_nodes_may_not_be_listed_names_are_taken_on_trust() -> None:
     facts = cluster(nodes=None)
-    assert [v.node.name for v in choose(facts, NodesChoice(all=False, names=("a", "a")))] == ["a"]
-    assert choose(facts, NodesChoice()) == ()
+    assert [v.node.name for v in chosen(facts, NodesChoice(all=False, names=("a", "a")))] == ["a"]
+    assert chosen(facts) == ()
 
 
 @given(clusters())
 def test_by_default_exactly_the_nodes_without_a_reason_are_chosen(facts) -> None:  # type: ignore[no-untyped-def]
-    chosen = {verdict.node.name for verdict in choose(facts, NodesChoice())}
-    assert chosen == {n.name for n in facts.nodes if not judge(n).reasons}
+    found = {verdict.node.name for verdict in chosen(facts)}
+    assert found == {n.name for n in facts.nodes if not judge(n).reasons}
 
 
 @given(clusters())
@@ -207,6 +275,16 @@ ENFORCING, PERMISSIVE = "SELinux enforcing", "SELinux permissive"
         ({"os_image": "Amazon Linux 2"}, "Amazon Linux 2", "SELinux disabled"),
         ({"os_image": "Container-Optimized OS from Google"}, "Container-Optimized OS", "AppArmor"),
         ({"os_image": "Something Else 3"}, "Something Else 3", ""),
+        ({"os_image": "Debian GNU/Linux trixie/sid"}, "Debian trixie/sid", "AppArmor"),
+        ({"os_image": "Ubuntu Core 24"}, "Ubuntu Core 24", "AppArmor"),
+        ({"os_image": "openSUSE Leap Micro 6.1"}, "openSUSE Leap Micro 6.1", ""),
+        ({"os_image": "openSUSE Leap 15.6"}, "openSUSE Leap 15.6", "AppArmor"),
+        ({"os_image": "openSUSE MicroOS"}, "openSUSE MicroOS", "SELinux enforcing"),
+        ({"os_image": "SUSE Linux Enterprise Micro 5.5"}, "SLE Micro 5.5", ""),
+        ({"os_image": "Garden Linux 1592.1"}, "Garden Linux 1592.1", ""),
+        ({"os_image": "VMware Photon OS/Linux"}, "Photon OS", ""),
+        ({"os_image": "CBL-Mariner/Linux"}, "CBL-Mariner", ""),
+        ({"os_image": "Azure Linux 4.0"}, "Azure Linux 4.0", ""),
         ({**UBUNTU_22, "kubelet_version": "v1.28.0"}, "Ubuntu 22.04", "none"),
         ({**RHCOS, "labels": {"feature.node.kubernetes.io/kernel-version.major": "5"}}, "RHCOS 416.94", PERMISSIVE),
         # By hand, as the GPU operator's documentation has it where NFD does not run.
@@ -238,7 +316,9 @@ def test_systems_go_by_their_short_names_and_known_defaults(fields: dict[str, st
         ("topology.kubernetes.io/zone=z1", True),
         ("zone=z2", False),
         ("zone=", True),
+        ("labeled", True),
         ("labelled", True),
+        ("unlabeled", False),
         ("unlabelled", False),
         ("ready node-7", True),
         ("unfit", False),
@@ -252,18 +332,27 @@ def test_the_filter_finds_what_is_typed(text: str, found: bool) -> None:
     assert matches(judge(node("node-7", labelled=True, labels=labels, **UBUNTU_24)), text) is found
 
 
-def test_each_managed_pool_has_its_own_command() -> None:
-    labels = {
-        "Karpenter": {"karpenter.sh/nodepool": "coder", "eks.amazonaws.com/nodegroup": "x"},
-        "EKS": {"eks.amazonaws.com/nodegroup": "coder"},
-        "AKS": {"kubernetes.azure.com/agentpool": "coder"},
-        "GKE": {"cloud.google.com/gke-nodepool": "coder"},
-    }
-    for manager, of_pool in labels.items():
-        pool = pool_of(node(labels=of_pool))
-        assert pool is not None and (pool.manager, pool.name) == (manager, "coder")
-        assert "smarter-device-manager" in pool.command and "coder" in pool.command
-    assert pool_of(node()) is None
+POOL_NODES = yaml.safe_load(Path(__file__).parent.joinpath("data", "pool_nodes.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("row", POOL_NODES, ids=lambda row: f"{row['manager'] or 'unknown'} {row['pool']}")
+def test_each_managed_pool_says_how_it_is_labeled(row: dict[str, Any]) -> None:
+    item = {"metadata": {"name": "n", "labels": row.get("labels", {}), "annotations": row.get("annotations", {})}}
+    pool = pool_of(node_facts(item))
+    assert pool is not None and (pool.manager, pool.name) == (row["manager"], row["pool"])
+    told = f"{pool.command} {pool.caution}"
+    assert "smarter-device-manager" in told and (row["pool"] in pool.command or not pool.command)
+    assert not re.search(r"[{}]\w+[{}]", told.replace('"', ""))
+
+
+def test_every_row_of_a_provider_has_a_node_that_it_is_for() -> None:
+    assert {row.manager for row in pool_rows()} == {row["manager"] for row in POOL_NODES} - {""}
+    assert all(row.source and re.fullmatch(r"20\d\d-\d\d", row.read) for row in pool_rows())
+
+
+@pytest.mark.parametrize("label", ["node.kubernetes.io/instance-type", "pool", "example.org/carpool", "a.b/pools"])
+def test_other_labels_are_no_sign_of_a_pool(label: str) -> None:
+    assert pool_of(node(labels={label: "x"})) is None
 
 
 def test_pools_are_counted() -> None:

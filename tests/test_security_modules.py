@@ -17,13 +17,14 @@ from tests.facts_for_tests import (
     WINDOWS,
     cluster,
     clusters,
+    judged,
     node,
     nodes,
 )
 from wizard.facts import ClusterFacts, NodeFacts
 from wizard.findings import Finding, Outcome
 from wizard.nodes import judge
-from wizard.security_modules import FINDING_IDS, Probe, judge_security_modules, parse_probe, probe_pod, security_groups
+from wizard.security_modules import FINDING_IDS, Probe, parse_probe, probe_pod, security_groups
 
 APPARMOR = "kubelet is posting ready status. AppArmor enabled"
 EKS_AUTO = {"os_image": "Bottlerocket (EKS Auto, Standard) 2026.9.14 (aws-k8s-1.36-standard)", "kernel": "6.18.36"}
@@ -31,8 +32,12 @@ NFD = "feature.node.kubernetes.io/"
 
 
 def only(*members: NodeFacts, probes: tuple[Probe, ...] = ()) -> Finding:
-    (found,) = judge_security_modules(cluster(*members), probes)
+    (found,) = findings(cluster(*members), probes)
     return found
+
+
+def findings(facts: ClusterFacts, probes: tuple[Probe, ...] = ()) -> tuple[Finding, ...]:
+    return judged(facts).changed(probes=probes).security_modules
 
 
 def kind(finding: Finding) -> str:
@@ -47,8 +52,8 @@ def kind(finding: Finding) -> str:
         (RHCOS, "modules.selinux", Outcome.WARNING),
         (BOTTLEROCKET, "modules.userns", Outcome.WARNING),
         (TALOS, "modules.userns", Outcome.WARNING),
-        (AMAZON, "modules.clear", Outcome.PASS),
-        ({"os_image": "Flatcar Container Linux by Kinvolk 3815.2.0 (Oklo)"}, "modules.clear", Outcome.PASS),
+        (AMAZON, "modules.clear", Outcome.OK),
+        ({"os_image": "Flatcar Container Linux by Kinvolk 3815.2.0 (Oklo)"}, "modules.clear", Outcome.OK),
         ({"os_image": "SUSE Linux Enterprise Server 15 SP5"}, "modules.apparmor", Outcome.WARNING),
         ({"os_image": "SUSE Linux Enterprise Server 16.0"}, "modules.selinux", Outcome.WARNING),
         ({"os_image": "Debian GNU/Linux 12 (bookworm)"}, "modules.apparmor", Outcome.WARNING),
@@ -62,9 +67,7 @@ def test_each_system_by_its_known_default(system: dict[str, str], expected: str,
 
 
 def test_a_finding_a_group_the_largest_first_without_what_cannot_serve() -> None:
-    found = judge_security_modules(
-        cluster(*nodes(2, "a", **UBUNTU_24), *nodes(5, "b", **UBUNTU_22), node("w", **WINDOWS))
-    )
+    found = findings(cluster(*nodes(2, "a", **UBUNTU_24), *nodes(5, "b", **UBUNTU_22), node("w", **WINDOWS)))
     assert [(one.title, one.nodes) for one in found] == [
         ("5 x Ubuntu 22.04   AppArmor", 5),
         ("2 x Ubuntu 24.04   AppArmor, userns restricted", 2),
@@ -74,7 +77,7 @@ def test_a_finding_a_group_the_largest_first_without_what_cannot_serve() -> None
 @given(clusters())
 @settings(max_examples=40)
 def test_every_node_that_can_serve_is_in_one_finding_with_a_title_that_fits(facts: ClusterFacts) -> None:
-    found = judge_security_modules(facts)
+    found = findings(facts)
     assert sum(one.nodes for one in found) == sum(judge(n).possible for n in facts.nodes or ())
     assert len({one.id for one in found}) == len(found)
     assert all(len(one.title) <= 55 and kind(one) in FINDING_IDS for one in found)
@@ -83,7 +86,7 @@ def test_every_node_that_can_serve_is_in_one_finding_with_a_title_that_fits(fact
 def test_the_ready_message_of_an_old_kubelet_is_better_evidence_than_the_default() -> None:
     says_so = only(node(**UBUNTU_22, kubelet_version="v1.28.9", ready_message=APPARMOR))
     assert (kind(says_so), says_so.confidence) == ("modules.apparmor", "high")
-    assert "Ready message of 1 of 1 nodes" in says_so.evidence[0]
+    assert "Ready message of 1 of 1 node:" in says_so.evidence[0]
     silent = only(node(**UBUNTU_22, kubelet_version="v1.28.9", ready_message="kubelet is posting ready status"))
     assert kind(silent) == "modules.clear" and "Ready message" in silent.evidence[0]
     newer = only(node(**UBUNTU_22, kubelet_version="v1.30.0", ready_message="kubelet is posting ready status"))
@@ -103,12 +106,12 @@ def test_node_feature_discovery_tells_whether_selinux_enforces() -> None:
 
 def test_the_ladder_goes_from_the_pod_to_the_host_and_ends_with_the_guides_advice() -> None:
     remedies = only(node(**UBUNTU_24)).remedies
-    assert "Unconfined alone is not enough on Ubuntu 24.04" in remedies[0].text
+    assert "On Ubuntu 24.04 this is not enough on its own" in remedies[0].text
     assert "apparmor_restrict_unprivileged_userns=0" in remedies[1].command
-    assert remedies[-1].text.startswith("The guide: disable AppArmor") and remedies[-1].reboot
+    assert remedies[-1].text.startswith("Guide: disable AppArmor") and remedies[-1].reboot
     assert [remedy.reboot for remedy in remedies] == sorted(remedy.reboot for remedy in remedies)
     selinux = only(node(os_image="Rocky Linux 9.4 (Blue Onyx)")).remedies
-    assert [remedy.text.startswith("The guide") for remedy in selinux][-2:] == [True, True]
+    assert [remedy.text.startswith("Guide") for remedy in selinux][-2:] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +137,8 @@ def test_eks_auto_mode_has_no_user_data_to_put_a_setting_into() -> None:
     found = only(node(**EKS_AUTO))
     assert kind(found) == "modules.userns"
     assert [remedy.command for remedy in found.remedies] == ["sysctl -w user.max_user_namespaces=65536"]
-    assert "privileged daemon set" in found.remedies[0].text
-    assert "SELinux enforces here, cannot be switched off" in found.detail
+    assert "privileged DaemonSet" in found.remedies[0].text
+    assert "SELinux is enforcing and cannot be turned off" in found.detail
 
 
 def seen(group: str, **fields: object) -> Probe:
@@ -175,17 +178,17 @@ def seen(group: str, **fields: object) -> Probe:
 )
 def test_what_a_probe_saw_goes_before_what_is_known(fields: dict[str, object], expected: str) -> None:
     member = node(os_image="Homemade Linux 1")
-    (group,) = security_groups(cluster(member))
+    (group,) = security_groups(judged(cluster(member)).verdicts)
     finding = only(member, probes=(seen(group.key, **fields),))
     assert kind(finding) == expected
-    assert finding.outcome is (Outcome.PASS if expected == "modules.clear" else Outcome.WARNING)
+    assert finding.outcome is (Outcome.OK if expected == "modules.clear" else Outcome.WARNING)
     assert all("probe: " in line for line in finding.evidence)
 
 
 def test_a_probe_can_clear_a_system_that_is_known_for_trouble() -> None:
-    (group,) = security_groups(cluster(node(**UBUNTU_24)))
+    (group,) = security_groups(judged(cluster(node(**UBUNTU_24))).verdicts)
     finding = only(node(**UBUNTU_24), probes=(seen(group.key, restrict_userns="0"),))
-    assert (finding.outcome, finding.confidence) == (Outcome.PASS, "high")
+    assert (finding.outcome, finding.confidence) == (Outcome.OK, "high")
 
 
 def test_a_probe_of_another_group_changes_nothing() -> None:
@@ -199,7 +202,7 @@ def test_a_log_without_a_probe_is_refused() -> None:
 
 
 def test_the_probe_script_prints_a_line_that_can_be_read() -> None:
-    (group,) = security_groups(cluster(node(**UBUNTU_24)))
+    (group,) = security_groups(judged(cluster(node(**UBUNTU_24))).verdicts)
     pod = probe_pod(group, "image:1", "probes")
     container = pod["spec"]["containers"][0]
     (variable,) = container["env"]
@@ -215,7 +218,7 @@ def test_the_probe_script_prints_a_line_that_can_be_read() -> None:
 
 def test_the_probe_pod_is_short_and_has_no_rights() -> None:
     members = (node("late", ready=False, **UBUNTU_24), node("here", **UBUNTU_24))
-    (group,) = security_groups(cluster(*members))
+    (group,) = security_groups(judged(cluster(*members)).verdicts)
     pod = probe_pod(group, "image:1", "probes")
     assert pod["spec"]["nodeName"] == "here"
     assert pod["metadata"]["labels"]["podman-wizard/purpose"] == "probe"
@@ -226,6 +229,6 @@ def test_the_probe_pod_is_short_and_has_no_rights() -> None:
 
 
 def test_without_the_right_to_list_nodes_one_finding_says_so() -> None:
-    (found,) = judge_security_modules(cluster(nodes=None))
+    (found,) = findings(cluster(nodes=None))
     assert (found.id, found.outcome) == ("modules.nodes", Outcome.UNKNOWN)
     assert "list nodes" in found.detail

@@ -1,3 +1,3 @@
-"""All of podman-wizard that works without a terminal: facts, findings, choices, plan, events."""
+"""The parts of podman-wizard that need no terminal: facts, findings, choices, plan, events."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m wizard``."""
+"""Runs podman-wizard as ``python -m wizard``."""
 
 from wizard.cli import entry
 

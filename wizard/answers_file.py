@@ -1,11 +1,12 @@
-"""The answers file: the choices of a person as YAML, read strictly and written short.
+"""The answers file: the user's choices as YAML, read strictly and written without defaults.
 
-Every key is optional. An unknown key, or a value of the wrong kind, is refused with its line.
+Every key is optional. An unknown key, or a value of the wrong type, is an error with its line.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -26,17 +27,32 @@ LIMIT = 1_000_000
 """The largest answers file that is read, in bytes."""
 
 DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-"""A number that every reader takes for the same: YAML 1.1 reads 0110 as 72, and 1:30 as 90."""
+"""A number that has the same value for every reader: YAML 1.1 reads 0110 as 72, and 1:30 as 90."""
+
+
+STDIN = "stdin"
+"""The name of the standard input in messages."""
 
 
 def read_answers(path: Path) -> Answers:
-    """The choices of an answers file. Raises InputError with file, line and column."""
+    """Reads the choices of an answers file, ``-`` for stdin. Raises InputError with file, line and column.
+
+    Paths in an answers file on stdin count from the current folder. An empty stdin is refused: it is rather a pipe
+    that failed than the wish to use every default.
+    """
+    if str(path) == "-":
+        content = sys.stdin.buffer.read(LIMIT + 1)
+        if len(content) > LIMIT:
+            raise InputError(f"The answers file is larger than {LIMIT} bytes.", "Check what is piped.", file=STDIN)
+        if not content.strip():
+            raise InputError("The answers file is empty.", "For every default, pipe {}.", file=STDIN)
+        return parse_answers(content, STDIN)
     content = read_snapshot(path, limit=LIMIT).content or b""
     return parse_answers(content, str(path))
 
 
 def parse_answers(content: bytes, name: str) -> Answers:
-    """The choices in the text of an answers file; ``name`` is what messages call the file."""
+    """Reads the choices from the text of an answers file; ``name`` is the file's name in messages."""
     try:
         node = yaml.compose(content.decode("utf-8"), Loader=yaml.CSafeLoader)
     except UnicodeDecodeError as error:
@@ -44,14 +60,14 @@ def parse_answers(content: bytes, name: str) -> Answers:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise InputError(
-            f"The answers file is not YAML: {error.problem}.",
-            "Mend that line.",
+            f"The answers file is not valid YAML: {error.problem}.",
+            "Fix that line.",
             file=name,
             line=mark.line + 1 if mark else 0,
             column=mark.column + 1 if mark else 0,
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError("The answers file is not YAML.", str(error), file=name) from None
+        raise InputError("The answers file is not valid YAML.", str(error), file=name) from None
     if node is None:
         return Answers()
     reader = _Reader(name)
@@ -62,37 +78,42 @@ def parse_answers(content: bytes, name: str) -> Answers:
 
 
 class _Reader:
-    """Turns YAML nodes into the dataclasses above, strictly."""
+    """Turns YAML nodes into the dataclasses of wizard.answers, strictly."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._constructor = yaml.constructor.SafeConstructor()
         self._read: dict[str, yaml.Node] = {}
-        """What was read, by its path."""
+        """The nodes that were read, by path."""
 
     def check(self, answers: Answers) -> None:
-        """Refuses what is of the right kind and cannot be meant all the same, at its place."""
-        # Here, because every command that changes something writes answers, and few read them.
+        """Rejects values of the right type that are still not valid, at their place."""
+        # Imported here, because every command that changes something writes answers, and few read them.
         from wizard.manifest import check_choice
         from wizard.nodes import parse_selector
-        from wizard.verification import check_image, check_namespace
+        from wizard.verification import check_image, check_namespace, check_service_account
 
         nodes = answers.nodes
         if (nodes.all, bool(nodes.names), nodes.selector is not None).count(True) > 1:
-            self._refuse(self._read["nodes"], "nodes: all, names and selector exclude each other.", "Keep one of them.")
-        for path, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", answers.policy.devices)):
+            self._refuse(
+                self._read["nodes"], "nodes: all, names, and selector cannot be combined.", "Keep one of them."
+            )
+        self._check_template(answers)
+        devices = answers.policy.devices if answers.policy else 1
+        for path, number in (("rollout.timeout", answers.rollout.timeout), ("policy.devices", devices)):
             if number < 1:
-                self._refuse(self._read[path], f"{path} must be above 0.", "Mend that number.")
+                self._refuse(self._read[path], f"{path} must be above 0.", "Correct that number.")
         if nodes.selector is not None:
             with self._refusing("nodes.selector"):
                 parse_selector(nodes.selector)
         if answers.coder.url:
-            # The error shows no password that may stand in it; nobody else gets to show it.
+            # A URL can contain a password: this error does not show it, and later code never gets to.
             with self._refusing("coder.url"):
                 base_url(answers.coder.url)
         for path, text, check in (
             ("verify.image", answers.verify.image, check_image),
             ("verify.namespace", answers.verify.namespace, check_namespace),
+            ("verify.service-account", answers.verify.service_account, check_service_account),
         ):
             if path in self._read:
                 with self._refusing(path):
@@ -105,9 +126,28 @@ class _Reader:
             with self._refusing(f"manifest.without.{name}"):
                 check_choice(replace(choice, without=(name,)))
 
+    def _check_template(self, answers: Answers) -> None:
+        from wizard.template.words import PARTS
+
+        choice = answers.template
+        if choice is None:
+            return
+        if choice.file is None and choice.push is None:
+            self._refuse(self._read["template"], "template needs file or push.", "Name a file, or a template in Coder.")
+        if choice.output is not None and choice.file is None:
+            self._refuse(self._read["template.output"], "template.output needs template.file.", "Name the file.")
+        for name, parts in (("with", choice.with_), ("without", choice.without)):
+            for part in parts:
+                if part not in PARTS:
+                    self._refuse(
+                        self._read[f"template.{name}.{part}"],
+                        f"template.{name}: {part} is not a part.",
+                        f"Valid parts: {', '.join(PARTS)}.",
+                    )
+
     @contextmanager
     def _refusing(self, path: str) -> Iterator[None]:
-        """What is not taken is an error at the place of ``path``."""
+        """Turns a rejected value into an error at the place of ``path``."""
         try:
             yield
         except UsageError as error:
@@ -121,12 +161,15 @@ class _Reader:
         self._read[path] = node
         if kind is OwnershipChoice:
             return self._read_ownership(node, path)
+        optional = [one for one in typing.get_args(kind) if is_dataclass(one)]
+        if optional:
+            return None if _is_null(node) else self._read_choice(typing.cast(type, optional[0]), node, path)
         if is_dataclass(kind) and isinstance(kind, type):
             return self._read_choice(kind, node, path)
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if origin is tuple:
             if not isinstance(node, yaml.SequenceNode):
-                self._refuse(node, f"{path} must be a list.", "For example: [a, b].")
+                self._refuse(node, f"{path} must be a list.", "Example: [a, b].")
             return tuple(self._read_item(arguments[0], item, path) for item in node.value)
         if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
             if not isinstance(node, yaml.MappingNode):
@@ -145,7 +188,7 @@ class _Reader:
             name = self._read_scalar(str, key, path)
             where = f"{path}.{name}"
             if name in values:
-                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+                self._refuse(key, f"{where} appears twice.", "Keep one of them.")
             values[name] = self.read(kind, value, where)
         return values
 
@@ -155,21 +198,21 @@ class _Reader:
         if not isinstance(node, yaml.MappingNode):
             self._refuse(node, f"{path or 'The answers file'} must be a mapping.")
         hints = typing.get_type_hints(kind)
-        names = {item.name.replace("_", "-"): item.name for item in fields(kind)}
+        names = {_key(item.name): item.name for item in fields(kind)}
         values: dict[str, Any] = {}
         for key, value in node.value:
             where = f"{path}.{key.value}" if path else str(key.value)
             if not isinstance(key, yaml.ScalarNode) or key.value not in names:
-                self._refuse(key, f"{where} is not a key of the answers file.", f"Known here: {', '.join(names)}.")
+                self._refuse(key, f"{where} is not a key of the answers file.", f"Valid keys: {', '.join(names)}.")
             if names[key.value] in values:
-                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+                self._refuse(key, f"{where} appears twice.", "Keep one of them.")
             values[names[key.value]] = self.read(hints[names[key.value]], value, where)
         if kind is NodesChoice and ("names" in values or values.get("selector") is not None):
             values.setdefault("all", False)
         return kind(**values)
 
     def _read_ownership(self, node: yaml.Node, path: str) -> OwnershipChoice:
-        """One word for all, or a mapping: ``default``, and what is decided about objects and fields."""
+        """Reads one word for all, or a mapping: ``default``, and the decisions about objects and fields."""
         words = typing.get_type_hints(OwnershipChoice)["default"]
         if _is_null(node):
             return OwnershipChoice()
@@ -182,7 +225,7 @@ class _Reader:
             what = key.value if isinstance(key, yaml.ScalarNode) else ""
             where = f"{path}.{what}"
             if what in seen:
-                self._refuse(key, f"{where} is there twice.", "Keep one of them.")
+                self._refuse(key, f"{where} appears twice.", "Keep one of them.")
             seen.add(what)
             if what == "default":
                 default = self._read_scalar(words, value, where)
@@ -196,7 +239,7 @@ class _Reader:
         return OwnershipChoice(default, decided)
 
     def _read_scalar(self, kind: Any, node: yaml.Node, path: str) -> Any:
-        # What a Literal and None make together is a Union of typing's.
+        # A Literal combined with None is a Union of typing's.
         is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
         options = typing.get_args(kind) if is_union else (kind,)
         value = self._constructor.construct_object(node) if isinstance(node, yaml.ScalarNode) else node
@@ -209,9 +252,14 @@ class _Reader:
                     return None
             elif type(value) is option:
                 if option is int and not DECIMAL.fullmatch(node.value):
-                    self._refuse(node, f"{path}: {node.value} is no plain number.", f"YAML reads it as {value}.")
+                    self._refuse(node, f"{path}: {node.value} is not a decimal number.", f"YAML reads it as {value}.")
                 return value
         self._refuse(node, f"{path} must be {_words_for(options)}.")
+
+
+def _key(name: str) -> str:
+    """Returns the key of a field; a word of Python, such as ``with``, has an underscore at its end."""
+    return name.rstrip("_").replace("_", "-")
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -230,26 +278,46 @@ def _words_for(options: tuple[Any, ...]) -> str:
 
 
 def write_answers(answers: Answers) -> str:
-    """The answers file that repeats these choices: only what departs from the defaults."""
-    return yaml.safe_dump(_departures(answers) or {}, sort_keys=False, allow_unicode=True, width=100)
+    """Returns the text of the answers file for these choices: only what differs from the defaults."""
+    return _text(_values(answers, complete=False))
 
 
-def _departures(choice: Any) -> dict[str, Any]:
+def complete_answers(answers: Answers) -> str:
+    """Returns the text of the answers file for these choices, with the defaults too.
+
+    It stays the same if a default changes. Left out is what is not chosen at all, and Coder if nothing is done there.
+    """
+    content = _values(answers, complete=True)
+    if answers.coder == Answers().coder:
+        del content["coder"]
+    if not answers.nodes.all and not answers.nodes.names and answers.nodes.selector is None:
+        content["nodes"]["names"] = []
+    if not answers.nodes.all:
+        del content["nodes"]["all"]
+    return _text({key: value for key, value in content.items() if value != {}})
+
+
+def _text(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _values(choice: Any, *, complete: bool) -> dict[str, Any]:
+    """Returns the keys of a choice: those that differ from their defaults, or all that are chosen."""
     result: dict[str, Any] = {}
     for item in fields(choice):
         value = getattr(choice, item.name)
         default = item.default if item.default is not MISSING else typing.cast(Any, item.default_factory)()
-        if value == default:
+        if value is None or value in ((), {}) if complete else value == default:
             continue
         if isinstance(value, OwnershipChoice):
             value = _ownership(value)
         elif is_dataclass(value):
-            value = _departures(value)
+            value = _values(value, complete=complete)
         elif isinstance(value, tuple):
             value = list(value)
         elif isinstance(value, Mapping):
             value = dict(value)
-        result[item.name.replace("_", "-")] = value
+        result[_key(item.name)] = value
     return result
 
 

@@ -1,13 +1,13 @@
-"""Pools that an autoscaler grows, and whether it would grow them for a workspace that wants a FUSE device.
+"""Autoscaled pools, and whether they would scale up for a workspace that requests a FUSE device.
 
-An autoscaler adds a node where it knows that the node would have what a waiting pod asks for. The cluster autoscaler
-learns that from the nodes that a pool has, so it knows nothing of a device plugin's resource in a pool at zero
-(skypilot#4108). Karpenter looks at the machine types alone, so it never knows (karpenter-provider-aws#1900), unless a
-NodeOverlay says it.
+An autoscaler adds a node only if it knows that the node would provide what a pending pod requests. The cluster
+autoscaler learns this from the existing nodes of a pool, so it does not know a device plugin's resource in an empty
+pool (skypilot#4108). Karpenter uses only the machine types, so it never knows (karpenter-provider-aws#1900), unless a
+NodeOverlay adds the resource.
 
-Read are: the status that the cluster autoscaler writes (kube-system/cluster-autoscaler-status), Karpenter's NodePools
-and NodeOverlays, OpenShift's MachineSets. Cluster API's MachineDeployments are not: they lie in the cluster that
-manages, and may be those of another one.
+The module reads the status of the cluster autoscaler (kube-system/cluster-autoscaler-status), Karpenter's NodePools
+and NodeOverlays, and OpenShift's MachineSets. It does not read MachineDeployments of Cluster API: they are in the
+management cluster and may belong to another workload cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Read = Callable[[str, str, str, Awaitable[T]], Awaitable[T | None]]
-"""Reads something, or notes that it may not be read: what, the verb, the resource, the reading itself."""
+"""Reads something, or notes that it cannot be read: what, the verb, the resource, the reading itself."""
 
 STATUS = "cluster-autoscaler-status"
 STATUS_NAMESPACE = "kube-system"
@@ -36,14 +36,14 @@ STATUS_RESOURCE = f"configmaps in {STATUS_NAMESPACE}"
 NODE_POOLS, NODE_OVERLAYS = "nodepools.karpenter.sh", "nodeoverlays.karpenter.sh"
 MACHINE_SETS = "machinesets.machine.openshift.io"
 RESOURCES = (STATUS_RESOURCE, NODE_POOLS, NODE_OVERLAYS, MACHINE_SETS)
-"""What has to be listed, or read, to know of every pool."""
+"""What has to be readable to know every pool."""
 
 MACHINE_API = "openshift-machine-api"
 _MACHINE_SIZE = "machine.openshift.io/cluster-api-autoscaler-node-group-{}-size"
 
 
 async def read_scaled_pools(gateway: Gateway, read: Read[Any]) -> tuple[ScaledPool, ...]:
-    """The pools that some autoscaler grows, as far as they may be read; ``read`` is told of what may not."""
+    """Returns the autoscaled pools that can be read; ``read`` notes what cannot be read."""
     work = gateway.get("ConfigMap", STATUS, STATUS_NAMESPACE)
     status = await read("the cluster autoscaler's status", "get", STATUS_RESOURCE, work)
     found = [*pools_of_status(status)] if status else []
@@ -61,7 +61,7 @@ async def read_scaled_pools(gateway: Gateway, read: Read[Any]) -> tuple[ScaledPo
 
 
 def pools_of_status(config_map: KubernetesObject) -> Iterable[ScaledPool]:
-    """The node groups of the cluster autoscaler's status, as YAML (since 1.30) or as the text that it was before."""
+    """Yields the node groups in the cluster autoscaler's status, which is YAML since 1.30 and was plain text before."""
     text = str((config_map.get("data") or {}).get("status") or "")
     written = config_map.get("metadata", {}).get("managedFields") or ()
     as_of = max((str(entry.get("time") or "") for entry in written), default="")
@@ -98,7 +98,7 @@ def _text_groups(text: str) -> Iterable[tuple[str, int, int, int]]:
 def pools_of_karpenter(
     node_pools: Iterable[KubernetesObject], overlays: Iterable[KubernetesObject]
 ) -> Iterable[ScaledPool]:
-    """Karpenter's NodePools. An overlay with the resource is taken to be meant for all of them."""
+    """Yields Karpenter's NodePools. An overlay with the resource counts for all of them."""
     knows = any(FUSE_RESOURCE in (_at(overlay, "spec", "capacity") or {}) for overlay in overlays)
     for pool in node_pools:
         nodes = _number(_at(pool, "status", "resources", "nodes"))
@@ -107,7 +107,7 @@ def pools_of_karpenter(
 
 
 def pools_of_machine_sets(machine_sets: Iterable[KubernetesObject]) -> Iterable[ScaledPool]:
-    """OpenShift's MachineSets that a MachineAutoscaler grows: it notes the sizes on them."""
+    """Yields OpenShift's MachineSets with a MachineAutoscaler, which annotates them with the sizes."""
     for item in machine_sets:
         annotations = _at(item, "metadata", "annotations") or {}
         smallest, largest = (_number(annotations.get(_MACHINE_SIZE.format(which))) for which in ("min", "max"))

@@ -1,6 +1,6 @@
-"""The one bridge between the screens' loop and the engine's: a thread with an event loop of its own.
+"""The bridge between the screens' event loop and the engine's: a thread with its own event loop.
 
-Whatever touches the network runs there, so that neither a stalled terminal nor a busy screen holds it up
+All network access runs there, so that neither a stalled terminal nor a busy screen delays it
 (measured: a terminal that stops reading freezes a Textual loop after some seconds).
 """
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Bridge:
-    """A thread that runs coroutines, handed over from another thread."""
+    """A thread that runs coroutines for another thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -39,18 +39,18 @@ class Bridge:
             self._loop.close()
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> concurrent.futures.Future[Result]:
-        """Starts a coroutine on the engine's loop; cancelling the future cancels it there."""
+        """Starts a coroutine on the engine's loop; canceling the future cancels it there."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def call(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Runs a coroutine on the engine's loop and waits for it from this one.
 
-        The work goes on where the waiting is cancelled: what changes a cluster must not end with a screen.
+        The work continues if the wait is canceled: a change to a cluster must not end with a screen.
         """
         return await asyncio.shield(asyncio.wrap_future(self.submit(work)))
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Cancels what still runs, ends the loop, and waits for the thread, ``timeout`` seconds at most."""
+        """Cancels the remaining work, ends the loop, and waits up to ``timeout`` seconds for the thread."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout)

@@ -1,7 +1,7 @@
-"""The command line: which commands there are, and how errors become exit codes.
+"""The command line: the parsers of all commands, and the exit codes of errors.
 
-Only the parser is built here. What a command does is in the module that its ``run`` names, which is imported
-when the command is known, so that ``policy`` starts without a Kubernetes client and ``--help`` without anything.
+Only the parsers are built here. The work of a command is in the module that its ``run`` names. That module is
+imported once the command is known, so ``policy`` starts without a Kubernetes client and ``--help`` without either.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from wizard.errors import ExitCode, UsageError, WizardError
 if TYPE_CHECKING:
     from wizard.answers import Answers
 
+CONFIG_HELP = "path to the kubeconfig file (default: KUBECONFIG, then ~/.kube/config)"
+
 DESCRIPTION = (
-    "Takes a Kubernetes cluster without FUSE to Coder workspaces in which rootless Podman works. "
-    "Without a command it opens the wizard; try it with --sandbox."
+    "Sets up rootless Podman in Coder workspaces on Kubernetes, step by step. "
+    "Without a command, it opens the wizard. To try it on a simulated cluster, add --sandbox."
 )
 
 
 def later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """The command ``function`` of ``module``, imported when it is called."""
+    """Returns the command ``function`` of ``module``, which is imported when the command runs."""
 
     def run(arguments: argparse.Namespace) -> int:
         return int(getattr(import_module(module), function)(arguments))
@@ -41,21 +43,21 @@ def later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 
 
 def make_parser(prog: str = "podman-wizard", *, only: Iterable[str] | None = None) -> argparse.ArgumentParser:
-    """The whole command line; ``--help`` and the shell completions are made from it.
+    """Builds the parser of the whole command line, from which ``--help`` and the shell completions are made.
 
-    With ``only``, no other commands than these: making all of their parsers takes longer than most of them run.
+    ``only`` limits it to these commands: building all parsers takes longer than most commands run.
     """
     parser = argparse.ArgumentParser(
         prog=prog, description=DESCRIPTION, parents=[_cluster_options()], allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"podman-wizard {__version__}")
-    wizard = parser.add_argument_group("the wizard itself, without a command")
-    wizard.add_argument("--policy", metavar="FILE", dest="wizard_policy", help="the template policy that it opens")
-    wizard.add_argument("--answers", metavar="FILE", dest="wizard_answers", help="an answers file to start from")
+    wizard = parser.add_argument_group("wizard options (without a command)")
+    wizard.add_argument("--policy", metavar="FILE", dest="wizard_policy", help="template policy to open")
+    wizard.add_argument("--answers", metavar="FILE", dest="wizard_answers", help="answers file to start from")
     for name, text in (
-        ("fresh", "do not offer to go on with an interrupted run"),
-        ("light", "colours for a light background"),
-        ("plain", "questions and lines in place of screens"),
+        ("fresh", "do not offer to resume an interrupted run"),
+        ("light", "use colors for a light background"),
+        ("plain", "use questions and text lines instead of screens"),
     ):
         wizard.add_argument(f"--{name}", dest=f"wizard_{name}", action="store_true", help=text)
     parser.set_defaults(run=_open_wizard)
@@ -66,7 +68,7 @@ def make_parser(prog: str = "podman-wizard", *, only: Iterable[str] | None = Non
 
 
 def _commands_wanted(given: Sequence[str]) -> Iterable[str] | None:
-    """The command that is known from the first word on, none where the wizard is opened; None: it may be any."""
+    """Returns the command that the first word names, none if the wizard opens, or None if it can be any command."""
     if given and given[0] in COMMANDS:
         return given[:1]
     opens_wizard = all(word.startswith("--") and word not in ("--", "--help") for word in given)
@@ -75,13 +77,15 @@ def _commands_wanted(given: Sequence[str]) -> Iterable[str] | None:
 
 @cache
 def _cluster_options() -> argparse.ArgumentParser:
-    # SUPPRESS: an option given before the command is not reset by the command's own defaults.
+    # SUPPRESS keeps an option given before the command from being reset by the defaults of the command.
     options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = options.add_argument_group("cluster")
-    group.add_argument("--kubeconfig", metavar="F", help="as for kubectl (default: KUBECONFIG, then ~/.kube/config)")
-    group.add_argument("--context", metavar="C", help="as for kubectl (default: the current context)")
-    # Never without a value here (_with_default_scenario): a word after it is not its own.
-    group.add_argument("--sandbox", metavar="SCENARIO", nargs="?", help="a simulated cluster; =SCENARIO picks which")
+    group.add_argument("--kubeconfig", metavar="F", help=CONFIG_HELP)
+    group.add_argument("--context", metavar="C", help="context to use (default: the current context)")
+    # _with_default_scenario always joins a value, so the next word is never taken for the scenario.
+    group.add_argument(
+        "--sandbox", metavar="SCENARIO", nargs="?", help="use a simulated cluster; =SCENARIO selects which one"
+    )
     return options
 
 
@@ -100,35 +104,33 @@ def _command(
         module, _, function = run.partition(".")
         made.set_defaults(run=later(f"wizard.commands.{module}", function))
     if output:
-        made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
+        made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format")
     if dry_run:
-        made.add_argument("--dry-run", action="store_true", help="show what would be done, change nothing")
+        made.add_argument("--dry-run", action="store_true", help="preview the changes without making them")
     return made
 
 
 def _add_check(commands: Any) -> None:
-    check = _command(commands, "check", "check.check", "Judge the cluster: prerequisites and security modules.")
+    check = _command(commands, "check", "check.check", "Check prerequisites and security modules")
     check.add_argument(
-        "--save", metavar="FACTS", type=_path, help="write what was read to a file (it holds no secrets)"
+        "--save", metavar="FACTS", type=_path, help="save the facts about the cluster to a file (without secrets)"
     )
     check.add_argument(
-        "--from", dest="facts", metavar="FACTS", type=_path, help="judge a saved file in place of a cluster"
+        "--from", dest="facts", metavar="FACTS", type=_path, help="check saved facts instead of a cluster"
     )
-    check.add_argument("--probe", action="store_true", help="send a short unprivileged pod to each kind of node")
-    check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave a finding out; may be repeated")
+    check.add_argument("--probe", action="store_true", help="run an unprivileged probe pod on each node type")
+    check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave out a finding (repeatable)")
     check.add_argument(
         "--fail-on",
         choices=("warning", "blocker", "unknown"),
         default="blocker",
-        help="exit 1 from this outcome on (default: blocker)",
+        help="exit 1 if a finding is at least this severe: unknown, warning, blocker (default: blocker)",
     )
 
 
 def _add_explain(commands: Any) -> None:
-    explain = _command(
-        commands, "explain", "check.explain", "The long text of a finding or an adjustment.", output=False
-    )
-    explain.add_argument("id", metavar="ID", nargs="?", help="without: the list of them")
+    explain = _command(commands, "explain", "check.explain", "Explain a finding or an adjustment", output=False)
+    explain.add_argument("id", metavar="ID", nargs="?", help="ID to explain; omit it to list all")
 
 
 def _seconds(text: str) -> int:
@@ -139,137 +141,283 @@ def _seconds(text: str) -> int:
 
 def _path(text: str) -> str:
     if not text:
-        # As from a variable that is not set: it must not mean the folder here, or that the option was not given.
+        # Usually an unset shell variable. It must mean neither the current folder nor a missing option.
         raise argparse.ArgumentTypeError("the path is empty")
     return text
 
 
 def _add_manifest(commands: Any) -> None:
-    manifest = _group(commands, "manifest", "The device manager's four objects.")
+    manifest = _group(commands, "manifest", "Render, compare, or apply the manifest")
     actions = manifest.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    render = _command(
-        actions, "render", "manifest.manifest_render", "Print the manifest; needs no cluster.", output=False
+    text = "Print the manifest (needs no cluster)"
+    render = _command(actions, "render", "manifest.manifest_render", text, output=False)
+    render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format")
+    render.add_argument("--to", metavar="FILE", type=_path, help="write to a file instead of stdout")
+    diff = _command(actions, "diff", "manifest.manifest_diff", "Compare with the guide and with the cluster")
+    apply = _command(
+        actions, "apply", "manifest.manifest_apply", "Apply the manifest (server-side apply)", dry_run=True
     )
-    render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="what goes to stdout")
-    render.add_argument("--to", metavar="FILE", type=_path, help="write it to a file")
-    diff = _command(actions, "diff", "manifest.manifest_diff", "What differs from the guide, and from the cluster.")
-    apply = _command(actions, "apply", "manifest.manifest_apply", "Apply the four objects, server-side.", dry_run=True)
     for made in (render, diff, apply):
         made.add_argument(
             "--preset",
             choices=("guide", "recommended"),
-            default="recommended",
-            help="the guide's own, or what this cluster calls for (default)",
+            help="reset all adjustments: to none, or to what this cluster needs (default: keep what was chosen here)",
         )
-        made.add_argument("--set", metavar="ID=VALUE", action="append", default=[], help="switch an adjustment on")
-        made.add_argument("--without", metavar="ID", action="append", default=[], help="switch an adjustment off")
-        made.add_argument("--selector", metavar="S", help="the nodes that are meant (default: all that qualify)")
+        made.add_argument(
+            "--answers", metavar="FILE", type=_path, help="answers file (YAML) with the choices; - for stdin"
+        )
+        made.add_argument(
+            "--set",
+            metavar="ID=VALUE",
+            action="append",
+            default=[],
+            help="turn on an adjustment; ID=recommended resets it to what this cluster needs",
+        )
+        made.add_argument("--without", metavar="ID", action="append", default=[], help="turn off an adjustment")
+        made.add_argument(
+            "--selector", metavar="S", help="label selector for the nodes to plan for (default: all that qualify)"
+        )
     apply.add_argument(
         "--ownership",
         choices=("fail", "take", "leave"),
-        default="fail",
-        help="fields that other managers own and that are not named below (default: fail)",
+        help="decision for conflicts not listed with the options below (default: fail)",
     )
     field = "OBJECT or 'OBJECT .FIELD'"
-    for word, text in (("take", "take it over from its manager"), ("leave", "leave it to its manager")):
-        apply.add_argument(f"--{word}", metavar="WHAT", action="append", default=[], help=f"{text}: {field}")
-    apply.add_argument("--skip", metavar="OBJECT", action="append", default=[], help="do not apply this object")
+    for word, text in (("take", "take over this field or object"), ("leave", "leave this field or object")):
+        apply.add_argument(
+            f"--{word}", metavar="WHAT", action="append", default=[], help=f"{text} (repeatable): {field}"
+        )
+    apply.add_argument(
+        "--skip", metavar="OBJECT", action="append", default=[], help="do not apply this object (repeatable)"
+    )
+    _add_allow_disruption(apply)
     apply.add_argument(
         "--overlay",
         metavar="DIR",
         type=_path,
-        help="write what would change in objects of a GitOps tool for its repository, and do not apply these objects",
+        help="skip objects managed by a GitOps tool, and write their changes as an overlay for its repository",
+    )
+
+
+def _add_allow_disruption(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--allow-disruption", action="store_true", help="continue even if nodes that advertise FUSE now would lose it"
     )
 
 
 def _add_nodes(commands: Any) -> None:
-    nodes = _group(commands, "nodes", "The nodes that get FUSE.")
+    nodes = _group(commands, "nodes", "List, label, or unlabel the nodes that get FUSE")
     actions = nodes.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    listing = _command(actions, "list", "nodes.nodes_list", "Every node, whether it qualifies, and why not.")
-    label = _command(actions, "label", "nodes.nodes_label", "Set the guide's label.", dry_run=True)
-    unlabel = _command(actions, "unlabel", "nodes.nodes_unlabel", "Remove the guide's label.", dry_run=True)
-    for made in (listing, label, unlabel):
-        made.add_argument("names", metavar="NAME", nargs="*", help="nodes by name")
-        made.add_argument("--selector", "-l", metavar="S", help="a label selector, as for kubectl")
-    label.add_argument("--all", action="store_true", help="every node that qualifies")
-    label.add_argument(
-        "--wait", metavar="SECONDS", type=_seconds, nargs="?", const=300, help="then wait for the rollout"
+    listing = _command(actions, "list", "nodes.nodes_list", "List nodes, and why some do not qualify")
+    label = _command(actions, "label", "labelling.nodes_label", "Label nodes for the device manager", dry_run=True)
+    unlabel = _command(
+        actions, "unlabel", "labelling.nodes_unlabel", "Remove the device manager's label from nodes", dry_run=True
     )
-    unlabel.add_argument("--all", action="store_true", help="every node that has the label")
+    for made in (listing, label, unlabel):
+        made.add_argument("names", metavar="NAME", nargs="*", help="node names")
+        made.add_argument("--selector", "-l", metavar="S", help="label selector, as in kubectl")
+    label.add_argument("--all", action="store_true", help="all nodes that qualify")
+    label.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        nargs="?",
+        const=300,
+        help="wait for the rollout (default: 300 seconds)",
+    )
+    unlabel.add_argument("--all", action="store_true", help="all labeled nodes")
+    for made in (label, unlabel):
+        _add_allow_disruption(made)
 
 
 def _add_policy(commands: Any) -> None:
-    # The policy room brings its own parser: its options are its own affair.
+    # wizard.policy works without the rest of the wizard, so it defines its own options.
     policies = import_module("wizard.policy.commands").add_parser(commands, [])
-    upload = _command(policies, "upload", "", "Upload a policy to Coder, with its impact shown.", dry_run=True)
+    upload = _command(policies, "upload", "", "Check the impact of a policy and upload it to Coder", dry_run=True)
     upload.set_defaults(run=later("wizard.coder.commands", "policy_upload"))
-    upload.add_argument("file", metavar="FILE", nargs="?", help="the policy, - for stdin")
-    upload.add_argument("--default", action="store_true", help="Coder's default policy in place of a file")
+    upload.add_argument("file", metavar="FILE", nargs="?", help="template policy; - for stdin")
+    upload.add_argument("--default", action="store_true", help="upload Coder's default policy instead of a file")
     upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
+    _add_on_impact(upload)
     _add_deployment(upload)
 
 
+def _add_on_impact(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--on-impact",
+        choices=("fail", "warn"),
+        help="what to do if workspaces cannot be rebuilt with the policy: do not upload it (default), or upload it",
+    )
+
+
 def _add_deployment(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--coder-url", metavar="U", help="the deployment (default: CODER_URL, then the Coder CLI's)")
-    made.add_argument("--ask-token", action="store_true", help="ask for the session token on the terminal")
-    made.add_argument("--store-token", action="store_true", help="keep it in the Coder CLI's files (mode 0600)")
+    made.add_argument(
+        "--coder-url", metavar="U", help="URL of the Coder deployment (default: CODER_URL, then the Coder CLI login)"
+    )
+    made.add_argument("--ask-token", action="store_true", help="prompt for the session token")
+    made.add_argument("--store-token", action="store_true", help="save the token in the Coder CLI files (mode 0600)")
+
+
+def _add_template(commands: Any) -> None:
+    from wizard.template.words import ON_CONFLICT, PARTS
+
+    template = _group(commands, "template", "Merge Podman into a Coder v2 template, or check one")
+    actions = template.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
+    text = "Add what Podman needs to a template, and change nothing else"
+    merge = _command(actions, "merge", "template.template_merge", text, dry_run=True)
+    merge.description = (
+        "Adds the FUSE device to the workspace container of a Terraform template, and, if you name a cluster, what its "
+        "nodes need. Everything else stays the same, byte for byte; if that is not possible, nothing is "
+        "written. The merged file is printed to stdout unless you use --to or --in-place."
+    )
+    merge.add_argument("file", metavar="FILE", type=_path, help="main.tf or a template's folder, or - for stdin")
+    target = merge.add_mutually_exclusive_group()
+    target.add_argument("--to", metavar="FILE", type=_path, help="write the merged file here")
+    target.add_argument("--in-place", action="store_true", help="write it to the file itself, with a backup")
+    merge.add_argument("--diff", action="store_true", help="show the diff instead of the merged file")
+    merge.add_argument("--check", action="store_true", help="write nothing; exit 1 if the merge would change something")
+    check = _command(actions, "check", "template.template_check", "List what prevents Podman in a template")
+    check.add_argument("file", metavar="FILE", type=_path, help="main.tf or a template's folder, or - for stdin")
+    push = _add_template_of_coder(actions)
+    for made in (merge, check, push):
+        made.add_argument("--resource", metavar="TYPE.NAME", default="", help="resource that has the workspace's pod")
+        made.add_argument("--container", metavar="NAME", default="", help="name of the workspace container")
+        made.add_argument("--facts", metavar="FACTS", type=_path, help="use saved facts instead of a cluster")
+    what = (("--with", "with_parts", "add this part too"), ("--without", "without", "leave it out"))
+    for made in (merge, push):
+        for option, dest, text in what:
+            made.add_argument(
+                option, dest=dest, choices=PARTS, action="append", default=[], help=f"{text} (repeatable)"
+            )
+        made.add_argument(
+            "--on-conflict",
+            choices=ON_CONFLICT,
+            default="fail",
+            help="what to do if another value or FUSE resource is set (default: fail)",
+        )
+    _add_parts(
+        _command(actions, "parts", "template.template_parts", "Print the parts to add by hand (HCL)"), "--device"
+    )
+
+
+def _add_template_of_coder(actions: Any) -> argparse.ArgumentParser:
+    """Adds the commands that need Coder v2; returns the one that takes the options of a merge."""
+    text = "List the templates of a Coder v2 deployment"
+    listing = _command(actions, "list", "template_coder.template_list", text)
+    listing.add_argument("--check", action="store_true", help="check each template; exit 1 if one has a problem")
+    text = "Download the active version of a template"
+    pull = _command(actions, "pull", "template_coder.template_pull", text)
+    pull.add_argument("name", metavar="NAME", help="template")
+    pull.add_argument("--to", metavar="DIR", type=_path, required=True, help="new or empty folder")
+    text = "Merge Podman into a template, and push it as a new version"
+    push = _command(actions, "push", "template_coder.template_push", text, dry_run=True)
+    push.description = (
+        "Merges what Podman needs into the active version of a template, and pushes the result as a new version, in "
+        "which every other file is the same. The version stays inactive unless you use --yes."
+    )
+    push.add_argument("name", metavar="NAME", help="template")
+    push.add_argument(
+        "file", metavar="FILE", type=_path, nargs="?", help="file or folder to use instead of the active version's"
+    )
+    push.add_argument("--yes", action="store_true", help="make the new version active")
+    push.add_argument("--name", metavar="V", dest="version_name", default="", help="name of the new version")
+    push.add_argument("--message", metavar="M", default="", help="message of the new version")
+    for made in (listing, pull, push):
+        made.add_argument(
+            "--coder-url", metavar="U", help="URL of Coder v2 (default: CODER_URL, then the Coder CLI login)"
+        )
+        made.add_argument("-O", "--org", metavar="O", help="organization (default: CODER_ORGANIZATION, then all)")
+        made.add_argument("--allow-http", action="store_true", help="send the session token unencrypted")
+    return push
+
+
+def _add_parts(made: argparse.ArgumentParser, option: str) -> None:
+    made.add_argument(
+        option,
+        dest="device",
+        choices=("smarter-devices/fuse", "github.com/fuse"),
+        default="smarter-devices/fuse",
+        help="FUSE resource of the device plugin (default: smarter-devices/fuse)",
+    )
+    made.add_argument(
+        "--container", metavar="NAME", default="dev", help="name of the workspace container (default: dev)"
+    )
+    made.add_argument("--to", metavar="FILE", type=_path, help="write to a file instead of stdout")
 
 
 def _add_coder(commands: Any) -> None:
-    coder = _group(commands, "coder", "Coder itself.")
+    coder = _group(commands, "coder", "Check Coder, or print parts for a Coder v2 template")
     actions = coder.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    status = _command(actions, "status", "", "Which Coder, who you are to it, and what an upload lacks.")
+    status = _command(actions, "status", "", "Show the deployment, your user, and what an upload still needs")
     status.set_defaults(run=later("wizard.coder.commands", "status"))
     _add_deployment(status)
-    template = _command(actions, "template", "", "What a Terraform template of Coder v2 needs, as HCL.")
-    template.set_defaults(run=later("wizard.coder.commands", "template"))
-    template.add_argument(
-        "--resource",
-        choices=("smarter-devices/fuse", "github.com/fuse"),
-        default="smarter-devices/fuse",
-        help="which device plugin's (default: smarter-devices/fuse)",
-    )
-    template.add_argument("--container", metavar="NAME", default="dev", help="the workspace's container (default: dev)")
-    template.add_argument("--to", metavar="FILE", type=_path, help="write it to a file")
+    text = "Print the parts for a Coder v2 template (the same as template parts)"
+    _add_parts(_command(actions, "template", "template.template_parts", text), "--resource")
 
 
 def _add_verify(commands: Any) -> None:
-    verify = _command(commands, "verify", "verify.verify", "Run Podman in a pod on each kind of node.", dry_run=True)
-    verify.add_argument("--image", metavar="I", help="a Podman image (default: quay.io/podman/stable, pinned)")
-    verify.add_argument("--namespace", metavar="N", help="where the pods run (default: default)")
+    verify = _command(commands, "verify", "verify.verify", "Test Podman in a pod on each node type", dry_run=True)
+    verify.add_argument("--image", metavar="I", help="Podman image (default: quay.io/podman/stable, pinned)")
+    verify.add_argument("-n", "--namespace", metavar="N", help="namespace of the test pods (default: default)")
+    verify.add_argument("--service-account", metavar="S", help="service account of the test pods (default: default)")
+    described = verify.add_mutually_exclusive_group()
+    described.add_argument(
+        "--template",
+        metavar="FILE",
+        type=_path,
+        dest="workspace_template",
+        help="Terraform template (file or folder) whose pod is tested: image, namespace, user, and security settings",
+    )
+    verify.add_argument("--resource", metavar="TYPE.NAME", default="", help="resource that has the template's pod")
+    verify.add_argument("--container", metavar="NAME", default="", help="name of the template's workspace container")
+    described.add_argument(
+        "--policy",
+        metavar="FILE",
+        type=_path,
+        dest="workspace_policy",
+        help="template policy whose settings for workspaces (AppArmor, seccomp) the test pods get",
+    )
 
 
 def _add_run(commands: Any) -> None:
-    run = _command(commands, "run", "run.run", "All steps, unattended.", dry_run=True)
-    run.add_argument("--answers", metavar="FILE", type=_path, required=True, help="the choices (YAML)")
-    run.add_argument("--yes", action="store_true", help="do it")
+    run = _command(commands, "run", "run.run", "Run all steps unattended", dry_run=True)
+    run.add_argument("--answers", metavar="FILE", type=_path, required=True, help="answers file (YAML); - for stdin")
+    run.add_argument("--yes", action="store_true", help="apply the changes")
+    _add_allow_disruption(run)
+    _add_on_impact(run)
 
 
 def _add_plan(commands: Any) -> None:
-    plan = _command(commands, "plan", "plan.plan", "Write the plan to a folder, for someone who has the rights.")
-    plan.add_argument("--answers", metavar="FILE", type=_path, help="the choices (YAML)")
-    plan.add_argument("--to", metavar="DIR", type=_path, required=True, help="the folder")
+    plan = _command(commands, "plan", "plan.plan", "Export the plan for someone with access")
+    plan.add_argument("--answers", metavar="FILE", type=_path, help="answers file (YAML); - for stdin")
+    plan.add_argument("--to", metavar="DIR", type=_path, required=True, help="plan folder")
 
 
 def _add_undo(commands: Any) -> None:
-    undo = _command(commands, "undo", "undo.undo", "Undo the last run on this cluster.", dry_run=True)
-    undo.add_argument("--all", action="store_true", help="all that the wizard ever did here")
-    undo.add_argument("--yes", action="store_true", help="do it")
-    undo.add_argument("--coder-url", metavar="U", help="what policy upload did at this Coder; takes no cluster")
+    undo = _command(commands, "undo", "undo.undo", "Undo the last run on this cluster", dry_run=True)
+    which = undo.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="undo all runs on this cluster")
+    which.add_argument("--run", dest="run_id", metavar="ID", help="undo this run (undo --all --dry-run lists the runs)")
+    undo.add_argument("--yes", action="store_true", help="undo the changes")
+    where = undo.add_mutually_exclusive_group()
+    where.add_argument("--coder-url", metavar="U", help="undo changes to this deployment (needs no cluster)")
+    where.add_argument(
+        "--no-cluster", action="store_true", help="undo policy files that were written without a cluster"
+    )
 
 
 def _add_sandbox(commands: Any) -> None:
-    sandbox = _command(commands, "sandbox", "sandbox.sandbox", "A simulated cluster by itself, until interrupted.")
-    # Written out: reading the names from their folder would cost every --help a quarter of a second.
+    sandbox = _command(commands, "sandbox", "sandbox.sandbox", "Run a simulated cluster until interrupted")
+    # Spelled out, because reading the names from their folder would slow down every --help by 0.25 seconds.
     names = "mixed (default), autoscaled, empty, enforced, failing, flaky, large, owned, quota, restricted"
     sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help=names)
-    sandbox.add_argument("--kubeconfig-to", metavar="FILE", type=_path, help="where its kubeconfig goes")
+    sandbox.add_argument("--kubeconfig-to", metavar="FILE", type=_path, help="write its kubeconfig to a file")
 
 
 def _add_completion(commands: Any) -> None:
-    completion = _command(commands, "completion", "", "Completions for a shell.", output=False)
+    completion = _command(commands, "completion", "", "Print completions for a shell", output=False)
     completion.description = (
-        "Completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
+        "Prints completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
         "for fish: podman-wizard completion fish | source"
     )
     completion.set_defaults(run=_print_completion)
@@ -282,6 +430,7 @@ COMMANDS: dict[str, Callable[[Any], None]] = {
     "manifest": _add_manifest,
     "nodes": _add_nodes,
     "policy": _add_policy,
+    "template": _add_template,
     "coder": _add_coder,
     "verify": _add_verify,
     "run": _add_run,
@@ -290,15 +439,16 @@ COMMANDS: dict[str, Callable[[Any], None]] = {
     "sandbox": _add_sandbox,
     "completion": _add_completion,
 }
-"""Each command, and what adds its parser, in the order of ``--help``."""
+"""The function that adds the parser of each command, in the order of ``--help``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code; every error becomes a message for a person."""
+    """Runs one command and returns its exit code; every error becomes a readable message."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = argparse.Namespace()
     _mend_streams()
     if os.path.expanduser("~") == "~":  # noqa: PTH111 (pathlib costs start-up time, and raises)
-        # A user without an entry and without HOME, as in containers: their runtimes say so too.
+        # The user has no passwd entry and no HOME, as in some containers; container runtimes set it to / as well.
         os.environ["HOME"] = "/"
     try:
         parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard", only=_commands_wanted(given))
@@ -309,6 +459,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from wizard.escaping import printable
 
         _complain(f"podman-wizard: {printable(str(error), lines=True)}")
+        if getattr(parsed, "output", "text") == "json" and not error.documented:
+            _document(error)
         return error.exit_code
     except KeyboardInterrupt:
         _complain("podman-wizard: interrupted")
@@ -319,14 +471,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in OUTPUT_ERRORS and error.filename is None:
             _forget_output()
-            _complain(f"podman-wizard: The output cannot be written: {(error.strerror or str(error)).lower()}.")
+            _complain(f"podman-wizard: Cannot write the output: {(error.strerror or str(error)).lower()}.")
             return ExitCode.TERMINAL_GONE if error.errno == errno.EIO else ExitCode.PROBLEMS
         _complain(_report(error))
         return ExitCode.PROBLEMS
 
 
 OUTPUT_ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""How writing to stdout fails: the terminal has gone, or the disk is full."""
+"""Errors of writing to stdout: the terminal is gone, or the disk is full."""
 
 
 def _is_plugin() -> bool:
@@ -334,16 +486,24 @@ def _is_plugin() -> bool:
 
 
 def _mend_streams() -> None:
-    """A stream that is closed becomes one that leads nowhere; text that a stream's encoding lacks is escaped."""
+    """Replaces closed streams with the null device, and escapes characters that an encoding does not have."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            # The lowest number that is free is this one, so that no other file gets it by accident.
+            # This is the lowest free descriptor, so no other file can get it by accident.
             handle = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
             setattr(sys, name, open(handle, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # By lines, so that what is piped or cut off stands in the order in which it happened.
+            # Buffered by lines, so that piped or interrupted output keeps the order of events.
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
+def _document(error: WizardError) -> None:
+    """Prints an error as the JSON document of a command that ended before it had one."""
+    from wizard.commands.printing import document
+
+    with contextlib.suppress(OSError):
+        document({}, error=error)
 
 
 def _complain(text: str) -> None:
@@ -352,7 +512,7 @@ def _complain(text: str) -> None:
 
 
 def _forget_output() -> None:
-    """Who read our output has gone; the interpreter must not complain about it at exit."""
+    """Redirects the output after its reader is gone, so that the interpreter does not report it at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -362,14 +522,14 @@ def _forget_output() -> None:
 
 
 def _refuse_misplaced(parsed: argparse.Namespace) -> None:
-    """Raises UsageError for an option of the wizard itself in front of a command, which would ignore it."""
+    """Raises UsageError for a wizard option before a command, because the command would ignore it."""
     given = [
         name.removeprefix("wizard_") for name, value in vars(parsed).items() if name.startswith("wizard_") and value
     ]
     if parsed.command and given:
         raise UsageError(
-            f"--{given[0]} in front of a command is an option of the wizard itself.",
-            f"podman-wizard {parsed.command} --help lists what the command takes, after its name.",
+            f"--{given[0]} is an option of the wizard and cannot be used with the command {parsed.command}.",
+            f"For the options of the command, run podman-wizard {parsed.command} --help.",
         )
 
 
@@ -381,32 +541,34 @@ def _print_completion(arguments: argparse.Namespace) -> int:
 
 
 def _report(error: Exception) -> str:
-    """A bug of ours, for a person: the trace goes to a file of their own, not over their screen."""
+    """Returns the message for an internal error, and writes the trace to a file instead of the screen."""
     import time
     import traceback
 
     from wizard.escaping import printable
+    from wizard.redaction import redacted
     from wizard.state import private_folder, state_folder
 
-    what = f"podman-wizard: this is a bug of ours: {type(error).__name__}: {printable(str(error))}"
-    trace = "".join(traceback.format_exception(error))
+    what = f"podman-wizard: internal error (this is a bug): {type(error).__name__}: {printable(str(error))}"
+    trace = redacted("".join(traceback.format_exception(error)))
     try:
         path = private_folder(state_folder()) / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
         path.touch(mode=0o600)
         path.write_text(trace, encoding="utf-8")
     except (OSError, WizardError):
         return f"{what}\n{printable(trace, lines=True)}"
-    return f"{what}\nWhat led to it is in {path}; please send it along with what you did."
+    return f"{what}\nDetails are in {path}. Attach this file when you report the bug."
 
 
 def _with_default_scenario(arguments: Sequence[str]) -> list[str]:
-    # A scenario needs the "=", so that "--sandbox check" is not the scenario "check".
+    # A scenario needs the "=", so that "--sandbox check" runs the command "check".
     for option, word in pairwise(arguments):
         if option == "--sandbox":
             from wizard.sandbox import SCENARIOS
 
             if word in SCENARIOS:
-                raise UsageError(f"--sandbox {word}: a scenario needs the equals sign.", f"Say --sandbox={word}.")
+                what = "--sandbox needs an equals sign before the scenario."
+                raise UsageError(what, f"Use --sandbox={word}.")
     return ["--sandbox=mixed" if argument == "--sandbox" else argument for argument in arguments]
 
 
@@ -417,9 +579,11 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
     if reason and not arguments.wizard_plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             f"The wizard needs a terminal: {reason}.",
-            "With ssh, use ssh -t. Without a terminal: podman-wizard run --answers FILE --yes.",
+            "With ssh, use ssh -t. Without a terminal, run podman-wizard run --answers FILE --yes.",
         )
     answers = None
+    if arguments.wizard_answers == "-":
+        raise UsageError("The wizard reads your answers from stdin.", "Use a file for --answers.")
     if arguments.wizard_answers:
         from pathlib import Path
 
@@ -429,7 +593,7 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
     if arguments.wizard_plain or reason:
         return _open_plain(arguments, answers)
     prepare_environment()
-    # Nothing of what is made for the first picture is garbage; the app switches this on again.
+    # Everything created for the first picture is needed; the app turns the collector on again.
     gc.disable()
     from screens.app import AppOptions, run_app
     from wizard.target import target_of
@@ -456,7 +620,7 @@ def _open_plain(arguments: argparse.Namespace, answers: Answers | None) -> int:
 
     answers = answers or Answers()
     if arguments.wizard_policy:
-        answers = replace(answers, policy=replace(answers.policy, file=arguments.wizard_policy))
+        answers = replace(answers, policy=replace(answers.policy_or_default, file=arguments.wizard_policy))
     work = run_plain(
         target_of(arguments, answers), Session(answers), speed=sandbox_speed(), fresh=arguments.wizard_fresh
     )

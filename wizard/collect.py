@@ -1,4 +1,4 @@
-"""All facts of a cluster, read once and at the same time; what may not be read is told as such.
+"""Reads all facts of a cluster at once, and notes what cannot be read.
 
 Also saves them to a file and loads them again.
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from wizard.autoscaling import read_scaled_pools
 from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
-from wizard.cluster.gateway import BORROWED_NAMESPACE, ENFORCE_LABEL
+from wizard.cluster.shapes import FACTS, Odd, require_flat
 from wizard.errors import InputError
 from wizard.facts import (
     DRY_RUN,
@@ -30,7 +30,7 @@ from wizard.facts import (
     Unread,
 )
 from wizard.files import read_snapshot, write_file
-from wizard.names import NAMESPACE, PROBE_NAMESPACE
+from wizard.names import BORROWED_NAMESPACE, ENFORCE_LABEL, NAMESPACE, PROBE_NAMESPACE
 
 T = TypeVar("T")
 
@@ -39,21 +39,21 @@ _ADMISSION = re.compile(
     r"|failed calling webhook",
     re.DOTALL,
 )
-"""What a refusal by admission says; a missing right, or a quota that is used up, says nothing of the pod."""
+"""Messages of admission about the pod; a missing permission, or a quota that is used up, says nothing about it."""
 
 OnNodes = Callable[[tuple[NodeFacts, ...], int | None], None]
 
 FACTS_LIMIT = 200_000_000
-"""The largest facts file that is read, in bytes; 5,000 nodes take about 10 million."""
+"""The maximum size of a facts file in bytes; 5,000 nodes need about 10 million."""
 
 PLUGIN_IMAGES = ("smarter-device-manager", "generic-device-plugin", "fuse-device-plugin")
-"""What the image names of known FUSE device plugins contain."""
+"""Parts of the image names of known FUSE device plugins."""
 
 GUIDE_OBJECTS = ("Namespace", "ResourceQuota", "ConfigMap", "DaemonSet")
 
 
 def rights_for_plan() -> tuple[Right, ...]:
-    """The rights that the whole plan takes, and no other; ``allowed`` is not known yet."""
+    """Returns exactly the permissions that the whole plan needs; ``allowed`` is not known yet."""
     apply = ("get", "create", "patch")
     return (
         *(Right(verb, "nodes") for verb in ("list", "get", "patch")),
@@ -72,7 +72,7 @@ def rights_for_plan() -> tuple[Right, ...]:
 
 
 def rights_for_pods(namespace: str) -> tuple[Right, ...]:
-    """The rights that short pods take in a namespace: those that look for themselves, and those that run Podman."""
+    """Returns the permissions that probe pods and test pods need in a namespace."""
     return (
         *(Right(verb, "pods", namespace=namespace, purpose="pods") for verb in ("create", "get", "list", "delete")),
         Right("get", "pods", namespace=namespace, subresource="log", purpose="pods"),
@@ -86,11 +86,11 @@ async def collect(
     selector: str = "",
     pods_in: Iterable[str] = (PROBE_NAMESPACE,),
 ) -> ClusterFacts:
-    """Reads all facts. ``on_nodes`` is told of each slice of nodes, and of how many there are where that is known.
+    """Reads all facts. ``on_nodes`` gets each part of the list of nodes, and the total number if it is known.
 
-    No node is told twice, even where the list had to begin anew; the result has what holds. ``selector`` limits
-    the nodes by label, ``pods_in`` names the namespaces where short pods may be wanted. Raises ClusterError where the
-    server cannot be reached or does not take the credentials.
+    It gets no node twice, even if the list had to be restarted; the result has the final list. ``selector`` limits
+    the nodes by label, ``pods_in`` names the namespaces of possible probe pods and test pods. Raises ClusterError if
+    the server cannot be reached or rejects the credentials.
     """
     unread: list[Unread] = []
     read = partial(_read, unread)
@@ -98,8 +98,8 @@ async def collect(
         gateway.identity(),
         gateway.review_rights((*rights_for_plan(), *(one for place in pods_in for one in rights_for_pods(place)))),
         read("nodes", "list", "nodes", _read_nodes(gateway, on_nodes, selector)),
-        read("pods of the device manager", "list", "pods", gateway.list("Pod", NAMESPACE)),
-        read("daemon sets of all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),
+        read("device manager pods", "list", "pods", gateway.list("Pod", NAMESPACE)),
+        read("DaemonSets in all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),
         read_scaled_pools(gateway, read),
         *(
             read(f"{kind} {NAMESPACE}", "get", _resource(kind), gateway.get(kind, NAMESPACE, NAMESPACE))
@@ -107,7 +107,7 @@ async def collect(
         ),
     ]
     identity, rights, nodes, pods, daemon_sets, scaled_pools, *objects = await together(work)
-    # Admission has its say on pods only; a cluster's own Pod Security default is written nowhere in the API.
+    # Only a pod shows what admission rejects: the API does not expose a cluster's own Pod Security default.
     where = NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE
     try:
         pod_refusal = await _dry_run_pod(gateway, where)
@@ -134,7 +134,7 @@ async def collect(
 
 
 async def collect_nodes(gateway: Gateway, identity: ClusterIdentity) -> ClusterFacts:
-    """The nodes and no other facts, in a fraction of the requests; otherwise as ``collect``."""
+    """Reads only the nodes, with a fraction of the requests; otherwise like ``collect``."""
     unread: list[Unread] = []
     nodes = await _read(unread, "nodes", "list", "nodes", _read_nodes(gateway, None, "", at_once=True))
     return ClusterFacts(
@@ -149,7 +149,7 @@ async def collect_nodes(gateway: Gateway, identity: ClusterIdentity) -> ClusterF
 
 
 async def _read(unread: list[Unread], what: str, verb: str, resource: str, work: Awaitable[T]) -> T | None:
-    """What is read, or None, noted in ``unread``, where the server refuses it."""
+    """Returns what was read, or None if the server denies it, and then notes it in ``unread``."""
     try:
         return await work
     except ApiRefusal as refusal:
@@ -164,11 +164,11 @@ def _now() -> str:
 
 
 async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
-    """Why the device manager's pod would be refused in a namespace; "" where it would not, or does not say.
+    """Returns why the device manager's pod would be rejected in a namespace; "" if it would not, or is not known.
 
-    Where its own namespace does not exist yet, another one tells of the cluster's default. Raises ApiRefusal where
-    nobody may ask, and where that other one has a Pod Security level of its own that refuses the pod: it says nothing
-    of the cluster's default, and what else might refuse it is not asked any more.
+    If its own namespace does not exist yet, another one shows the cluster's default. Raises ApiRefusal if a dry run
+    is denied, and if that other namespace has its own Pod Security level that rejects the pod: this says nothing
+    about the cluster's default, and hides any other reason for a rejection.
     """
     from wizard.manifest import guide_objects
 
@@ -200,14 +200,14 @@ def _resource(kind: str) -> str:
 async def _read_nodes(
     gateway: Gateway, on_nodes: OnNodes | None, selector: str, *, at_once: bool = False
 ) -> tuple[NodeFacts, ...]:
-    told: set[str] = set()
+    reported: set[str] = set()
     found: dict[str, NodeFacts] = {}
     async for part in gateway.nodes(selector, at_once=at_once):
         if part.restarted:
             found.clear()
         found.update((node.name, node) for node in part.items)
-        fresh = tuple(node for node in part.items if node.name not in told)
-        told.update(node.name for node in fresh)
+        fresh = tuple(node for node in part.items if node.name not in reported)
+        reported.update(node.name for node in fresh)
         if on_nodes is not None and fresh:
             on_nodes(fresh, part.total)
     return tuple(found.values())
@@ -225,25 +225,32 @@ def _find_device_plugins(daemon_sets: Iterable[KubernetesObject]) -> Iterable[De
 
 
 def save_facts(facts: ClusterFacts, path: Path) -> None:
-    """Writes the facts to a file, readable by its owner only. Raises InputError where it cannot be written."""
+    """Writes the facts to a file that only its owner can read. Raises InputError if it cannot be written."""
     text = json.dumps(facts.to_json(), indent=1)
     write_file(path, f"{text}\n".encode(), mode=0o600, backup=False)
 
 
 def load_facts(path: Path) -> ClusterFacts:
-    """The facts of a file that ``save_facts`` wrote. Raises InputError where it is something else."""
+    """Returns the facts of a file that ``save_facts`` wrote. Raises InputError for any other file."""
     content = read_snapshot(path, limit=FACTS_LIMIT).content or b""
     try:
-        return ClusterFacts.from_json(json.loads(content))
+        document = json.loads(content)
+        require_flat(document)
+        FACTS(document)
+        return ClusterFacts.from_json(document)
+    except Odd as odd:
+        raise InputError(
+            f"This is not a facts file: {odd}.", "Create one with check --save, and do not edit it.", file=path
+        ) from None
     except json.JSONDecodeError as error:
         raise InputError(
             f"The facts file is not JSON: {error.msg}.",
-            "Was it written by check --save?",
+            "Use a file that check --save wrote.",
             file=path,
             line=error.lineno,
             column=error.colno,
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
-            "This is not a facts file of this version of podman-wizard.", "Write one with check --save.", file=path
+            "This is not a facts file of this version of podman-wizard.", "Create one with check --save.", file=path
         ) from None

@@ -1,4 +1,4 @@
-"""Completions for shells, made from the parser of the command line: a script of words, no start of Python a key."""
+"""Shell completions, generated from the command-line parser as scripts that do not start Python."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ Path = tuple[str, ...]
 
 FILES = ("F", "FACTS", "FILE")
 FOLDERS = ("DIR",)
-"""What help calls the arguments that are files and folders."""
+"""The names in the help of arguments that are files and folders."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What can stand at a place: one of some words, a file, a folder, or any text (words without a word)."""
+    """The possible values at a place: fixed words, a file, a folder, or any text (``words`` with no word)."""
 
     kind: Literal["words", "files", "folders"]
     words: tuple[str, ...] = ()
 
     @property
     def is_known(self) -> bool:
-        """Whether anything can be offered."""
+        """Whether there is anything to complete."""
         return self.kind != "words" or bool(self.words)
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option: its names, its help, and its value, None where it takes none.
+    """An option with its names, its help, and its value (None without one).
 
-    ``only_joined``: the value stands behind "=" or not at all.
+    With ``only_joined``, a value is accepted only after "=".
     """
 
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: where it stands, those under it with their help, its options, and what stands without an option."""
+    """A command with its path, its subcommands and their help, its options, and its positional value."""
 
     path: Path
     commands: Mapping[str, str]
@@ -57,12 +57,12 @@ class Command:
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The completions of a parser for ``bash``, ``zsh`` or ``fish``."""
+    """Returns the completions of a parser for ``bash``, ``zsh``, or ``fish``."""
     commands = tuple(_commands(parser))
     return _fish(commands) if shell == "fish" else _of_cases(commands, zsh=shell == "zsh")
 
 
-# What can stand where ---------------------------------------------------------------------------------------------
+# Possible values --------------------------------------------------------------------------------------------------
 
 
 def _commands(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[Command]:
@@ -108,7 +108,7 @@ _podman_wizard_words() {{
   COMPREPLY=($(compgen -P "$joined" -W "$*" -- "$word"))
   [[ ${{#COMPREPLY[@]}} -eq 1 && ${{COMPREPLY[0]}} == *= ]] && compopt -o nospace 2>/dev/null
 }}
-_podman_wizard_paths() {{  # the shell's own way where it has one (not in the bash of macOS)
+_podman_wizard_paths() {{  # prefers the shell's own completion, which the bash of macOS does not have
   compopt -o "$1" 2>/dev/null && return
   local IFS=$'\\n'
   COMPREPLY=($(compgen "$2" -- "$word"))
@@ -120,9 +120,9 @@ _podman_wizard() {{
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$place ${{COMP_WORDS[i]}}" in
-      *" =") ((i++)) ;;  # bash takes the "=" for a word of its own
+      *" =") ((i++)) ;;  # bash treats "=" as a separate word
       {paths}) place+=" ${{COMP_WORDS[i]}}" ;;
-      {valued}) [[ ${{COMP_WORDS[i+1]}} == "=" ]] || ((i++)) ;;  # what follows is its value, whatever it reads like
+      {valued}) [[ ${{COMP_WORDS[i+1]}} == "=" ]] || ((i++)) ;;  # the next word is its value, not a command
     esac
   done
   if [[ $word == "=" ]]; then behind=yes word=""
@@ -136,7 +136,7 @@ complete -F _podman_wizard podman-wizard kubectl-podman_wizard
 
 ZSH = """\
 #compdef podman-wizard kubectl-podman_wizard
-# Completions of podman-wizard for zsh: source this file, or put it into a folder of fpath as _podman-wizard.
+# Completions of podman-wizard for zsh: source this file, or save it as _podman-wizard in a folder of fpath.
 _podman_wizard_words() {{
   if [[ $1 == *= ]]; then compadd -S '' -- "$@"
   else
@@ -151,7 +151,7 @@ _podman_wizard() {{
   for ((i = 2; i < CURRENT; i++)); do
     case "$place ${{words[i]}}" in
       {paths}) place+=" ${{words[i]}}" ;;
-      {valued}) ((i++)) ;;  # what follows is its value, whatever it reads like
+      {valued}) ((i++)) ;;  # the next word is its value, not a command
     esac
   done
   if [[ $word == --*=* ]]; then behind=yes option="${{word%%=*}}"; compset -P '*='; fi

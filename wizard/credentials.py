@@ -1,9 +1,9 @@
-"""Who we are to a cluster: tokens, token files, basic auth, and exec credential plugins.
+"""Credentials for a cluster: tokens, token files, basic auth, and exec credential plugins.
 
-A plugin of the stock client loses its prompt in a pipe. Ours gets the terminal where one is there: on the
-command line as it is, under the screens through a hook that steps aside for as long as the plugin runs.
+Under the stock client, the prompt of a plugin is lost in a pipe. Here, a plugin gets the terminal if there is
+one: directly on the command line, and under the screens through a hook that hides them while the plugin runs.
 
-No token, key or password is ever part of a message or of a ``repr``.
+No token, key, or password is ever part of a message or of a ``repr``.
 """
 
 from __future__ import annotations
@@ -24,36 +24,50 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from wizard.abandoning import abandonable
 from wizard.errors import ClusterError
 from wizard.escaping import printable
+from wizard.redaction import keep_secret
 
 TOKEN_FILE_SECONDS = 60.0
-"""How long a token that was read from a file is used before the file is read again, as client-go does it."""
+"""How long a token from a file is used before the file is read again, as in client-go."""
 
 QUIET_SECONDS = 60.0
-"""How long a plugin may take that nobody can answer."""
+"""How long a plugin can take if there is no terminal for input."""
 
 PATIENCE_SECONDS = 8.0
-"""How long a plugin may take before it is taken to be waiting for a person, where it could have the terminal."""
+"""How long a plugin can take before it is assumed to wait for input, if a terminal is available."""
 
 STDERR_KEPT = 4000
-"""How much of what a plugin wrote to stderr is kept, in bytes."""
+"""How much of a plugin's stderr is kept, in bytes."""
 
 EXPIRY_MARGIN_SECONDS = 10.0
-"""A credential is renewed this long before it expires, so that none expires on its way to the server."""
+"""A credential is renewed this long before it expires, so that it does not expire on the way to the server."""
 
 EXEC_API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 Interactive = Callable[[str], AbstractAsyncContextManager[None]]
-"""Gives a plugin the real terminal for as long as the context is open; it is told whom, in a few words."""
+"""Gives a plugin the real terminal while the context is open; the argument names the plugin."""
+
+LARGEST_TOKEN = 100_000
+"""The largest file with a token, in bytes; servers reject headers above some ten thousand."""
+
+LARGEST_OUTPUT = 4_000_000
+"""How much of a plugin's output is read, in bytes."""
+
+END_SECONDS = 5.0
+"""How long to wait for a plugin that was killed."""
+
+NEVER = "0001-01-01T00:00:00"
+"""Go's time that is not set: such a credential does not expire."""
 
 RELAY_SECONDS = 0.5
-"""How long a plugin's last words may take after it has ended; what it left running may keep its stderr open."""
+"""How long to read a plugin's stderr after it has ended; a process that it started can keep it open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecConfig:
-    """The ``exec`` stanza of a kubeconfig's user. ``cluster`` is what ``provideClusterInfo`` hands to the plugin."""
+    """The ``exec`` stanza of a kubeconfig's user. ``cluster`` is what ``provideClusterInfo`` passes to the plugin."""
 
     command: str
     api_version: str
@@ -66,7 +80,7 @@ class ExecConfig:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a request carries. ``certificate`` is a client certificate and its key, in PEM; ``expires`` a Unix time."""
+    """A request's credential. ``certificate`` is a client certificate and its key (PEM); ``expires`` is a Unix time."""
 
     authorization: str = field(default="", repr=False)
     certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
@@ -75,7 +89,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How a kubeconfig's user proves who it is; of several ways the first in this order counts, as in kubectl."""
+    """How a kubeconfig's user authenticates; the first of several ways is used, as in kubectl."""
 
     certificate: tuple[bytes, bytes] | None = field(default=None, repr=False)
     token_file: Path | None = None
@@ -86,7 +100,7 @@ class Identity:
 
 
 class Credentials:
-    """The credential of one identity, kept fresh. Many requests may ask at once; it is renewed once for all."""
+    """The credential of one identity, kept fresh. Requests at the same time share one renewal."""
 
     def __init__(self, identity: Identity, interactive: Interactive | None = None) -> None:
         self._identity = identity
@@ -97,7 +111,7 @@ class Credentials:
         self._failure: ClusterError | None = None
 
     async def current(self) -> Credential:
-        """The credential to use now. Raises ClusterError where it cannot be had."""
+        """Returns the credential to use now. Raises ClusterError if there is none."""
         failures = self._failures
         async with self._lock:
             if self._current is None or _expired(self._current):
@@ -105,7 +119,7 @@ class Credentials:
             return self._current
 
     async def renew(self, rejected: Credential) -> bool:
-        """After the server answered 401 to ``rejected``: whether there is another credential to try."""
+        """Returns whether there is another credential to try after the server answered 401 to ``rejected``."""
         if self._identity.exec is None and self._identity.token_file is None:
             return False
         failures = self._failures
@@ -115,9 +129,9 @@ class Credentials:
             return self._current != rejected
 
     async def _try(self, failures: int) -> Credential:
-        """A new credential. ``failures`` is how often that had failed when the caller began to wait for its turn.
+        """Returns a new credential. ``failures`` is the number of failures when the caller began to wait.
 
-        What failed meanwhile failed for all who waited: nobody is asked for a password thirty times.
+        A failure in the meantime counts for all waiting requests, so that no user is asked for a password many times.
         """
         if self._failure is not None and self._failures != failures:
             raise ClusterError(self._failure.what, self._failure.todo)
@@ -130,12 +144,19 @@ class Credentials:
     async def _obtain(self) -> Credential:
         identity = self._identity
         if identity.token_file is not None:
-            token = _read_token(identity.token_file)
+            try:
+                token = await abandonable(_read_token, identity.token_file)
+            except ClusterError:
+                if not identity.token:
+                    raise
+                # kubectl goes on with the token beside the file, until the file can be read.
+                token = identity.token
             return Credential(f"Bearer {token}", identity.certificate, time.time() + TOKEN_FILE_SECONDS)
         if identity.token:
             return Credential(f"Bearer {identity.token}", identity.certificate)
         if identity.username:
             pair = base64.b64encode(f"{identity.username}:{identity.password}".encode()).decode("ascii")
+            keep_secret(pair)
             return Credential(f"Basic {pair}", identity.certificate)
         if identity.exec is not None:
             got = await run_plugin(identity.exec, self._interactive)
@@ -149,7 +170,11 @@ def _expired(credential: Credential) -> bool:
 
 def _read_token(path: Path) -> str:
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TOKEN + 1)
+        if len(content) > LARGEST_TOKEN:
+            raise ClusterError(f"The token file {path} is too large for a token.", "Check tokenFile in the kubeconfig.")
+        token = content.decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ClusterError(
@@ -158,26 +183,27 @@ def _read_token(path: Path) -> str:
         ) from None
     if not token:
         raise ClusterError(f"The token file {path} is empty.", "Log in again.")
+    keep_secret(token)
     if not token.isprintable():
-        raise ClusterError(f"The token file {path} holds more than a token: it has several lines.", "Log in again.")
+        raise ClusterError(f"The token file {path} contains more than a token: it has several lines.", "Log in again.")
     return token
 
 
 async def run_plugin(config: ExecConfig, interactive: Interactive | None = None) -> Credential:
     """Runs an exec credential plugin and reads its ExecCredential.
 
-    Where a person is at the terminal and the plugin may ask, it can: without a hook it inherits the terminal
-    at once, as under kubectl. With one (the terminal is busy showing screens) it first runs quietly, cut off
-    from the terminal, since most plugins never ask; where that fails, or takes longer than a person would
-    wait in the dark, it runs again with the terminal to itself.
+    If there is a terminal and the plugin is allowed to prompt, it can: without a hook, it inherits the terminal
+    directly, as under kubectl. With a hook (the terminal shows the screens), it first runs without the terminal,
+    because most plugins never prompt; if that fails, or takes longer than a user would wait, it runs again with
+    the terminal to itself.
 
-    Raises ClusterError with the command's name and the last lines that it wrote to stderr.
+    Raises ClusterError with the command's name and the last lines of its stderr.
     """
     person = _person_present() and config.interactive_mode != "Never"
     if config.interactive_mode == "Always" and not person:
         raise ClusterError(
-            f"The credential plugin {printable(config.command)} wants to ask something, and there is no terminal.",
-            "Log in with it in a terminal first, or use a kubeconfig with a token.",
+            f"The credential plugin {printable(config.command)} needs input, but no terminal is available.",
+            "Run it in a terminal first to log in, or use a kubeconfig with a token.",
         )
     if person and interactive is None:
         return await _run_with_terminal(config, relay=False)
@@ -198,12 +224,12 @@ def _person_present() -> bool:
 
 
 async def _run_with_terminal(config: ExecConfig, *, relay: bool) -> Credential:
-    """Under screens, which come back and cover what it wrote to stderr, that is relayed: shown, and kept."""
+    """Runs the plugin with the terminal. With ``relay``, its stderr is kept too, because the screens cover it later."""
     said = bytearray()
     async with _relayed(said) if relay else contextlib.nullcontext() as stderr:
         process = await _start(config, interactive=True, stdin=None, stderr=stderr)
         try:
-            output, _ = await process.communicate()
+            output, _ = await _read_output(config, process, group=False)
         finally:
             await _end(process, group=False)
     return _read_result(config, process.returncode, output, bytes(said))
@@ -211,10 +237,10 @@ async def _run_with_terminal(config: ExecConfig, *, relay: bool) -> Credential:
 
 @contextlib.asynccontextmanager
 async def _relayed(said: bytearray) -> AsyncIterator[int]:
-    """A descriptor; what is written to it comes out of our stderr, and its end is kept in ``said``.
+    """Gives a descriptor; text written to it goes to stderr, and its last part is kept in ``said``.
 
-    A pipe of asyncio's would not do: a process counts as ended only when its pipes are closed, and a browser that the
-    plugin left running keeps this one open.
+    A pipe of asyncio does not work here: a process counts as ended only when its pipes are closed, and a browser that
+    the plugin started keeps this one open.
     """
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     reading, writing = os.pipe()
@@ -246,15 +272,52 @@ async def _run_quietly(config: ExecConfig, seconds: float) -> Credential:
     process = await _start(config, interactive=False, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(seconds):
-            output, errors = await process.communicate()
+            output, errors = await _read_output(config, process, group=True)
     except TimeoutError:
         raise ClusterError(
             f"The credential plugin {printable(config.command)} did not finish within {seconds:.0f} seconds.",
-            "Run it by hand to see what it waits for.",
+            "Run it by hand to see what it is waiting for.",
         ) from None
     finally:
         await _end(process, group=True)
     return _read_result(config, process.returncode, output, errors)
+
+
+async def _read_output(config: ExecConfig, process: asyncio.subprocess.Process, *, group: bool) -> tuple[bytes, bytes]:
+    """Returns what a plugin writes until its end: its output, and the last part of its errors if they are a pipe.
+
+    Raises ClusterError if it writes without an end.
+    """
+    from wizard.cluster.concurrency import together
+
+    async def output() -> bytes:
+        assert process.stdout is not None
+        read = bytearray()
+        while part := await process.stdout.read(65536):
+            read += part
+            if len(read) > LARGEST_OUTPUT:
+                _kill(process, group=group)
+                # A process counts as ended only when its pipes are read to their end.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RELAY_SECONDS):
+                        while await process.stdout.read(2**20):
+                            pass
+                raise ClusterError(
+                    f"The credential plugin {printable(config.command)} writes more than {LARGEST_OUTPUT:,} bytes.",
+                    "Run it by hand and check its output.",
+                )
+        return bytes(read)
+
+    async def errors() -> bytes:
+        kept = bytearray()
+        while process.stderr is not None and (part := await process.stderr.read(65536)):
+            kept += part
+            del kept[:-STDERR_KEPT]
+        return bytes(kept)
+
+    said = await together((output(), errors()))
+    await process.wait()
+    return said[0], said[1]
 
 
 async def _start(
@@ -269,6 +332,9 @@ async def _start(
     try:
         if command is None:
             raise FileNotFoundError(2, "not found")
+        if not os.path.isabs(command):  # noqa: PTH117 (a text is passed on)
+            # Whoever can write to the folder would have it run.
+            raise FileNotFoundError(2, "it is only in the current folder, which is in the PATH")
         return await asyncio.create_subprocess_exec(
             command,
             *config.args,
@@ -276,7 +342,7 @@ async def _start(
             stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
-            # A session of its own has no controlling terminal: what is run quietly cannot prompt over the screens.
+            # A new session has no controlling terminal, so the plugin cannot prompt over the screens.
             start_new_session=not interactive,
         )
     except (OSError, ValueError) as error:
@@ -284,19 +350,26 @@ async def _start(
         reason = (error.strerror or "cannot be run") if isinstance(error, OSError) else "cannot be run"
         raise ClusterError(
             f"The credential plugin {printable(config.command)} of the kubeconfig cannot be run: {reason.lower()}.",
-            hint or "Install it, or put it on the PATH.",
+            hint or "Install it, or add it to the PATH.",
         ) from None
 
 
 async def _end(process: asyncio.subprocess.Process, *, group: bool) -> None:
-    """Leaves nothing running, whatever ended the wait (a cancellation, a timeout)."""
+    """Ends the process, whatever ended the wait (a cancellation, a timeout)."""
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            if group:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-    await process.wait()
+        _kill(process, group=group)
+    # A process that it started can keep its pipes open for ever.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process, *, group: bool) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: bytes) -> Credential:
@@ -306,41 +379,43 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
         how = f"was ended by signal {-status}" if status is not None and status < 0 else f"failed (exit code {status})"
         raise ClusterError(
             f"The credential plugin {command} {how}" + (f":\n{said}" if said else "."),
-            "Run it by hand, or log in again with the tool that it belongs to.",
+            "Run it by hand, or log in again with the tool that provides it.",
         )
 
     def refuse(why: str) -> ClusterError:
         return ClusterError(
-            f"The credential plugin {command} gave no credential: {why}.",
-            f"It wrote:\n{said}" if said else "Run it by hand and look at what it prints.",
+            f"The credential plugin {command} returned no credential: {why}.",
+            f"It wrote:\n{said}" if said else "Run it by hand and check its output.",
         )
 
-    # What it printed is not quoted: a token may be in it.
+    # Its output is not quoted, because it can contain a token.
     try:
         document = json.loads(output)
-    except ValueError:
-        raise refuse("what it printed is not JSON") from None
+    except (ValueError, RecursionError):
+        raise refuse("its output is not JSON") from None
     if not isinstance(document, dict) or document.get("kind") != "ExecCredential":
-        raise refuse("what it printed is not an ExecCredential")
+        raise refuse("its output is not an ExecCredential")
     if document.get("apiVersion") != config.api_version:
-        raise refuse(f"it speaks another version than the kubeconfig says ({printable(config.api_version)})")
+        raise refuse(f"its apiVersion differs from the one in the kubeconfig ({printable(config.api_version)})")
     result = document.get("status")
     if not isinstance(result, dict):
         raise refuse("it has no status")
-    token, certificate, key = (
-        str(result.get(name) or "") for name in ("token", "clientCertificateData", "clientKeyData")
-    )
+    read = [result.get(name) or "" for name in ("token", "clientCertificateData", "clientKeyData")]
+    if not all(isinstance(one, str) for one in read):
+        raise refuse("its token, certificate, or key is not text")
+    token, certificate, key = read
+    keep_secret(token)
     if not token.isprintable():
-        raise refuse("its token has a line break, or another character that no request can carry")
+        raise refuse("its token has a line break, or another character that is not allowed in a request")
     if bool(certificate) != bool(key):
         raise refuse("it has a client certificate or a key, but not both")
     if not token and not certificate:
         raise refuse("it has neither a token nor a client certificate")
     expires = None
-    if result.get("expirationTimestamp"):
+    if result.get("expirationTimestamp") and not str(result["expirationTimestamp"]).startswith(NEVER):
         try:
             expires = datetime.fromisoformat(str(result["expirationTimestamp"])).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             raise refuse("its expirationTimestamp is not a time") from None
     return Credential(
         f"Bearer {token}" if token else "",

@@ -1,4 +1,4 @@
-"""Objects as YAML, the differences between them as text, and who owns which field of a live one."""
+"""Objects as YAML, the differences between them as text, and the managers of the fields of a live object."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from typing import Any
 import yaml
 
 from wizard.facts import KubernetesObject
-from wizard.names import NUDGE_ANNOTATION
+from wizard.names import NUDGE_ANNOTATION, TAKEN_OVER_ANNOTATION
+from wizard.objects import SERVER_METADATA, same_value
 
-_NOISE = ("managedFields", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""What ``kubectl apply`` keeps of the file that it applied."""
+
 NOISY_ANNOTATIONS = (
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED,
     "deprecated.daemonset.template.generation",
     NUDGE_ANNOTATION,
+    TAKEN_OVER_ANNOTATION,
 )
-"""Annotations that tools keep for themselves: a change of theirs is no change of the object."""
+"""Annotations that tools keep for themselves; a change of one is not a change of the object."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes YAML as the guide does: lists indented, texts of several lines as blocks, double quotes."""
+    """Writes YAML as the guide does: lists indented, multi-line texts as blocks, double quotes."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         return super().increase_indent(flow, False)
@@ -46,16 +50,16 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(objects: Iterable[KubernetesObject]) -> str:
-    """Objects as one YAML text, a document each, keys in the order that they have."""
+    """Returns objects as one YAML text, one document each, with keys in their existing order."""
     documents = [_document(item) for item in objects]
-    # A text that keeps its last empty lines would keep one more.
+    # A text that keeps its trailing empty lines would gain one.
     spaced = [text if text.endswith("\n\n") else f"{text}\n" for text in documents[:-1]]
     return "---\n".join([*spaced, *documents[-1:]])
 
 
 def _document(item: KubernetesObject) -> str:
     text = yaml.dump(item, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True)
-    # PyYAML ends a document with "..." where its last text keeps empty lines; "---" does as well.
+    # PyYAML ends a document with "..." if its last text keeps empty lines; "---" is enough.
     return text.removesuffix("...\n")
 
 
@@ -65,9 +69,9 @@ def unified(
     width: int = 3,
     names: tuple[str, str] = ("before", "after"),
 ) -> str:
-    """The unified diff from some objects to others, object by object with ``width`` lines around; "" where equal.
+    """Returns the unified diff between two sets of objects, with ``width`` lines of context; "" if they are equal.
 
-    Objects are paired by kind and name; one that is on one side only is shown whole.
+    Objects are paired by kind and name; an object on only one side is shown whole.
     """
     old = {_name(item): item for item in before}
     new = {_name(item): item for item in after}
@@ -79,8 +83,8 @@ def unified(
     return "".join(f"{line}\n" for line in parts)
 
 
-def file_diff(path: Path, old: bytes | None, new: bytes, names: tuple[str, str] = ("now", "then")) -> str:
-    """The unified diff from what a file holds (None: there is none) to what it will; "" where that is the same."""
+def file_diff(path: Path, old: bytes | None, new: bytes, names: tuple[str, str] = ("current", "new")) -> str:
+    """Returns the unified diff from a file's current content (None: no file) to the new one; "" if they are equal."""
 
     def lines(content: bytes | None) -> list[str]:
         return [f"{line}\n" for line in (content or b"").decode("utf-8", "replace").splitlines()]
@@ -94,27 +98,27 @@ def _name(item: KubernetesObject) -> str:
 
 
 def against_guide(objects: Sequence[KubernetesObject]) -> str:
-    """How the objects of a rendering depart from the guide's, as a unified diff."""
-    # The manifest's rendering stands on this module's YAML, so the import cannot be at the top.
+    """Returns the changes of a rendering to the guide's manifest as a unified diff."""
+    # The manifest module imports this one, so the import cannot be at the top.
     from wizard.manifest import guide_objects
 
     return unified(guide_objects(), objects, names=("guide", "manifest"))
 
 
 def against_cluster(live: Sequence[KubernetesObject], result: Sequence[KubernetesObject]) -> str:
-    """What an apply would change, as a unified diff: the live objects against the results of the server's dry run.
+    """Returns what an apply would change as a unified diff: the live objects against the server's dry run.
 
-    Both sides carry the server's defaults, so these cancel out; what only the server writes is left out.
+    Both sides have the server's defaults, so these cancel out; fields that only the server writes are left out.
     """
     return unified([cleaned(item) for item in live], [cleaned(item) for item in result], names=("cluster", "applied"))
 
 
 def cleaned(item: KubernetesObject) -> KubernetesObject:
-    """A copy without what only the server writes: status, managed fields, uid, versions, times; keys sorted."""
+    """Returns a copy with sorted keys, without what only the server writes: status, managed fields, UID, and so on."""
     copied = copy.deepcopy(item)
     copied.pop("status", None)
     metadata = copied.get("metadata", {})
-    for key in _NOISE:
+    for key in SERVER_METADATA:
         metadata.pop(key, None)
     annotations = metadata.get("annotations", {})
     for key in NOISY_ANNOTATIONS:
@@ -136,7 +140,7 @@ def _sorted(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class FieldOwner:
-    """One field and who wrote it last: the field manager, how ("Apply", "Update") and when (RFC 3339, or "")."""
+    """One field and its last write: the field manager, how ("Apply", "Update"), and when (RFC 3339, or "")."""
 
     path: str
     manager: str
@@ -145,10 +149,10 @@ class FieldOwner:
 
 
 def owners(item: KubernetesObject) -> tuple[FieldOwner, ...]:
-    """Who owns which fields of a live object, from its managed fields; the status and its like are left out.
+    """Returns the managers of the fields of a live object, without subresources such as the status.
 
-    A path is written as the server's conflicts write it: ``.spec.template.spec.containers[name="x"].image``.
-    A field that several own is there several times.
+    Paths have the form of the server's conflicts: ``.spec.template.spec.containers[name="x"].image``. A field with
+    several managers appears several times.
     """
     found: list[FieldOwner] = []
     for entry in item.get("metadata", {}).get("managedFields") or ():
@@ -160,7 +164,7 @@ def owners(item: KubernetesObject) -> tuple[FieldOwner, ...]:
 
 
 def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
-    # "." stands for the item itself. Where anything of an item is owned besides its key, that says it all.
+    # "." is the item itself. If more of an item is owned than its key, the rest includes the item.
     inner = {step: rest for step, rest in fields.items() if step != "."}
     if not inner:
         if path:
@@ -178,42 +182,6 @@ def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
         yield from _leaves(rest, here)
 
 
-def contested(live: KubernetesObject, wanted: KubernetesObject, manager: str) -> tuple[FieldOwner, ...]:
-    """The fields that a server-side apply of ``wanted`` by ``manager`` would take from others.
-
-    As the server judges it: a field that is wanted with another value than it has, and that another manager owns.
-    The server may see an amount written otherwise ("0.1", "100m") as the same; here it counts as another.
-    """
-    wanted_values, live_values = _values(wanted), _values(live)
-    return tuple(
-        owner
-        for owner in owners(live)
-        if owner.manager != manager
-        and owner.path in wanted_values
-        and str(wanted_values[owner.path]) != str(live_values.get(owner.path))
-    )
-
-
-def _values(item: KubernetesObject) -> dict[str, Any]:
-    """The plain values of an object by their paths, lists of named things by name as the API server does."""
-    found: dict[str, Any] = {}
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(inner, f"{path}.{key}")
-        elif isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
-            for one in value:
-                key = next((key for key in ("mountPath", "name", "key") if key in one), None)
-                if key is not None:
-                    walk(one, f"{path}[{key}={json.dumps(one[key])}]")
-        else:
-            found[path] = value
-
-    walk(item, "")
-    return found
-
-
 MERGED_BY = {
     "containers": "name",
     "initContainers": "name",
@@ -221,16 +189,16 @@ MERGED_BY = {
     "volumes": "name",
     "volumeMounts": "mountPath",
 }
-"""The lists of a pod that a strategic merge patch merges, by the key that tells their items apart (patchMergeKey in
-Kubernetes' own types); every other one is replaced whole."""
+"""The lists of a pod that a strategic merge patch merges, and the key of their items (patchMergeKey in the types of
+Kubernetes); every other list is replaced whole."""
 
 
 def merge_patch_to(
     live: KubernetesObject, wanted: KubernetesObject, base: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The strategic merge patch that makes of ``live`` what is wanted; empty where nothing of it departs.
+    """Returns the strategic merge patch from ``live`` to what is wanted; empty if they agree.
 
-    What only ``live`` has stays, but for what ``base`` has and ``wanted`` leaves out on purpose: that is removed.
+    What only ``live`` has stays, except what ``base`` has and ``wanted`` leaves out on purpose: that is removed.
     """
     base = base or {}
     patch: dict[str, Any] = {}
@@ -242,11 +210,11 @@ def merge_patch_to(
         elif isinstance(value, dict) and isinstance(there, dict):
             if inner := merge_patch_to(there, value, base.get(key)):
                 patch[key] = inner
-        elif not _same(there, value):
+        elif not same_value(key, there, value):
             patch[key] = copy.deepcopy(value)
     for key in base.keys() & live.keys() - wanted.keys():
         there = live[key]
-        # Of a mapping only what the base has: the rest is somebody's own.
+        # Of a mapping, remove only what the base has: the rest was added by others.
         patch[key] = merge_patch_to(there, {}, base[key]) if isinstance(there, dict) else None
     return {key: value for key, value in patch.items() if value != {}}
 
@@ -262,20 +230,3 @@ def _merged_items(there: Sequence[Any], wanted: Sequence[Any], base: Sequence[An
 
 def _named(items: Iterable[dict[str, Any]], key: str, name: Any) -> dict[str, Any]:
     return next((one for one in items if one.get(key) == name), {})
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to the server, which writes some numbers as strings ("50")."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, bool) or isinstance(other, bool) or one is None or other is None:
-        return one is other
-    return str(one) == str(other)
-
-
-def changed_values(before: KubernetesObject, patch: KubernetesObject) -> dict[str, tuple[Any, Any]]:
-    """What a patch changes, by path: what is there, and what it makes of it (None: nothing)."""
-    old = _values(before)
-    return {path: (old.get(path), value) for path, value in _values(patch).items() if not _same(old.get(path), value)}

@@ -1,14 +1,17 @@
-"""The errors that a person may see, each with the exit code it ends a command with.
+"""The errors that users can see, each with the exit code of the command that it ends.
 
-Whatever leaves a room of ``wizard`` on purpose is a ``WizardError``: a sentence that says what
-happened and to which object, and a second one that says what to do next. Anything else that
-escapes is a bug.
+Every expected error is a ``WizardError``: one text about what happened, with the name of the object, and
+one about what to do next. Any other exception is a bug.
 """
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
+
+from wizard.redaction import redacted
 
 
 class ExitCode(IntEnum):
@@ -16,24 +19,27 @@ class ExitCode(IntEnum):
 
     DONE = 0
     PROBLEMS = 1
-    """It ran, and found blockers or problems, or was not allowed to go on."""
+    """The command ran and found blockers or problems, or could not continue because of them."""
     USAGE = 2
     CLUSTER = 3
-    """The cluster or Coder cannot be reached, refuses the credentials, or refused an action."""
+    """The cluster or Coder cannot be reached, rejected the credentials, or rejected an action."""
     INPUT = 4
-    """An input file is missing, unreadable, not valid, or cannot be edited safely."""
+    """An input file is missing, unreadable, or not valid, or cannot be edited safely."""
     CONFLICT = 5
-    """A decision is needed: another manager's field, another count, a file that changed meanwhile."""
+    """A decision is needed: another manager owns a field, a count differs, or a file changed in the meantime."""
     TERMINAL_GONE = 129
     INTERRUPTED = 130
 
 
 class WizardError(Exception):
-    """Something a person has to know: what happened, and what to do next."""
+    """An error to show to the user: what happened, and what to do next."""
 
     exit_code: ExitCode = ExitCode.PROBLEMS
+    documented: bool = False
+    """Whether the JSON document of a command has it already."""
 
     def __init__(self, what: str, todo: str = "") -> None:
+        what, todo = redacted(what), redacted(todo)
         super().__init__(what)
         self.what = what
         self.todo = todo
@@ -41,27 +47,42 @@ class WizardError(Exception):
     def __str__(self) -> str:
         return f"{self.what}\n{self.todo}" if self.todo else self.what
 
+    @property
+    def id(self) -> str:
+        """The kind of error, as JSON has it: ``cluster-error``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the error as commands print it."""
+        return {
+            "id": self.id,
+            "what": self.what,
+            "object": str(getattr(self, "object", "") or getattr(self, "place", "")),
+            "todo": self.todo,
+            "exit_code": int(self.exit_code),
+        }
+
 
 class UsageError(WizardError):
-    """The command line does not fit together, or needs something that is not there."""
+    """The options of a command contradict each other, or one is missing."""
 
     exit_code = ExitCode.USAGE
 
 
 class ProblemsFound(WizardError):
-    """The command ran; what it found, or an acknowledgement that is missing, does not let it go on."""
+    """The command ran, but a finding or a missing acknowledgment stops it."""
 
     exit_code = ExitCode.PROBLEMS
 
 
 class ClusterError(WizardError):
-    """The cluster, or Coder, cannot be reached or refused something."""
+    """The cluster or Coder cannot be reached, or rejected a request."""
 
     exit_code = ExitCode.CLUSTER
 
 
 class InputError(WizardError):
-    """A file cannot be used; ``line`` and ``column`` count from 1, 0 where there is none."""
+    """A file cannot be used; ``line`` and ``column`` count from 1, 0 if there is none."""
 
     exit_code = ExitCode.INPUT
 
@@ -73,7 +94,7 @@ class InputError(WizardError):
 
     @property
     def place(self) -> str:
-        """``file:line:column``, as editors and terminals understand it; "" where none is known."""
+        """``file:line:column``, as editors and terminals understand it; "" if unknown."""
         numbers = [str(n) for n in (self.line, self.column) if n]
         return ":".join([part for part in [self.file, *numbers] if part])
 
@@ -83,12 +104,12 @@ class InputError(WizardError):
 
 
 class ConflictError(WizardError):
-    """Somebody else's decision stands in the way; a person has to choose."""
+    """A conflict with a change by someone else; the user has to decide."""
 
     exit_code = ExitCode.CONFLICT
 
 
 class Interrupted(WizardError):
-    """A person, or a signal, stopped the work; ``what`` says what had been done."""
+    """The user, or a signal, stopped the work; ``what`` says how far it got."""
 
     exit_code = ExitCode.INTERRUPTED

@@ -1,18 +1,21 @@
-"""Text from outside (node names, server messages, YAML) made harmless for a terminal."""
+"""Makes text from outside (node names, server messages, YAML) safe to print on a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
 
+from wizard.redaction import redacted
+
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""The text with every control and bidirectional character shown as an escape (``\x1b``).
+    r"""Returns the text with every control and bidirectional character as an escape (``\x1b``).
 
-    A server's message or a node's name could otherwise move the cursor, change the title or hide
-    what it says. With ``lines``, newlines and tabs stay.
+    Otherwise, a server's message or a node's name could move the cursor, change the title, or hide
+    its own text. Known secrets are replaced too. With ``lines``, newlines and tabs stay.
     """
     kept = "\n\t" if lines else ""
-    # The interpreter's own test is stricter, and a hundred times as fast.
+    text = redacted(text)
+    # The interpreter's own test is stricter, and a hundred times faster.
     if (text.replace("\n", "").replace("\t", "") if lines else text).isprintable():
         return text
     return "".join(

@@ -1,22 +1,26 @@
-"""What happens while a plan is executed: plain frozen data, told as it happens.
+"""Events of a running plan, as plain frozen data.
 
-Screens, the plain mode and ``run -o json`` all read the same events. An action is told by ``ActionStarted``,
-any number of ``ActionProgress``, and ``ActionEnded``.
+The screens, plain mode, and ``run -o json`` all use the same events. Each action has one ``ActionStarted``, any number
+of ``ActionProgress``, and one ``ActionEnded``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+if TYPE_CHECKING:
+    from wizard.changes import Change
+    from wizard.plan.derive import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Something that is not where it should be yet, or failed: its name (a node, an object) and the reason.
+    """A node or an object that is not done yet, or failed: its name and the reason.
 
-    ``short`` is the kind of reason in a word or two, by which like ones are told from others ("image"). ``todo`` is
-    what mends it; the reason ends with it.
+    ``short`` is the category of the reason in a word or two ("image"), for grouping. ``todo`` is the fix; the reason
+    ends with it.
     """
 
     name: str
@@ -26,7 +30,7 @@ class Shortfall:
 
     @property
     def seen(self) -> str:
-        """The reason without what mends it."""
+        """The reason without the fix."""
         return self.reason.removesuffix(self.todo).rstrip(" ;") if self.todo else self.reason
 
 
@@ -37,21 +41,33 @@ class Event:
     kind: ClassVar[str] = "event"
 
     def to_json(self) -> dict[str, Any]:
-        """The event as ``run -o json`` prints it, one line each."""
+        """Returns the event as ``run -o json`` prints it, one line each."""
         return {"event": self.kind, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Note(Event):
-    """A sentence worth telling that is neither progress nor a result."""
+    """A message that is neither progress nor a result."""
 
     kind: ClassVar[str] = "note"
     text: str
 
 
 @dataclass(frozen=True, slots=True)
+class PlanShown(Event):
+    """The plan that is about to be executed, shown first of all."""
+
+    kind: ClassVar[str] = "plan"
+    plan: Plan
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the plan as ``run -o json`` prints it."""
+        return {"event": self.kind, **self.plan.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class ActionStarted(Event):
-    """An action of the plan begins. ``total`` counts what it works on (objects, nodes)."""
+    """An action of the plan starts. ``total`` counts its objects or nodes."""
 
     kind: ClassVar[str] = "started"
     action: str
@@ -61,9 +77,9 @@ class ActionStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ActionProgress(Event):
-    """How far an action is: ``done`` of ``total``, who is still missing and why, ``seconds`` since it began.
+    """The progress of an action: ``done`` of ``total``, and the ``seconds`` since it started.
 
-    ``shortfalls`` holds what failed or is late and says why, ``waiting`` counts the rest.
+    ``shortfalls`` has what failed or is late, with the reason; ``waiting`` counts the rest.
     """
 
     kind: ClassVar[str] = "progress"
@@ -78,21 +94,22 @@ class ActionProgress(Event):
 CHANGE_WORDS: Final[Mapping[str, str]] = {
     "create": "created",
     "configure": "configured",
-    "unchanged": "as it was",
+    "unchanged": "unchanged",
     "delete": "deleted",
     "skipped": "skipped",
     "proved": "works",
-    "conflict": "belongs to another manager",
-    "failed": "refused",
+    "conflict": "conflict with another field manager",
+    "failed": "failed",
 }
-"""What became of an object, in words for people."""
+"""The result for an object, as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectResult(Event):
-    """One object of the manifest was dry-run, applied or removed.
+    """One object of the manifest was dry-run, applied, or deleted.
 
-    ``checked`` says who checked it: "server", or the reason why not. ``change`` is what it did or would do.
+    ``checked`` says who checked it: "server", or why it was not checked. ``change`` is the change that was made or
+    would be made.
     """
 
     kind: ClassVar[str] = "object"
@@ -102,24 +119,29 @@ class ObjectResult(Event):
     checked: str = "server"
     message: str = ""
     warnings: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the result with its changes by field."""
+        return {"event": self.kind, **asdict(self), "changes": [change.to_json() for change in self.changes]}
 
     @property
     def words(self) -> str:
-        """What became of it and why, in words for people."""
+        """The result and the reason, as text."""
         word = "does not work" if self.action == "verify" and self.change == "failed" else CHANGE_WORDS[self.change]
         return word + (f": {self.message}" if self.message else "")
 
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded(Event):
-    """An action of the plan ended. ``detail`` says what was done, in numbers."""
+    """An action of the plan ended. ``detail`` summarizes the result in numbers."""
 
     kind: ClassVar[str] = "ended"
     action: str
-    result: Literal["done", "failed", "interrupted", "skipped"]
+    result: Literal["done", "failed", "stopped", "skipped"]
     detail: str
     shortfalls: tuple[Shortfall, ...] = ()
 
 
 Listener = Callable[[Event], None]
-"""Who is told. It must return at once, and must not raise."""
+"""Receives the events. It must return at once, and must not raise."""

@@ -1,6 +1,6 @@
-"""The long text behind every id of a finding and of an adjustment, for who meets the matter for the first time.
+"""The explanation of every finding and every adjustment, for readers who are new to the topic.
 
-The texts are in ``assets/explanations``: Markdown, a heading an id. They need no network.
+The texts are in ``assets/explanations``: Markdown, with one heading for each id. They need no network.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from functools import lru_cache
 from wizard.errors import UsageError
 from wizard.resources import asset_text
 
-FILES = ("prerequisites.md", "security-modules.md", "adjustments.md", "coder.md")
+FILES = ("prerequisites.md", "security-modules.md", "adjustments.md", "coder.md", "verify.md")
 
 
 def explain(name: str) -> str:
-    """The text for an id, without its heading. Of ``modules.apparmor@ubuntu...`` the part before the @ counts.
+    """Returns the explanation of an id, without its heading; ``@`` and what follows it in the id is ignored.
 
-    Raises UsageError for an id that has none, with those that are near.
+    Raises UsageError with similar ids if there is none.
     """
     texts = _texts()
     wanted = name.partition("@")[0]
@@ -28,13 +28,13 @@ def explain(name: str) -> str:
         one for one in texts if wanted and wanted in one
     ]
     raise UsageError(
-        f"There is no explanation of {name!r}.",
-        f"Near: {', '.join(near[:3])}." if near else "podman-wizard explain lists all of them.",
+        f"No finding or adjustment has the ID {name!r}.",
+        f"Similar IDs: {', '.join(near[:3])}." if near else "To list all IDs, run podman-wizard explain.",
     )
 
 
 def ids() -> tuple[str, ...]:
-    """Every id that has a text, in the order of the steps."""
+    """Returns every id with an explanation, in the order of the steps."""
     return tuple(_texts())
 
 

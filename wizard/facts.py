@@ -1,7 +1,7 @@
-"""What was read from a cluster, once, with its time; nothing here is judged.
+"""Facts: what was read from a cluster at one time, without any judgment.
 
-Facts are plain frozen data. They can be saved and loaded (``to_json``, ``from_json``), so that a bug
-report or a demonstration replays without the cluster. They hold no credentials.
+Facts are plain frozen data. They can be saved and loaded (``to_json``, ``from_json``), so that a bug report or a
+demonstration can use them without the cluster. They contain no credentials.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wizard.names import FUSE_RESOURCE, NODE_LABEL, NODE_LABEL_VALUE
 FACTS_VERSION = 1
 
 KubernetesObject = dict[str, Any]
-"""An object as the API server has it in JSON."""
+"""An object in JSON, as the API server returns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,21 @@ class Taint:
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
+SIGNS = (
+    "machine.openshift.io/machine",
+    "oci.oraclecloud.com/node-pool-id",
+    "cluster.x-k8s.io/owner-name",
+    "kwok.x-k8s.io/node",
+)
+"""The annotations of a node that show who made it."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """One node: what the kubelet and the cloud say of it.
+    """One node, as the kubelet and the cloud provider describe it.
 
-    ``allocatable`` has counts of extended resources of device plugins and of ``pods`` only.
+    ``allocatable`` has only the counts of ``pods`` and of device plugins' extended resources, ``annotations`` only the
+    SIGNS of whoever made the node.
     """
 
     name: str
@@ -51,10 +61,11 @@ class NodeFacts:
     unschedulable: bool = False
     provider_id: str = ""
     allocatable: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labelled(self) -> bool:
-        """Whether the daemon set's node selector of the guide finds this node."""
+        """Whether the node has the label that the guide's node selector requires."""
         return self.labels.get(NODE_LABEL) == NODE_LABEL_VALUE
 
     @property
@@ -64,12 +75,12 @@ class NodeFacts:
 
 
 Purpose = Literal["plan", "observe", "pods"]
-"""What a right is for: the plan itself, seeing how its rollout goes, or the short pods of probe and verification."""
+"""What a permission is for: the plan itself, watching its rollout, or the probe pods and test pods."""
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One access review: may the person do this? ``allowed`` is None where the review itself failed."""
+    """A permission and its access review. ``allowed`` is None if the review itself failed."""
 
     verb: str
     resource: str
@@ -87,15 +98,15 @@ class Right:
 
 
 DRY_RUN = "a dry run of the device manager's pod"
-"""What the reading is called that asks admission."""
+"""The name of the read that asks admission (in ``Unread.what``)."""
 
 LEVEL_REFUSES = "violates PodSecurity"
-"""What a server says of a pod that a Pod Security level refuses."""
+"""Part of the server's message when a Pod Security level rejects a pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A fact that could not be read: what, the verb and resource that it takes, and the server's words."""
+    """A fact that could not be read: what it is, the required verb and resource, and the server's message."""
 
     what: str
     verb: str
@@ -105,7 +116,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class DevicePlugin:
-    """A daemon set elsewhere in the cluster that looks as if it offers FUSE devices too."""
+    """Another DaemonSet in the cluster that seems to offer FUSE devices."""
 
     namespace: str
     name: str
@@ -114,11 +125,11 @@ class DevicePlugin:
 
 @dataclass(frozen=True, slots=True)
 class ScaledPool:
-    """A pool of nodes that an autoscaler grows (``manager``: "cluster autoscaler", "Karpenter", "OpenShift").
+    """An autoscaled pool (``manager``: "cluster autoscaler", "Karpenter", "OpenShift").
 
-    ``nodes`` is how many it is meant to have now, ``largest`` None where nothing limits it. ``labels`` are those that
-    its nodes come with, None where that is not told. ``knows_fuse`` says that its autoscaler was told of the FUSE
-    device. ``as_of`` is when the manager wrote it, "" where it is what holds now.
+    ``nodes`` is its current target size, ``largest`` is None without a limit. ``labels`` are the labels of its new
+    nodes, None if they are not known. ``knows_fuse`` says that the FUSE resource is configured in its autoscaler.
+    ``as_of`` is when the manager wrote this, "" if it is current.
     """
 
     manager: str
@@ -133,7 +144,7 @@ class ScaledPool:
 
 @dataclass(frozen=True, slots=True)
 class ClusterIdentity:
-    """Which cluster this is. ``uid`` is the uid of the namespace kube-system, "" where it may not be read."""
+    """The identity of a cluster. ``uid`` is the uid of the namespace kube-system, "" if it cannot be read."""
 
     context: str
     server: str
@@ -142,21 +153,21 @@ class ClusterIdentity:
     uid: str = ""
     user: str = ""
     sandbox: str = ""
-    """The sandbox's scenario, where it is one."""
+    """The scenario, if this is the sandbox."""
 
     @property
     def words(self) -> str:
-        """The cluster as every confirmation names it: context, server, version, and the uid by which it is known."""
+        """The cluster as every confirmation names it: context, server, version, and uid."""
         uid = f", uid {self.uid}" if self.uid and not self.sandbox else ""
         return f"{self.context or 'in-cluster'}, {self.server}, {self.version}{uid}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """All that was read. ``nodes`` is None where they may not be listed.
+    """All facts. ``nodes`` is None if they cannot be listed.
 
-    ``objects`` holds the objects of the guide that are there, by kind, as the server has them (managed
-    fields included). ``clock_skew`` is in seconds, positive where the server is ahead.
+    ``objects`` has the existing objects of the guide by kind, as the server returns them (with managed fields).
+    ``clock_skew`` is in seconds, positive if the server is ahead.
     """
 
     read_at: str
@@ -169,47 +180,46 @@ class ClusterFacts:
     unread: tuple[Unread, ...] = ()
     clock_skew: float = 0.0
     warnings: tuple[str, ...] = ()
-    """Warnings that the server sent along, each once."""
+    """The warnings of the server, each once."""
     pod_refusal: str = ""
-    """The server's words where admission refuses a dry run of the device manager's pod: Pod Security, a webhook, or
-    the wish for a quota of critical pods."""
+    """The server's message if admission rejects a dry run of the device manager's pod: Pod Security, a webhook, or a
+    required quota for critical pods."""
     scaled_pools: tuple[ScaledPool, ...] = ()
 
     def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
-        """The rights that count where short pods run in these namespaces; by default where none runs at all."""
+        """Returns the required permissions if probe pods or test pods run in these namespaces (default: in none)."""
         return tuple(right for right in self.rights if right.purpose != "pods" or right.namespace in pods_in)
 
     def missing_rights(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
-        """Those of ``rights_for`` that the server denies."""
+        """Returns the permissions of ``rights_for`` that the server denies."""
         return tuple(right for right in self.rights_for(pods_in) if right.allowed is False)
 
     def to_json(self) -> dict[str, Any]:
-        """A document for ``from_json``: JSON types only."""
+        """Returns a document for ``from_json`` with JSON types only."""
         return {"facts": FACTS_VERSION, **asdict(self)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ClusterFacts:
-        """The facts again. Raises ValueError, KeyError or TypeError where the document is not of ``to_json``."""
+        """Returns the facts of a document whose types were checked.
+
+        Raises ValueError, KeyError, or TypeError if it is not one of this version.
+        """
         content = dict(document)
         if content.pop("facts", None) != FACTS_VERSION:
             raise ValueError("not a facts file of this version")
-        nodes = content["nodes"]
-        for node in nodes or ():
-            if not isinstance(node["labels"], Mapping) or not isinstance(node["allocatable"], Mapping):
-                raise TypeError(f"node {node['name']}: labels and allocatable must be mappings")
+        nodes = content.get("nodes")
         content["identity"] = ClusterIdentity(**content["identity"])
-        content["rights"] = tuple(Right(**right) for right in content["rights"])
+        content["rights"] = tuple(Right(**right) for right in content.get("rights", ()))
         content["nodes"] = (
             None
             if nodes is None
-            else tuple(NodeFacts(**{**n, "taints": tuple(Taint(**t) for t in n["taints"])}) for n in nodes)
+            else tuple(NodeFacts(**{**n, "taints": tuple(Taint(**t) for t in n.get("taints", ()))}) for n in nodes)
         )
-        content["device_plugins"] = tuple(DevicePlugin(**plugin) for plugin in content["device_plugins"])
-        content["unread"] = tuple(Unread(**unread) for unread in content["unread"])
-        content["plugin_pods"] = tuple(content["plugin_pods"])
-        content["scaled_pools"] = tuple(ScaledPool(**pool) for pool in content.get("scaled_pools", ()))
-        for pool in content["scaled_pools"]:
-            if not isinstance(pool.labels or {}, Mapping) or not isinstance(pool.nodes, int):
-                raise TypeError(f"pool {pool.name}: labels must be a mapping, nodes a number")
-        content["warnings"] = tuple(content["warnings"])
+        content["device_plugins"] = tuple(DevicePlugin(**plugin) for plugin in content.get("device_plugins", ()))
+        content["unread"] = tuple(Unread(**unread) for unread in content.get("unread", ()))
+        content["plugin_pods"] = tuple(content.get("plugin_pods", ()))
+        # A null was taken out, and this field has no default: the pool has no limit.
+        pools = ({"largest": None, **pool} for pool in content.get("scaled_pools", ()))
+        content["scaled_pools"] = tuple(ScaledPool(**pool) for pool in pools)
+        content["warnings"] = tuple(content.get("warnings", ()))
         return cls(**content)

@@ -1,10 +1,10 @@
 """Files read with their identity, and replaced atomically, with a backup, only if still the same.
 
-A reader gets a ``Snapshot``. A writer hands the snapshot back: where the file is no longer what the
-snapshot says, nothing is written and a ``ConflictError`` tells so. The new content goes to a temporary
-file beside the target, is synced, gets the old file's mode and owner, and takes its place by one
-rename; a crash at any point leaves the old file or the new one. Access control list and extended
-attributes go along.
+A reader gets a ``Snapshot``. A writer passes the snapshot back: if the file no longer matches it,
+nothing is written and a ``ConflictError`` is raised. The new content is written to a temporary file in
+the same folder and synced, gets the old file's mode and owner, and replaces the old file by one rename;
+a crash at any point leaves the old file or the new one. The access control list and the extended
+attributes are kept.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ from wizard.errors import ConflictError, InputError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ACCESS_LIST = "system.posix_acl_access"
-_MEND = "Choose another file, or mend its rights."
+_FIX = "Choose another file, or fix its permissions."
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a file held when it was read; ``content`` is None where there was no file."""
+    """The content of a file when it was read; ``content`` is None if there was no file."""
 
     path: Path
     content: bytes | None
 
 
-def _why(error: OSError) -> str:
+def why(error: OSError) -> str:
+    """Returns the system's reason, for the middle of a sentence."""
     return (error.strerror or str(error)).lower()
 
 
 def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = None) -> Snapshot:
-    """Reads a file whole. ``limit`` is the most bytes that are read before it is refused.
+    """Reads a whole file. ``limit`` is the largest size that is accepted, in bytes.
 
-    A pipe is read to its end, as shells hand them over (``<(…)``).
+    A pipe is read to its end, because shells pass one for ``<(…)``.
 
-    Raises InputError where it cannot be read, is a folder, or is larger than the limit.
+    Raises InputError if it cannot be read, is a folder, or is larger than the limit.
     """
     try:
         with path.open("rb") as file:
@@ -55,24 +56,24 @@ def read_snapshot(path: Path, *, missing_ok: bool = False, limit: int | None = N
         raise InputError(f"{path} does not exist.", "Check the path.", file=path) from None
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read: {_why(error)}.", "Check the path and its rights.", file=path
+            f"{path} cannot be read: {why(error)}.", "Check the path and its permissions.", file=path
         ) from None
     if limit is not None and len(content) > limit:
-        raise InputError(f"{path} is larger than {limit:,} bytes.", "Is it the file that you meant?", file=path)
+        raise InputError(f"{path} is larger than {limit:,} bytes.", "Check that this is the right file.", file=path)
     return Snapshot(path, content)
 
 
 def read_target(path: Path) -> Snapshot:
-    """What a file holds that is to be written, if it is there. A device, a pipe or a socket is not even opened.
+    """Reads a file that will be written, if it exists. A device, a pipe, or a socket is not even opened.
 
-    What is renamed over ``/dev/null`` takes its place for every program, and a pipe without a writer blocks.
+    A file renamed over ``/dev/null`` replaces it for every program, and a pipe without a writer blocks.
     Raises InputError as ``read_snapshot`` does.
     """
-    with contextlib.suppress(OSError):  # reading it says why
+    with contextlib.suppress(OSError):  # the read below reports the error
         kind = path.stat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise InputError(
-                f"{path} is a device, a pipe or a socket, not a file.", "Give the path of a file.", file=path
+                f"{path} is a device, a pipe, or a socket, not a file.", "Enter the path of a file.", file=path
             )
     return read_snapshot(path, missing_ok=True)
 
@@ -80,50 +81,52 @@ def read_target(path: Path) -> Snapshot:
 def write_file(
     path: Path, content: bytes, *, read: Snapshot | None = None, backup: bool = True, mode: int = 0o644
 ) -> Path | None:
-    """Replaces ``path`` by ``content`` atomically; gives the path of the backup, if one was made.
+    """Replaces ``path`` with ``content`` atomically; returns the path of the backup, if one was made.
 
-    ``read`` is the snapshot that the content was made from: where the file has changed since, nothing is
-    written. ``mode`` is for a file that is new; one that is there keeps its mode and its owner. A symbolic
-    link stays, and what it points at is replaced.
+    ``read`` is the snapshot that the content was made from: if the file has changed since, nothing is
+    written. ``mode`` is for a new file; an existing file keeps its mode and its owner. A symbolic link
+    stays, and its target is replaced.
 
-    Raises ConflictError where the file changed since it was read, InputError where it cannot be written.
+    Raises ConflictError if the file changed since it was read, InputError if it cannot be written.
     """
     target = Path(os.path.realpath(path))
     current = read_target(target)
     if read is not None and current.content != read.content:
         raise ConflictError(
-            f"{path} has changed since it was read; it was not overwritten.",
-            "Read it again, look at the difference, and repeat the step.",
+            f"{path} changed after it was read, so it was not overwritten.",
+            "Read it again, review the differences, and repeat the step.",
         )
     if current.content == content:
         return None
     saved = None
     try:
         if current.content is not None:
-            os.close(os.open(target, os.O_WRONLY))  # what may not be written is not replaced either
+            os.close(os.open(target, os.O_WRONLY))  # a file without write permission is not replaced either
             saved = _write_backup(target, current.content) if backup else None
         _replace(target, content, like=target if current.content is not None else None, mode=mode)
     except OSError as error:
         if saved is not None:
             with contextlib.suppress(OSError):
                 saved.unlink()
-        todo = "Make room there, or choose another file." if error.errno in _FULL else _MEND
-        raise InputError(f"{path} cannot be written: {_why(error)}.", todo, file=path) from None
+        todo = "Free some space there, or choose another file." if error.errno in _FULL else _FIX
+        raise InputError(f"{path} cannot be written: {why(error)}.", todo, file=path) from None
     return saved
 
 
 def remove_file(path: Path, *, read: Snapshot | None = None) -> None:
-    """Removes a file, if it still is what ``read`` says.
+    """Removes a file if it still matches ``read``.
 
-    Raises ConflictError where it changed since it was read, InputError where it cannot be removed.
+    Raises ConflictError if it changed since it was read, InputError if it cannot be removed.
     """
     if read is not None and read_snapshot(path, missing_ok=True).content != read.content:
-        raise ConflictError(f"{path} has changed since it was read; it was not removed.", "Look at it, and repeat it.")
+        raise ConflictError(
+            f"{path} changed after it was read, so it was not removed.", "Review it, and repeat the step."
+        )
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be removed: {_why(error)}.", "Mend the rights of its folder.", file=path
+            f"{path} cannot be removed: {why(error)}.", "Fix the permissions of its folder.", file=path
         ) from None
 
 
@@ -138,7 +141,7 @@ def _write_backup(target: Path, content: bytes) -> Path:
 
 
 def _replace(target: Path, content: bytes, *, like: Path | None, mode: int) -> None:
-    import tempfile  # here, because it brings half of the standard library and reading needs none of it
+    import tempfile  # imported here, because it loads half of the standard library and reading needs none of it
 
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     temporary = Path(name)
@@ -171,15 +174,15 @@ def _give_to(handle: int, information: os.stat_result) -> None:
     except PermissionError as error:
         owner = f"{information.st_uid}:{information.st_gid}"
         raise PermissionError(
-            error.errno, f"it belongs to others ({owner}), and a new file may not be given to them"
+            error.errno, f"it belongs to {owner}, and you cannot create a file with that owner"
         ) from None
 
 
 def _copy_attributes(source: Path, handle: int) -> None:
-    """Gives a new file the access control list and the other extended attributes of an old one.
+    """Copies the access control list and the other extended attributes of an old file to a new one.
 
-    The list goes with the mode: without it, the mode's bits for the list's mask would be the group's rights.
-    Raises OSError where a list cannot be set; what else the system keeps to itself is left.
+    The list belongs to the mode: without it, the mode's bits for the list's mask would be the group's permissions.
+    Raises OSError if a list cannot be set; other attributes that cannot be set are skipped.
     """
     if not hasattr(os, "listxattr"):  # only Linux has them
         return
@@ -187,7 +190,7 @@ def _copy_attributes(source: Path, handle: int) -> None:
         names = os.listxattr(source)
     except OSError:  # a file system without any
         return
-    if _ACCESS_LIST not in names:  # nor is one taken from the folder
+    if _ACCESS_LIST not in names:  # the folder's default list does not apply either
         with contextlib.suppress(OSError):
             os.removexattr(handle, _ACCESS_LIST)
     for name in names:
@@ -199,7 +202,7 @@ def _copy_attributes(source: Path, handle: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # some network file systems cannot sync a folder, and not everybody may read one that they may write to
+    # some network file systems cannot sync a folder, and a folder can be writable but not readable
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""What is judged from facts: outcomes with evidence, and remedies from the least drastic on."""
+"""Findings: the outcomes of checks, with evidence and fixes, least disruptive first."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 
 class Outcome(StrEnum):
-    """How a check ended."""
+    """The outcome of a check."""
 
-    PASS = "pass"
+    OK = "ok"
     INFO = "info"
     WARNING = "warning"
     BLOCKER = "blocker"
-    """A step cannot be carried out."""
+    """A later step cannot run."""
     SKIPPED = "skipped"
-    """It does not apply here; the detail has the reason."""
+    """The check does not apply to this cluster; the detail has the reason."""
     UNKNOWN = "unknown"
-    """It could not be looked at; the detail names the verb that is missing."""
+    """It could not be checked; the detail names the missing permission."""
 
 
 Confidence = Literal["low", "medium", "high"]
@@ -28,7 +28,7 @@ Who = Literal["you", "cluster admin", "Coder admin", "system admin"]
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One way to mend it. ``touches`` says how much it changes, in a few words ("this pod", "every container")."""
+    """One way to fix it. ``touches`` says what it affects, in a few words ("this pod", "every container")."""
 
     text: str
     command: str = ""
@@ -40,10 +40,10 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One judgement.
+    """One row of a check.
 
-    ``evidence`` is what was seen and where (screens: *Seen*), ``detail`` what follows from it (*Then*),
-    ``remedies`` what to do about it (*Do*), least drastic first. ``nodes`` counts the nodes it is about.
+    ``evidence`` is what was found and where (screens: *Found*), ``detail`` what it means (*Means*), ``remedies`` the
+    fixes (*To do*), least disruptive first. ``nodes`` counts the affected nodes.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Finding:
     nodes: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The finding as commands print it."""
+        """Returns the finding as commands print it."""
         return {
             "id": self.id,
             "category": self.category,
@@ -82,5 +82,5 @@ class Finding:
 
 
 def blockers(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Those that keep a step from being carried out."""
+    """Returns the findings that block a step."""
     return tuple(finding for finding in findings if finding.outcome is Outcome.BLOCKER)

@@ -1,8 +1,8 @@
-"""What the wizard is about to change, and what it changed, with the state before: the source of undo and resume.
+"""The journal: each change before and after it is made, with the earlier state, for undo and resume.
 
-A journal is a file of JSON lines, one a run, in the cluster's folder (wizard.state). A line is synced before
-the change that it announces is tried, and another after it ended; so whatever happens in between, the journal
-never claims less than was tried. Credentials never reach it.
+A journal is a file of JSON lines, one for each run, in the cluster's folder (wizard.state). One line is synced
+before a change is tried and another after it ended, so that the journal has every change that was tried. It
+contains no credentials.
 """
 
 from __future__ import annotations
@@ -17,13 +17,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from wizard.differences import LAST_APPLIED as LAST_APPLIED
 from wizard.differences import NOISY_ANNOTATIONS
 from wizard.errors import InputError
 from wizard.facts import KubernetesObject
-from wizard.state import ELSEWHERE, private_folder, why
+from wizard.files import why
+from wizard.names import NAMESPACE
+from wizard.objects import ObjectRef
+from wizard.state import ELSEWHERE, private_folder
 
-Kind = Literal["apply", "label", "policy", "coder", "delete"]
-Result = Literal["done", "failed", "interrupted"]
+Kind = Literal["apply", "label", "policy", "coder"]
+Result = Literal["done", "failed", "stopped"]
+_OLD_RESULTS: Mapping[str, Result] = {"interrupted": "stopped"}
+"""Earlier versions of podman-wizard wrote this word."""
 
 NEEDED: Mapping[str, Sequence[str]] = {
     "apply": ("object",),
@@ -31,19 +37,19 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "policy": ("path", "existed"),
     "coder": ("what", "url"),
 }
-"""What the state before of each kind of change holds at the least."""
+"""The keys that ``before`` must have, by the kind of the change."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that was tried. ``result`` is None where the run ended in the middle of it.
+    """One change that was tried. ``result`` is None if the run ended during the change.
 
-    ``before`` and ``after`` are the states by name: an object (None where there was none), a node's label
-    value, or a file's facts. What was meant to come of it stands in ``before`` too, under ``meant``: by it a
-    change is recognised whose end was never noted.
+    ``before`` and ``after`` are the states by name: an object (None if it did not exist), a node's label
+    value, or a file's facts. ``before`` also has the intended state, as ``meant``: it identifies a change
+    whose end was never recorded.
     """
 
-    kind: Kind
+    kind: str
     title: str
     before: Mapping[str, Any]
     after: Mapping[str, Any] = field(default_factory=dict)
@@ -52,7 +58,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as its journal tells it."""
+    """One run, as recorded in its journal."""
 
     path: Path
     started: str
@@ -62,43 +68,48 @@ class Run:
     ended: bool
     undone: bool
     resumes: str = ""
-    """The name of the journal whose run it went on with, "" where it began by itself."""
+    """The name of the journal of the run that this run resumed, "" if none."""
     damaged: tuple[int, ...] = ()
     """The lines of the journal that cannot be read, counted from 1."""
 
     @property
+    def id(self) -> str:
+        """The run as ``undo`` prints it, and takes it: the time at which it began."""
+        return self.path.stem.removeprefix("run-")
+
+    @property
     def interrupted(self) -> bool:
-        """Whether it stopped in the middle: the process went away before it could say how it ended."""
+        """Whether the run was interrupted: the process ended before it recorded its end."""
         return not self.ended and not self.undone
 
     @property
     def damage(self) -> str:
-        """What of the journal cannot be read, in a sentence; "" where all can."""
+        """The lines of the journal that cannot be read, in a sentence; "" if all can be read."""
         if not self.damaged:
             return ""
         lines = f"line{'s' * (len(self.damaged) > 1)} {', '.join(map(str, self.damaged))}"
-        return f"The journal {self.path} is damaged in {lines}; what stood there is not known."
+        return f"The journal {self.path} is damaged in {lines}. The entries there are unknown."
 
 
 def now() -> str:
-    """The time now, as Kubernetes writes it."""
+    """Returns the current time, as Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def digest(content: bytes) -> str:
-    """A file's content in short, to see later whether it is still the same."""
+    """Returns a hash of a file's content, to detect later changes."""
     return hashlib.sha256(content).hexdigest()
 
 
 STAMP = "run-%Y%m%dT%H%M%S.%fZ.jsonl"
-"""The name of a journal: in their order the runs were begun."""
+"""The name of a journal; sorted by name, journals are in the order in which the runs began."""
 
 
 def _next_name(folder: Path) -> str:
-    """A name after all that are there, also where the clock has been set back since: undo goes by their order."""
+    """Returns a name that sorts after all existing ones, even if the clock was set back: undo relies on the order."""
     moment = datetime.now(UTC)
     for path in folder.glob("run-*.jsonl"):
-        with contextlib.suppress(ValueError):  # a name that is not ours
+        with contextlib.suppress(ValueError):  # not the name of a journal
             moment = max(moment, datetime.strptime(path.name, STAMP).replace(tzinfo=UTC) + timedelta(microseconds=1))
     return moment.strftime(STAMP)
 
@@ -113,13 +124,13 @@ class Journal:
         try:
             self._handle = os.open(self.path, flags, 0o600)
         except OSError as error:
-            raise InputError(f"The journal {self.path} cannot be made: {why(error)}.", ELSEWHERE) from None
+            raise InputError(f"The journal {self.path} cannot be created: {why(error)}.", ELSEWHERE) from None
         self._next = 0
         header = {"entry": "run", "time": now(), "answers": answers}
         try:
             self._write({**header, "resumes": resumes} if resumes else header)
         except InputError:
-            # A journal without a word in it is none.
+            # An empty journal would count as a run.
             self.abandon()
             with contextlib.suppress(OSError):
                 self.path.unlink()
@@ -134,50 +145,50 @@ class Journal:
                 line = line[os.write(self._handle, line) :]
             os.fdatasync(self._handle)
         except OSError as error:
-            # What cannot be noted is not tried; what was tried is at least announced. Half a line would take the
-            # next one with it.
+            # A change that cannot be recorded is not tried. The partial line is cut off, because it would damage
+            # the next one.
             with contextlib.suppress(OSError):
                 if size >= 0:
                     os.ftruncate(self._handle, size)
             raise InputError(f"The journal {self.path} cannot be written: {why(error)}.", ELSEWHERE) from None
 
     def begin(self, kind: Kind, title: str, before: Mapping[str, Any]) -> int:
-        """Notes what is about to be tried, with the state before; gives the number of the change."""
+        """Records a change before it is tried, with the earlier state; returns the number of the change."""
         number = self._next
         self._next += 1
         self._begin(number, kind, title, before)
         return number
 
     def begin_anew(self, number: int, kind: Kind, title: str, before: Mapping[str, Any]) -> None:
-        """Notes the state before once more, where it turned out to be another by the time of the change."""
+        """Records the earlier state again, if it changed before the change was tried."""
         self._begin(number, kind, title, before)
 
     def _begin(self, number: int, kind: Kind, title: str, before: Mapping[str, Any]) -> None:
         self._write({"entry": "begin", "change": number, "kind": kind, "title": title, "before": before, "time": now()})
 
     def batch(self, number: int, after: Mapping[str, Any]) -> None:
-        """Notes a part of a change that is done (some nodes of many)."""
+        """Records a part of a change that is done (some nodes of many)."""
         self._write({"entry": "batch", "change": number, "after": after, "time": now()})
 
     def end(self, number: int, result: Result, after: Mapping[str, Any] | None = None) -> None:
-        """Notes how a change ended."""
+        """Records how a change ended."""
         self._write({"entry": "end", "change": number, "result": result, "after": after or {}, "time": now()})
 
     def close(self) -> None:
-        """Notes that the run came to its end by itself, whatever its result."""
+        """Records that the run ended normally, whatever its result."""
         if self._handle >= 0:
             self._write({"entry": "ended", "time": now()})
             self.abandon()
 
     def abandon(self) -> None:
-        """Lets go of the file without an end: the run counts as interrupted."""
+        """Closes the file without recording an end: the run counts as interrupted."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
 
 
 def read_run(path: Path) -> Run:
-    """A run from its journal, as far as it can be read: a crash may have cut its last line off, a disk lost more."""
+    """Reads a run from its journal, except for damaged lines: a crash can cut off the last one."""
     started, answers, resumes, ended, undone = "", "", "", False, False
     changes: dict[int, Change] = {}
     damaged: list[int] = []
@@ -193,7 +204,7 @@ def read_run(path: Path) -> Run:
                 case "begin":
                     before = dict(entry["before"])
                     if not before.keys() >= set(NEEDED.get(entry["kind"], ())):
-                        raise ValueError("a line that does not say what was there before is as good as lost")
+                        raise ValueError("a line without the earlier state is useless for undo")
                     changes[entry["change"]] = Change(entry["kind"], str(entry["title"]), before)
                 case "batch" | "end":
                     change = changes[entry["change"]]
@@ -202,7 +213,7 @@ def read_run(path: Path) -> Run:
                         change.title,
                         change.before,
                         {**change.after, **entry["after"]},
-                        entry.get("result"),
+                        _OLD_RESULTS.get(entry.get("result"), entry.get("result")),
                     )
                 case "ended":
                     ended = True
@@ -214,23 +225,23 @@ def read_run(path: Path) -> Run:
 
 
 def runs(folder: Path) -> tuple[Run, ...]:
-    """The runs on a cluster, the latest first. Raises InputError where a journal cannot be read."""
+    """Reads the runs on a cluster, the latest first. Raises InputError if a journal cannot be read."""
     try:
-        # A glob takes a folder that may not be read for an empty one.
+        # A glob treats an unreadable folder as an empty one.
         names = [name for name in os.listdir(folder) if name.startswith("run-") and name.endswith(".jsonl")]  # noqa: PTH208
         return tuple(read_run(folder / name) for name in sorted(names, reverse=True))
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise InputError(
-            f"The journal {error.filename} cannot be read: {why(error)}.", "Mend its rights, or set XDG_STATE_HOME."
+            f"The journal {error.filename} cannot be read: {why(error)}.", "Fix its permissions, or set XDG_STATE_HOME."
         ) from None
 
 
 def pieces(latest_first: Sequence[Run]) -> tuple[tuple[Run, ...], ...]:
-    """The runs by the piece of work that they belong to, the latest first in both.
+    """Groups the runs by piece of work, the latest first in both.
 
-    A run that was cut off, and the one that went on with it, and so on, are one piece of work.
+    An interrupted run and the runs that resumed it are one piece of work.
     """
     found: list[list[Run]] = []
     awaited: dict[str, list[Run]] = {}
@@ -241,15 +252,40 @@ def pieces(latest_first: Sequence[Run]) -> tuple[tuple[Run, ...], ...]:
             found.append(piece)
         piece.append(run)
         if run.resumes:
-            # Where several went on with it, it belongs to the latest.
+            # If several runs resumed it, it belongs to the latest.
             awaited.setdefault(run.resumes, piece)
     return tuple(map(tuple, found))
 
 
-def mark(run: Run, entry: Literal["ended", "undone"]) -> None:
-    """Notes in a finished journal that its run was undone, or that it is not to be resumed.
+def object_of(change: Change) -> ObjectRef:
+    """Returns the object that a change of the kind "apply" is about."""
+    states = (change.after.get("object"), change.before.get("object"), change.before.get("meant"))
+    for state in states:
+        if state is not None:
+            return ObjectRef.of(state)
+    # Earlier versions recorded nothing but the title of an object that did not exist.
+    kind, _, name = change.title.partition(" ")
+    return ObjectRef(kind, name, "" if kind == "Namespace" else NAMESPACE)
 
-    Raises InputError where it cannot be written.
+
+def left_by(latest_first: Sequence[Change], name: str) -> list[Any]:
+    """Returns the states in which the wizard can have left a thing: ``name`` in ``after`` of its changes.
+
+    If the end of the latest change is not recorded, the state is the intended one, or that of the change before.
+    """
+    states: list[Any] = []
+    for change in latest_first:
+        if name in change.after:
+            return [*states, change.after[name]]
+        if "meant" in change.before:
+            states.append(change.before["meant"])
+    return states
+
+
+def mark(run: Run, entry: Literal["ended", "undone"]) -> None:
+    """Records in a finished journal that its run was undone, or that it will not be offered again.
+
+    Raises InputError if it cannot be written.
     """
     try:
         handle = os.open(run.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -259,11 +295,11 @@ def mark(run: Run, entry: Literal["ended", "undone"]) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        raise InputError(f"The journal {run.path} cannot be written: {why(error)}.", "Mend its rights.") from None
+        raise InputError(f"The journal {run.path} cannot be written: {why(error)}.", "Fix its permissions.") from None
 
 
 def without_noise(live: KubernetesObject | None) -> KubernetesObject | None:
-    """The part of an object that people write: no status, no managed fields, no versions, as it was ordered."""
+    """Returns the part of an object that clients set: without status, managed fields, and versions."""
     if live is None:
         return None
     kept = {key: value for key, value in live.items() if key != "status"}

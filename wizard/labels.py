@@ -1,7 +1,7 @@
-"""The guide's label on many nodes: merge patches, many in flight, as fast as the server likes it.
+"""Sets the guide's label on many nodes with parallel merge patches, as fast as the server allows.
 
-The nodes are taken in the order in which they were given. Every node's value of before is told before the node is
-tried, so that a journal never knows less than what may have been done.
+The nodes are processed in the given order. The previous value of a node is reported before the node is changed, so
+that the journal always covers every change.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from wizard.facts import KubernetesObject
 from wizard.names import NODE_LABEL
 
 IN_FLIGHT = 32
-"""How many patches are on their way at once, as long as the server does not object."""
+"""The maximum number of parallel patches, unless the server asks to slow down."""
 
 BATCH = 200
-"""How many nodes' values of before are told at once."""
+"""The number of nodes whose previous values are reported together."""
 
 FEW = 50
-"""Up to so many nodes are read one by one; for more, reading the whole list is quicker."""
+"""Up to this number, nodes are read one by one; for more, reading the whole list is faster."""
 
 PROGRESS_SECONDS = 0.5
 SETTLE_SECONDS = 3.0
-"""How long requests that are on their way may take to come home after a stop, so that it is known what was done."""
+"""How long running requests can take to finish after a stop, so that their results are known."""
 
 OnBatch = Callable[[Mapping[str, str | None]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelResult:
-    """What became of each node, by name: every node is in exactly one of the first four.
+    """The result for each node, by name: every node is in exactly one of the first four.
 
-    ``cancelled`` were not tried, or not known to be done, because the work was stopped. ``before`` has the value
-    that the label had on each node that was tried (None: no label).
+    ``cancelled`` nodes were not changed, or it is not known, because the work was stopped. ``before`` has the previous
+    value of the label on each node that was attempted (None: no label).
     """
 
     done: tuple[str, ...]
@@ -64,11 +64,11 @@ async def set_labels(
     on_batch: OnBatch | None = None,
     stop: asyncio.Event | None = None,
 ) -> LabelResult:
-    """Sets the guide's label to ``value`` on these nodes; None takes it off.
+    """Sets the guide's label to ``value`` on these nodes; None removes it.
 
-    A node that fails does not keep the others from being done. ``on_batch`` is told the values of before, by
-    node, of those that are tried next. ``stop`` ends it: nothing new is tried, what is on its way is waited for.
-    A cancellation ends it the same way, without a result. Raises ClusterError where the nodes cannot be read.
+    A node that fails does not stop the others. ``on_batch`` gets the previous values, by node, of those that are
+    changed next. ``stop`` ends the work: no new request starts, and running ones can finish. A cancellation does the
+    same, without a result. Raises ClusterError if the nodes cannot be read.
     """
     work = _Labelling(gateway, list(dict.fromkeys(names)), value, on_event, action, dry_run, on_batch)
     work.limit = work.most = max(1, in_flight)
@@ -109,7 +109,7 @@ class _Labelling:
         self._reported: tuple[int, int] | None = None
 
     async def read_values(self) -> None:
-        """Reads what the label is now. Nodes that do not exist, or may not be read, fail here."""
+        """Reads the current values. Nodes that do not exist, or cannot be read, fail here."""
         if len(self._names) > FEW:
             try:
                 await self._read_list()
@@ -131,7 +131,7 @@ class _Labelling:
             if name in found:
                 self._values[name] = found[name]
             else:
-                self._failed[name] = "the node does not exist (any more)"
+                self._failed[name] = "the node does not exist"
 
     async def _read_each(self) -> None:
         gate = asyncio.Semaphore(self.most)
@@ -143,10 +143,10 @@ class _Labelling:
                 except ApiRefusal as refusal:
                     if refusal.status == 401:
                         raise
-                    self._failed[name] = refusal.message or refusal.what
+                    self._failed[name] = _reason(refusal, name)
                     return
             if node is None:
-                self._failed[name] = "the node does not exist (any more)"
+                self._failed[name] = "the node does not exist"
             else:
                 self._values[name] = _label_of(node)[1]
 
@@ -174,7 +174,7 @@ class _Labelling:
             self._report(last=True)
 
     async def _settle(self, running: set[asyncio.Task[None]]) -> None:
-        """What is on its way comes home, or is given up; nothing is left running."""
+        """Waits for the running requests, or cancels them; none is left running."""
         if not running:
             return
         try:
@@ -198,17 +198,17 @@ class _Labelling:
             await self._gateway.patch("Node", name, body, dry_run=self._dry_run, on_retry=self._slow_down)
         except ApiRefusal as refusal:
             if refusal.status == 404:
-                self._failed[name] = "the node does not exist any more"
+                self._failed[name] = "the node no longer exists"
             else:
-                self._failed[name] = refusal.message or refusal.what
+                self._failed[name] = _reason(refusal, name)
             if refusal.status == 401:
                 self._fatal = self._failed[name] = refusal.what
         except ClusterError as error:
-            # After all its repetitions: the others would fare no better, one after the other.
+            # All retries have failed, so the requests for the other nodes would fail too.
             self._fatal = self._failed[name] = error.what
         else:
             self._done.add(name)
-            # One more at a time for each round without an objection.
+            # One more parallel request for each round without an objection.
             self.limit = min(float(self.most), self.limit + 1 / self.limit)
 
     def _slow_down(self, retry: Retry) -> None:
@@ -216,7 +216,7 @@ class _Labelling:
             return
         now = time.monotonic()
         if now >= self._paused_until:
-            # Once for all that were on their way together.
+            # Only once for all requests of the same moment.
             self.limit = max(1.0, self.limit / 2)
         self._paused_until = max(self._paused_until, now + retry.delay)
 
@@ -239,11 +239,11 @@ class _Labelling:
         )
 
     def result(self) -> LabelResult:
-        """What was done, in the order of the names."""
+        """Returns the result, in the order of the names."""
         settled = self._done | self._unchanged | self._failed.keys()
         left = [name for name in self._names if name not in settled]
         if self._fatal:
-            self._failed.update(dict.fromkeys(left, f"not tried: {self._fatal}"))
+            self._failed.update(dict.fromkeys(left, f"skipped: {self._fatal}"))
             left = []
         tried = self._done | self._failed.keys() | set(left)
         return LabelResult(
@@ -254,6 +254,11 @@ class _Labelling:
             before={name: value for name, value in self._told.items() if name in tried},
             seconds=time.monotonic() - self._began,
         )
+
+
+def _reason(refusal: ApiRefusal, name: str) -> str:
+    """Returns why a node was rejected, without its name: the same reason of many nodes is then told once."""
+    return (refusal.message or refusal.what).replace(f'nodes "{name}" is ', "", 1)
 
 
 def _label_of(node: KubernetesObject) -> tuple[str, str | None]:

@@ -1,69 +1,65 @@
-"""Which nodes can serve FUSE to workspaces, and which of them a person means.
+"""Which nodes qualify for FUSE, and which of them are selected.
 
-Three standings: a node qualifies (``eligible``: it is chosen by default), it could serve if the daemon set
-tolerated its taints (``possible``), or it cannot. Being not ready, cordoned or under a security module never
-makes a node unfit; it is said.
+A node has one of three standings: it qualifies (``eligible``: selected by default), it would qualify if the DaemonSet
+tolerated its taints (``possible``), or it cannot (``impossible``). A node that is not ready, cordoned, or under a
+security module still qualifies; its notes say so.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-import shlex
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from wizard.answers import NodesChoice
 from wizard.errors import UsageError
-from wizard.facts import ClusterFacts, NodeFacts, Taint
+from wizard.facts import NodeFacts
 from wizard.names import NODE_LABEL, NODE_LABEL_VALUE
 from wizard.systems import major_minor, system_of, version_in
+from wizard.taints import CONTROL_PLANE_TAINTS, keeping_off, passes, untolerated
 
 ARCHITECTURES = ("amd64", "arm64")
-"""The architectures that the device manager's image is built for (v1.20.12; 32-bit arm ended with v1.20.8)."""
-
-CONTROL_PLANE_TAINTS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-
-PASSING_TAINTS = frozenset(
-    f"node.kubernetes.io/{condition}"
-    for condition in (
-        "not-ready",
-        "unreachable",
-        "disk-pressure",
-        "memory-pressure",
-        "pid-pressure",
-        "unschedulable",
-        "network-unavailable",
-    )
-)
-"""Taints by which Kubernetes marks a condition. They pass, and the daemon set controller tolerates them by itself
-(Kubernetes documentation, DaemonSet, "Taints and tolerations"; network-unavailable only with hostNetwork)."""
+"""The CPU architectures that the device manager's image supports (v1.20.12; 32-bit arm ended with v1.20.8)."""
 
 OLDEST_KERNEL = (4, 18)
-"""fuse-overlayfs wants a kernel newer than 4.18 for FUSE in user namespaces; RHEL 8 brought it to its own 4.18."""
+"""fuse-overlayfs needs a kernel newer than 4.18 for FUSE in user namespaces; RHEL 8 backported it to its 4.18."""
+
+RHEL_8_BUILD = 80
+"""The build of RHEL 8.0's kernel 4.18.0; Ubuntu's builds of 4.18.0 ended below it."""
 
 NFD = "feature.node.kubernetes.io/"
 """The prefix of Node Feature Discovery's labels."""
 
-LABEL_PAIR = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
-
 Standing = Literal["eligible", "possible", "impossible"]
+Cause = Literal["system", "virtual", "architecture", "kernel", "taint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a node does not qualify: ``what`` names what was found, ``why`` explains it. ``str()`` has both."""
+
+    cause: Cause
+    what: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeVerdict:
-    """A node and whether it can serve. ``reasons`` say why it does not qualify, ``notes`` what else to know.
+    """A node and whether it qualifies. ``causes`` say why it does not, ``notes`` what else to know.
 
     ``system`` and ``kernel`` are short ("Ubuntu 24.04", "6.8"); ``security_module`` is what the node is known or
-    expected to run ("AppArmor", "SELinux enforcing", "" where nothing is known).
+    expected to run ("AppArmor", "SELinux enforcing", "" if nothing is known).
     """
 
     node: NodeFacts
     standing: Standing
-    reasons: tuple[str, ...]
+    causes: tuple[Reason, ...]
     notes: tuple[str, ...]
     system: str
     kernel: str
@@ -71,17 +67,22 @@ class NodeVerdict:
 
     @property
     def eligible(self) -> bool:
-        """Whether it is chosen by default."""
+        """Whether it is selected by default."""
         return self.standing == "eligible"
 
     @property
     def possible(self) -> bool:
-        """Whether it can serve, if need be with tolerations."""
+        """Whether it qualifies, with tolerations if necessary."""
         return self.standing != "impossible"
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it does not qualify, as text."""
+        return tuple(map(str, self.causes))
+
+    @property
     def short(self) -> str:
-        """Why it does not qualify, in a word or two; "" where it does."""
+        """Why it does not qualify, in a word or two; "" if it does."""
         node = self.node
         if self.standing == "possible":
             held = any(taint.key in CONTROL_PLANE_TAINTS for taint in untolerated(node))
@@ -94,13 +95,13 @@ class NodeVerdict:
 
 
 def judge(node: NodeFacts) -> NodeVerdict:
-    """Whether a node can serve FUSE, with every reason why not."""
+    """Decides whether a node qualifies for FUSE, with every reason why not."""
     unfit = tuple(_unfit(node))
-    taints = tuple(f"taint {taint}: the daemon set gets no pod there" for taint in untolerated(node))
+    taints = tuple(Reason("taint", f"taint {taint}", "the DaemonSet does not run there") for taint in untolerated(node))
     return NodeVerdict(
         node=node,
         standing="impossible" if unfit else "possible" if taints else "eligible",
-        reasons=unfit + taints,
+        causes=unfit + taints,
         notes=tuple(_notes(node)),
         system=system_of(node.os_image).name,
         kernel=major_minor(node.kernel),
@@ -108,24 +109,31 @@ def judge(node: NodeFacts) -> NodeVerdict:
     )
 
 
-def _unfit(node: NodeFacts) -> Iterable[str]:
+def _unfit(node: NodeFacts) -> Iterable[Reason]:
     if node.operating_system != "linux":
-        yield f"not Linux ({node.operating_system}): FUSE is a device of Linux"
+        yield Reason("system", f"not Linux ({node.operating_system})", "FUSE is a Linux device")
         return
     if virtual := virtual_kind(node):
-        yield f"{virtual}: daemon sets get no pod there"
+        yield Reason("virtual", virtual, "DaemonSets do not run there")
         return
     if node.architecture and node.architecture not in ARCHITECTURES:
-        yield f"architecture {node.architecture}: the image is built for {' and '.join(ARCHITECTURES)} only"
+        yield Reason(
+            "architecture",
+            f"architecture {node.architecture}",
+            f"the image supports only {' and '.join(ARCHITECTURES)}",
+        )
     if kernel_too_old(node.kernel):
-        yield f"kernel {node.kernel}: FUSE in user namespaces needs one newer than 4.18"
+        yield Reason("kernel", f"kernel {node.kernel}", "FUSE in user namespaces needs one newer than 4.18")
 
 
 def _notes(node: NodeFacts) -> Iterable[str]:
     if not node.ready:
-        yield "not ready: its pod waits until it is"
+        yield "not ready: its pod starts when the node is ready"
+    for taint in keeping_off(node, host_network=True):
+        if passes(taint):
+            yield f"taint {taint} passes by itself: its pod starts when the taint is gone"
     if node.unschedulable:
-        yield "cordoned: the device manager runs there all the same, new workspaces do not"
+        yield "cordoned: the device manager still runs there, but new workspaces do not"
     if not node.kernel:
         yield "kernel unknown"
     other = node.labels.get(NODE_LABEL)
@@ -133,28 +141,42 @@ def _notes(node: NodeFacts) -> Iterable[str]:
         yield f"label {NODE_LABEL} is {other!r}, not {NODE_LABEL_VALUE!r}"
 
 
+_VIRTUAL_LABELS: tuple[tuple[str, str, str], ...] = (
+    ("eks.amazonaws.com/compute-type", "fargate", "Fargate"),
+    ("type", "virtual-kubelet", "virtual node"),
+    ("kubernetes.io/role", "virtual-kubelet", "virtual node"),
+    ("type", "kwok", "simulated node (kwok)"),
+    ("vcluster.loft.sh/fake-node", "true", "vCluster's fake node"),
+)
+"""A label, its value, and the kind of node that it shows (documentation of EKS, Virtual Kubelet, kwok, vCluster)."""
+
+
 def virtual_kind(node: NodeFacts) -> str:
-    """What stands in for a machine here ("Fargate", "virtual node"), "" where it is a machine."""
-    if node.labels.get("eks.amazonaws.com/compute-type") == "fargate":
-        return "Fargate"
-    if node.labels.get("type") == "virtual-kubelet" or any(t.key == "virtual-kubelet.io/provider" for t in node.taints):
+    """Returns the kind of a node that is not a machine ("Fargate", "virtual node"), "" for a machine."""
+    for label, value, kind in _VIRTUAL_LABELS:
+        if node.labels.get(label) == value:
+            return kind
+    if any(taint.key == "virtual-kubelet.io/provider" for taint in node.taints):
         return "virtual node"
-    return ""
+    simulated = "kwok.x-k8s.io/node" in node.annotations or any(t.key == "kwok.x-k8s.io/node" for t in node.taints)
+    return "simulated node (kwok)" if simulated else ""
 
 
 def kernel_too_old(kernel: str) -> bool:
-    """Whether a kernel cannot do FUSE in user namespaces (fuse-overlayfs, README). An unknown one can."""
+    """Whether a kernel is too old for FUSE in user namespaces (fuse-overlayfs, README). An unknown one is not."""
     version = version_in(kernel)[:2]
     if version == OLDEST_KERNEL:
-        return ".el8" not in kernel
+        # RHEL 8 and what is built from it (Rocky Linux, Anolis) count their builds of 4.18.0 from 80.
+        build = re.match(r"4\.18\.0-(\d+)", kernel)
+        return build is None or int(build[1]) < RHEL_8_BUILD
     return bool(version) and version < OLDEST_KERNEL
 
 
 def says_apparmor(node: NodeFacts) -> bool | None:
-    """Whether a node says that AppArmor is on; None where its kubelet says nothing of it.
+    """Whether a node reports that AppArmor is on; None if its kubelet does not report it.
 
-    Kubelets before 1.30 end the Ready message so where it is on (kubernetes#31659, removed by #123435), so the
-    silence of one that is ready tells as well.
+    Kubelets before 1.30 append it to the Ready message when it is on (kubernetes#31659, removed by #123435), so a
+    ready kubelet without it means off.
     """
     if version_in(node.kubelet_version) >= (1, 30):
         return None
@@ -164,10 +186,11 @@ def says_apparmor(node: NodeFacts) -> bool | None:
 
 
 def says_selinux_enforces(node: NodeFacts) -> bool | None:
-    """Whether Node Feature Discovery says that SELinux enforces; None where it does not run.
+    """Whether Node Feature Discovery reports that SELinux is enforcing; None if it does not run.
 
-    It sets its label only where SELinux enforces, so its silence tells as well (NFD, source/kernel/selinux.go): where
-    it tells of the kernel at all. Labels of devices are set by hand too, and by NFDs that look at nothing else.
+    It sets its label only if SELinux is enforcing (NFD, source/kernel/selinux.go), so no label means no, provided
+    that it reports on the kernel at all. Device labels do not count: they can be set by hand, or by an NFD that
+    checks nothing else.
     """
     if node.labels.get(f"{NFD}kernel-selinux.enabled") == "true":
         return True
@@ -175,7 +198,7 @@ def says_selinux_enforces(node: NodeFacts) -> bool | None:
 
 
 def security_module(node: NodeFacts) -> str:
-    """The security module that a node says it runs, else the one its system is known to come with."""
+    """Returns the security module that a node reports, or else the known default of its system."""
     known = system_of(node.os_image).known
     apparmor, enforcing = says_apparmor(node), says_selinux_enforces(node)
     if apparmor or (apparmor is None and known is not None and known.apparmor):
@@ -189,60 +212,82 @@ def security_module(node: NodeFacts) -> str:
     return "SELinux permissive" if enforcing is False and known.selinux == "enforcing" else f"SELinux {known.selinux}"
 
 
-def untolerated(node: NodeFacts, tolerations: Sequence[Mapping[str, Any]] = ()) -> tuple[Taint, ...]:
-    """The taints that keep a daemon set's pod with these tolerations (as in a pod's spec) away from a node."""
-    return tuple(
-        taint
-        for taint in node.taints
-        if taint.effect in ("NoSchedule", "NoExecute")
-        and taint.key not in PASSING_TAINTS
-        and not any(_tolerates(toleration, taint) for toleration in tolerations)
-    )
+def choose(verdicts: Sequence[NodeVerdict], choice: NodesChoice, *, listed: bool = True) -> tuple[NodeVerdict, ...]:
+    """Returns the selected nodes, in the cluster's order.
 
-
-def _tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint.effect:
-        return False
-    if toleration.get("key") and toleration["key"] != taint.key:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return True
-    return bool(toleration.get("key")) and toleration.get("value", "") == taint.value
-
-
-def choose(facts: ClusterFacts, choice: NodesChoice) -> tuple[NodeVerdict, ...]:
-    """The nodes that a person means, in the cluster's order.
-
-    All that qualify; or those named, fit or not; or those that a selector matches and that can serve. Where the
-    nodes may not be listed, names are taken on trust and the rest is empty. Raises UsageError for a name that no
-    node has and for a selector that cannot be read.
+    These are all that qualify, or the named ones, or those that a selector matches and that can qualify. If the
+    nodes cannot be listed (``listed``), names are trusted and any other choice is empty. Raises UsageError for a name
+    that no node has and for an invalid selector.
     """
     if choice.selector is not None:
         matching = parse_selector(choice.selector)
-        return tuple(v for v in map(judge, facts.nodes or ()) if v.possible and matching(v.node.labels))
+        return tuple(verdict for verdict in verdicts if verdict.possible and matching(verdict.node.labels))
     if choice.names:
-        return _by_name(facts, choice.names)
-    return tuple(verdict for verdict in map(judge, facts.nodes or ()) if verdict.eligible) if choice.all else ()
+        return _by_name(verdicts, choice.names, listed=listed)
+    return tuple(verdict for verdict in verdicts if verdict.eligible) if choice.all else ()
 
 
-def _by_name(facts: ClusterFacts, names: Sequence[str]) -> tuple[NodeVerdict, ...]:
-    if facts.nodes is None:
+def _by_name(verdicts: Sequence[NodeVerdict], names: Sequence[str], *, listed: bool) -> tuple[NodeVerdict, ...]:
+    if not listed:
         return tuple(judge(NodeFacts(name, {})) for name in dict.fromkeys(names))
-    wanted = set(names)
-    unknown = sorted(wanted - {node.name for node in facts.nodes})
+    wanted, known = set(names), [verdict.node.name for verdict in verdicts]
+    unknown = sorted(wanted.difference(known))
     if unknown:
-        near = difflib.get_close_matches(unknown[0], [node.name for node in facts.nodes], n=3)
+        near = difflib.get_close_matches(unknown[0], known, n=3)
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise UsageError(
-            f"No node is called {unknown[0]}{more}.",
-            f"Nearest: {', '.join(near)}." if near else "kubectl get nodes lists them.",
+            f"There is no node {unknown[0]}{more}.",
+            f"Similar names: {', '.join(near)}." if near else "List the nodes with kubectl get nodes.",
         )
-    return tuple(judge(node) for node in facts.nodes if node.name in wanted)
+    return tuple(verdict for verdict in verdicts if verdict.node.name in wanted)
+
+
+def fits_affinity(node: NodeFacts, labels: Mapping[str, str], pod: Mapping[str, Any]) -> bool:
+    """Tells whether a node satisfies a pod's required node affinity: any one of its terms, wholly.
+
+    An operator that Kubernetes does not have, and an empty term, matches nothing (Kubernetes' API reference,
+    NodeSelectorTerm).
+    """
+    affinity = (pod.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    for term in required.get("nodeSelectorTerms") or ():
+        expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+        if (expressions or fields) and all(
+            [
+                *(_expression_holds(one, labels) for one in expressions),
+                *(_expression_holds(one, {"metadata.name": node.name}) for one in fields),
+            ]
+        ):
+            return True
+    return False
+
+
+def _expression_holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(str(expression.get("key"))), [str(one) for one in expression.get("values") or ()]
+    match expression.get("operator"):
+        case "In":
+            return value is not None and value in values
+        case "NotIn":
+            return value is None or value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt" as operator:
+            try:
+                found, limit = int(value or ""), int(values[0])
+            except (ValueError, IndexError):
+                return False
+            return found > limit if operator == "Gt" else found < limit
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
 class NodeGroup:
-    """Nodes that are alike: same system, kernel (major.minor), runtime and kubelet (major.minor)."""
+    """A node type: nodes with the same system, kernel (major.minor), runtime, and kubelet (major.minor)."""
 
     system: str
     kernel: str
@@ -252,7 +297,7 @@ class NodeGroup:
 
     @property
     def key(self) -> str:
-        """What tells the group from others, for ids and names: ``ubuntu-24.04_6.8_containerd-1.7``."""
+        """The id of the node type, for ids and names: ``ubuntu-24.04_6.8_containerd-1.7``."""
         parts = [self.system, self.kernel, self.runtime, self.kubelet]
         return "_".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()) for part in parts if part)
 
@@ -268,7 +313,7 @@ class NodeGroup:
 
     @property
     def to_try(self) -> str:
-        """The name of the node that stands for all: a ready one where there is one, for pods start on no other."""
+        """The name of the node to test for this type: a ready one if possible, because pods start only there."""
         return next((verdict.node for verdict in self.verdicts if verdict.node.ready), self.verdicts[0].node).name
 
     @property
@@ -279,13 +324,13 @@ class NodeGroup:
 
 
 def runtime_of(node: NodeFacts) -> str:
-    """The container runtime, short: ``containerd 1.7``."""
+    """Returns the container runtime in short: ``containerd 1.7``."""
     name, _, version = node.container_runtime.partition("://")
     return f"{name} {major_minor(version)}".strip()
 
 
 def groups(verdicts: Iterable[NodeVerdict], *, by_kubelet: bool = True) -> tuple[NodeGroup, ...]:
-    """The nodes by what they have in common, the largest group first."""
+    """Returns the nodes by node type, the largest type first."""
     alike: defaultdict[tuple[str, str, str, str], list[NodeVerdict]] = defaultdict(list)
     for verdict in verdicts:
         kubelet = major_minor(verdict.node.kubelet_version) if by_kubelet else ""
@@ -295,18 +340,29 @@ def groups(verdicts: Iterable[NodeVerdict], *, by_kubelet: bool = True) -> tuple
 
 
 def matches(verdict: NodeVerdict, filter_text: str) -> bool:
-    """Whether a node passes a filter as it is typed: every word must be found.
+    """Whether a node matches a filter: it must match every word.
 
-    ``key=value`` finds a label whose key has that name or ending (``zone=z1`` finds topology.kubernetes.io/zone)
-    and whose value begins so. The words of a state (labelled, unlabelled, ready, notready, cordoned, tainted, fuse,
-    eligible, unfit) find that state. Any other word is looked for in name, system, kernel, runtime and reasons.
+    ``key=value`` matches a label whose key has that name or ending (``zone=z1`` matches topology.kubernetes.io/zone)
+    and whose value starts with this value. The words of a state (labeled, unlabeled, ready, notready, cordoned,
+    tainted, fuse, eligible, unfit) match that state. Any other word is searched in name, system, kernel, runtime, and
+    reasons.
     """
     return all(_word_matches(verdict, word) for word in filter_text.lower().split())
 
 
+def _is_labeled(verdict: NodeVerdict) -> bool:
+    return verdict.node.labelled
+
+
+def _is_unlabeled(verdict: NodeVerdict) -> bool:
+    return not verdict.node.labelled
+
+
 _STATES: Mapping[str, Callable[[NodeVerdict], bool]] = {
-    "labelled": lambda verdict: verdict.node.labelled,
-    "unlabelled": lambda verdict: not verdict.node.labelled,
+    "labeled": _is_labeled,
+    "labelled": _is_labeled,
+    "unlabeled": _is_unlabeled,
+    "unlabelled": _is_unlabeled,
     "ready": lambda verdict: verdict.node.ready,
     "notready": lambda verdict: not verdict.node.ready,
     "cordoned": lambda verdict: verdict.node.unschedulable,
@@ -342,15 +398,15 @@ _VALUE = re.compile(rf"(?:{_NAME})?")
 
 
 def parse_selector(text: str) -> Callable[[Labels], bool]:
-    """A label selector as ``kubectl -l`` takes it, as a function of labels.
+    """Returns a label selector, written as for ``kubectl -l``, as a function of labels.
 
     ``key``, ``!key``, ``key=value``, ``key==value``, ``key!=value``, ``key in (a, b)``, ``key notin (a, b)``; commas
-    mean and. As in Kubernetes, ``!=`` and ``notin`` also match where the key is missing. Raises UsageError; an empty
-    selector, which kubectl takes for every node, is refused.
+    mean "and". As in Kubernetes, ``!=`` and ``notin`` also match if the key is missing. Raises UsageError, also for
+    an empty selector, which kubectl would match with every node.
     """
     requirements = [part.strip() for part in re.split(r",(?![^()]*\))", text)]
     if not text.strip():
-        raise UsageError("The label selector is empty.", "Use --all for every node that qualifies.")
+        raise UsageError("The label selector is empty.", "To select every node that qualifies, use --all.")
     tests = [_requirement(part, text) for part in requirements]
     return lambda labels: all(test(labels) for test in tests)
 
@@ -368,72 +424,6 @@ def _requirement(part: str, text: str) -> Callable[[Labels], bool]:
         if all(_VALUE.fullmatch(value) for value in values):
             return lambda labels: (labels.get(key) in values) is not outside
     raise UsageError(
-        f"The label selector {text!r} cannot be read at {part!r}.",
-        "For example: pool=workspaces, zone in (a, b), !gpu",
+        f"The label selector {text!r} is invalid at {part!r}.",
+        "Examples: pool=workspaces, zone in (a, b), !gpu",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """A pool whose nodes its manager makes and replaces: a label set on a node alone is lost with the node.
-
-    ``command`` sets the label on the pool; words in capitals are for the person to fill in. ``caution`` says what
-    else that does.
-    """
-
-    manager: str
-    name: str
-    command: str
-    caution: str
-
-
-_POOL_LABELS: tuple[tuple[str, str], ...] = (
-    ("karpenter.sh/nodepool", "Karpenter"),
-    ("eks.amazonaws.com/nodegroup", "EKS"),
-    ("kubernetes.azure.com/agentpool", "AKS"),
-    ("cloud.google.com/gke-nodepool", "GKE"),
-)
-
-
-def pool_of(node: NodeFacts) -> Pool | None:
-    """The managed pool that a node belongs to; None where there is no sign of one."""
-    for label, manager in _POOL_LABELS:
-        if name := node.labels.get(label):
-            return make_pool(manager, name)
-    return None
-
-
-def pools(verdicts: Iterable[NodeVerdict]) -> tuple[tuple[Pool, int], ...]:
-    """The managed pools among these nodes, each with how many of them it holds, the largest first."""
-    counted = Counter(pool for verdict in verdicts if (pool := pool_of(verdict.node)))
-    return tuple(counted.most_common())
-
-
-def make_pool(manager: str, name: str) -> Pool:
-    """A pool of Karpenter, EKS, AKS, GKE or OpenShift, with the command that labels it."""
-    quoted, labels = shlex.quote(name), {"metadata": {"labels": {NODE_LABEL: NODE_LABEL_VALUE}}}
-    if manager == "Karpenter":
-        patch = json.dumps({"spec": {"template": labels}}, separators=(",", ":"))
-        command = f"kubectl patch nodepool {quoted} --type merge -p '{patch}'"
-        caution = "Karpenter sees a drift and replaces the pool's nodes one after another."
-    elif manager == "EKS":
-        command = (
-            f"aws eks update-nodegroup-config --cluster-name CLUSTER --nodegroup-name {quoted} "
-            f"--labels 'addOrUpdateLabels={{{LABEL_PAIR}}}'"
-        )
-        caution = "Labels the nodes that are there and those to come."
-    elif manager == "OpenShift":
-        patch = json.dumps({"spec": {"template": {"spec": labels}}}, separators=(",", ":"))
-        command = f"oc -n openshift-machine-api patch machineset {quoted} --type merge -p '{patch}'"
-        caution = "Labels the nodes to come; those that are there are labelled in Nodes."
-    elif manager == "AKS":
-        where = f"--resource-group GROUP --cluster-name CLUSTER --name {quoted}"
-        command = f"az aks nodepool update {where} --labels {LABEL_PAIR}"
-        caution = "Name the pool's present labels too: the command replaces them all."
-    else:
-        command = (
-            f"gcloud container node-pools update {quoted} --cluster CLUSTER --location LOCATION "
-            f"--node-labels={LABEL_PAIR}"
-        )
-        caution = "Name the pool's present labels too: the command replaces them all."
-    return Pool(manager, name, command, caution)

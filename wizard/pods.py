@@ -1,10 +1,11 @@
-"""One pod, run to its end: what it printed, and how it ended. It is always removed again."""
+"""Runs one pod until its result is known, and returns its output and how it ended. The pod is always deleted."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import copy
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,23 +17,48 @@ from wizard.escaping import printable
 from wizard.facts import KubernetesObject
 
 RUN_ANNOTATION = "podman-wizard/run"
-"""By this a pod is known again as the one that was just asked for, where the answer was lost."""
+"""Identifies the pod that was just created, if the response of the server was lost."""
 
 LOG_LIMIT = 200_000
-"""How many bytes of the log are read."""
+"""The maximum number of bytes that are read from the log."""
 
 REMOVE_SECONDS = 20.0
 GRACE_SECONDS = 1
 
+NODE_INTERVAL = 3.0
+"""Seconds between two looks at the node, and at what keeps the pod from starting."""
+
+SILENT_SECONDS = 30.0
+"""Seconds within which a kubelet accepts a pod, and the container runtime makes its sandbox."""
+
+_HOPELESS = (
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+)
+"""Reasons of a waiting container after which the kubelet only repeats itself."""
+
+_NO_SUCH_IMAGE = re.compile(
+    r"not found|manifest unknown|unauthorized|denied|forbidden|no such host|no match for platform|x509:", re.IGNORECASE
+)
+"""Errors of a first pull that a second one does not change."""
+
+_CANNOT_START = ("FailedCreatePodSandBox", "FailedMount")
+
 
 @dataclass(frozen=True, slots=True)
 class PodResult:
-    """How a pod ended, or how far it came.
+    """How a pod ended, or how far it got.
 
-    ``phase`` is Succeeded or Failed at the end, Pending or Running where the time ran out, and "Deleted" where
-    somebody removed it. ``reason`` is the word of the kubelet or the scheduler (OOMKilled, ErrImagePull,
-    Unschedulable), ``message`` their sentence. ``events`` are the messages of its warning events, oldest first.
-    ``exit_code`` is None where no container ended.
+    ``phase`` is Succeeded or Failed at the end, Pending or Running if it was not waited for any longer, and "Deleted"
+    if it was deleted by another client. ``reason`` and ``message`` come from the kubelet or the scheduler (OOMKilled,
+    ErrImagePull, Unschedulable), or say why there was no use in waiting (NodeNotReady, NodeGone, KubeletSilent).
+    ``events`` are the reasons and messages of its own warning events, oldest first. ``exit_code`` is None if no
+    container ended.
     """
 
     phase: str
@@ -45,16 +71,19 @@ class PodResult:
 
     @property
     def ended(self) -> bool:
-        """Whether it came to its own end."""
+        """Whether the pod ended by itself."""
         return self.phase in ("Succeeded", "Failed")
 
 
 async def run_pod(gateway: Gateway, pod: KubernetesObject, *, timeout: float) -> PodResult:
-    """Creates the pod, waits ``timeout`` seconds at most until it ends, reads its log, removes it.
+    """Creates the pod, waits until its end is known, reads its log, and deletes it.
 
-    A ``generateName`` gets its suffix here, so that a lost answer cannot leave a second pod behind. The caller
-    sets ``activeDeadlineSeconds``, which ends the pod where nobody is left to remove it. Raises ApiRefusal
-    where the server does not take the pod, ClusterError where it goes away.
+    It waits at most ``timeout`` seconds, and no longer than the pod can still start: not for an image that cannot be
+    pulled, nor for a node that does not report.
+
+    A ``generateName`` gets its suffix here, so that a lost response cannot leave a second pod behind. The caller
+    sets ``activeDeadlineSeconds``, which ends the pod if nothing else can delete it. Raises ApiRefusal if the server
+    rejects the pod, ClusterError if the server cannot be reached.
     """
     wanted = copy.deepcopy(pod)
     metadata = wanted["metadata"]
@@ -64,55 +93,138 @@ async def run_pod(gateway: Gateway, pod: KubernetesObject, *, timeout: float) ->
     mark = secrets.token_hex(8)
     metadata["annotations"] = {**(metadata.get("annotations") or {}), RUN_ANNOTATION: mark}
     try:
-        await _create(gateway, wanted, mark)
-        last = await _wait(gateway, metadata["name"], metadata["namespace"], timeout)
-        return await _read_result(gateway, metadata["name"], metadata["namespace"], last)
+        created = await _create(gateway, wanted, mark)
+        return await _read_result(gateway, created, await _Wait(gateway, created).run(timeout))
     finally:
-        # A cancellation ends the wait, not the removal.
+        # A cancellation ends the wait, but not the deletion.
         removal = asyncio.create_task(_remove(gateway, metadata["name"], metadata["namespace"], mark))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(removal), REMOVE_SECONDS)
 
 
-async def _create(gateway: Gateway, pod: KubernetesObject, mark: str) -> None:
+async def _create(gateway: Gateway, pod: KubernetesObject, mark: str) -> KubernetesObject:
     try:
-        await gateway.create(pod, idempotent=True)
+        return await gateway.create(pod, idempotent=True)
     except ApiRefusal as refusal:
-        # It may be there because an answer was lost and the request repeated.
+        # It can exist because a response was lost and the request was repeated.
         if refusal.reason != "AlreadyExists":
             raise
         live = await gateway.get("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
         if live is None or not _is_ours(live, mark):
             raise
+        return live
 
 
 def _is_ours(pod: KubernetesObject, mark: str) -> bool:
     return (pod["metadata"].get("annotations") or {}).get(RUN_ANNOTATION) == mark
 
 
-async def _wait(gateway: Gateway, name: str, namespace: str, timeout: float) -> KubernetesObject | None:
-    """The pod as it was last seen; None where somebody removed it."""
-    last: KubernetesObject | None = None
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout):
-            seen_pods = gateway.watch("Pod", namespace, fields=f"metadata.name={name}", convert=lambda pod: pod)
-            async with contextlib.aclosing(seen_pods):
-                async for seen in seen_pods:
-                    if seen.kind == "deleted" or not seen.objects:
-                        return None
-                    last = seen.objects[-1]
-                    if (last.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-                        break
-    return last
+@dataclass(frozen=True, slots=True)
+class _Waited:
+    """The last known state of a pod (None: it was deleted), and why nothing more is to be expected of it."""
+
+    pod: KubernetesObject | None
+    reason: str = ""
+    message: str = ""
 
 
-async def _read_result(gateway: Gateway, name: str, namespace: str, pod: KubernetesObject | None) -> PodResult:
-    events = await _read_events(gateway, name, namespace)
+class _Wait:
+    """Waits for one pod: follows the pod, and looks at its node and at its events from time to time."""
+
+    def __init__(self, gateway: Gateway, pod: KubernetesObject) -> None:
+        self._gateway = gateway
+        self._name, self._namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        self._uid = str(pod["metadata"].get("uid") or "")
+        self._last: KubernetesObject | None = pod
+
+    async def run(self, timeout: float) -> _Waited:
+        """Returns the pod as it was when its result was known, or after ``timeout`` seconds."""
+        pod, node = asyncio.create_task(self._follow()), asyncio.create_task(self._watch_node())
+        try:
+            await asyncio.wait((pod, node), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if pod.done():
+                pod.result()  # raises what stopped it
+                return _Waited(self._last)
+            return _Waited(self._last, *node.result()) if node.done() else _Waited(self._last)
+        finally:
+            for task in (pod, node):
+                task.cancel()
+            await asyncio.gather(pod, node, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        seen_pods = self._gateway.watch(
+            "Pod", self._namespace, fields=f"metadata.name={self._name}", convert=lambda pod: pod
+        )
+        async with contextlib.aclosing(seen_pods):
+            async for seen in seen_pods:
+                if seen.kind == "deleted" or not seen.objects:
+                    self._last = None
+                    return
+                self._last = seen.objects[-1]
+                status = self._last.get("status") or {}
+                if status.get("phase") in ("Succeeded", "Failed") or _is_hopeless(status):
+                    return
+
+    async def _watch_node(self) -> tuple[str, str]:
+        """Returns why the pod cannot go on, as reason and message; never returns if it can."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            await asyncio.sleep(NODE_INTERVAL)
+            pod = self._last or {}
+            name = str((pod.get("spec") or {}).get("nodeName") or "")
+            try:
+                trouble = await self._node_trouble(name) if name else None
+                if trouble is None and loop.time() - began >= SILENT_SECONDS:
+                    trouble = await self._start_trouble(pod, name)
+            except ClusterError:
+                continue  # without the permission, or the connection, to look at it, the pod itself decides
+            if trouble is not None:
+                return trouble
+
+    async def _node_trouble(self, name: str) -> tuple[str, str] | None:
+        node = await self._gateway.get("Node", name)
+        if node is None:
+            return "NodeGone", f"The node {name} does not exist any more."
+        for condition in (node.get("status") or {}).get("conditions") or ():
+            if condition.get("type") == "Ready" and condition.get("status") != "True":
+                said = printable(str(condition.get("message") or condition.get("reason") or ""))
+                return "NodeNotReady", f"{name}: {said}"
+        return None
+
+    async def _start_trouble(self, pod: KubernetesObject, node: str) -> tuple[str, str] | None:
+        status = pod.get("status") or {}
+        if status.get("phase") not in (None, "Pending"):
+            return None
+        if node and not status.get("startTime"):
+            return "KubeletSilent", f"The kubelet of {node} did not accept the pod."
+        events = await _read_events(self._gateway, self._namespace, self._uid)
+        said = next((event for event in events if event.startswith(_CANNOT_START)), "")
+        reason, _, message = said.partition(": ")
+        return (reason, message) if said else None
+
+
+def _is_hopeless(status: Mapping[str, Any]) -> bool:
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in _HOPELESS:
+            return True
+        if waiting.get("reason") == "ErrImagePull" and _NO_SUCH_IMAGE.search(str(waiting.get("message") or "")):
+            return True
+    return False
+
+
+async def _read_result(gateway: Gateway, created: KubernetesObject, waited: _Waited) -> PodResult:
+    name, namespace = created["metadata"]["name"], created["metadata"]["namespace"]
+    pod = waited.pod
+    events = await _read_events(gateway, namespace, str(created["metadata"].get("uid") or ""))
     if pod is None:
-        return PodResult("Deleted", message="somebody removed the pod", events=events)
+        return PodResult("Deleted", message="the pod was deleted before it ended", events=events)
     status = pod.get("status") or {}
     phase = str(status.get("phase") or "Pending")
     reason, message, exit_code = _ending(status)
+    if waited.reason:
+        reason, message = waited.reason, waited.message
     log = ""
     if phase != "Pending":
         try:
@@ -138,17 +250,21 @@ def _ending(status: Mapping[str, Any]) -> tuple[str, str, int | None]:
     return "", "", None
 
 
-async def _read_events(gateway: Gateway, name: str, namespace: str) -> tuple[str, ...]:
+async def _read_events(gateway: Gateway, namespace: str, uid: str) -> tuple[str, ...]:
+    """Returns the warnings about this very pod: an earlier one can have had the same name."""
+    if not uid:
+        return ()
     try:
-        events = await gateway.list("Event", namespace, fields=f"involvedObject.name={name},type=Warning")
+        events = await gateway.list("Event", namespace, fields=f"involvedObject.uid={uid},type=Warning")
     except ApiRefusal:
-        return ()  # they help to explain; without the right to read them the result stands
+        return ()  # they only help to explain: the result is valid without the permission to read them
     ordered = sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-    return tuple(dict.fromkeys(printable(str(event.get("message") or "")) for event in ordered))
+    said = (": ".join(str(event[part]) for part in ("reason", "message") if event.get(part)) for event in ordered)
+    return tuple(dict.fromkeys(printable(text) for text in said))
 
 
 async def _remove(gateway: Gateway, name: str, namespace: str, mark: str) -> None:
-    """Removes the pod if it is ours. Where the server is away, its deadline ends it."""
+    """Deletes the pod if this run created it. If the server cannot be reached, the deadline ends the pod."""
     with contextlib.suppress(ClusterError):
         live = await gateway.get("Pod", name, namespace)
         if live is not None and _is_ours(live, mark):

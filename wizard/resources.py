@@ -1,4 +1,4 @@
-"""Where the files of ``assets/`` are, in a checkout, a wheel and the single file alike."""
+"""Access to the files of ``assets/`` in a checkout, a wheel, and the single file."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 
 def asset(*parts: str) -> Traversable:
-    """A file or folder under ``assets/``."""
-    from importlib.resources import files  # here, because it takes longer to import than a merge takes
+    """Returns a file or folder under ``assets/``."""
+    from importlib.resources import files  # imported here, because importing it takes longer than a merge
 
     return files("assets").joinpath(*parts)
 
 
 def asset_text(*parts: str) -> str:
-    """The text of a file under ``assets/``."""
+    """Returns the text of a file under ``assets/``."""
     return asset_bytes(*parts).decode("utf-8")
 
 
 def asset_bytes(*parts: str) -> bytes:
-    """The bytes of a file under ``assets/``."""
+    """Returns the bytes of a file under ``assets/``."""
     content = get_data("assets", "/".join(parts))
     assert content is not None
     return content

@@ -1,7 +1,8 @@
-"""Waiting until the chosen nodes offer FUSE, and saying of each that does not yet, why.
+"""Waits until the selected nodes advertise FUSE, and reports for every other node why it does not.
 
-The daemon set's own counters are not believed: at the quota, or under Pod Security, they stand still without a
-word. A node counts as ready when a pod of the current template is ready on it and the node advertises the devices.
+The DaemonSet's own counters are not enough: at the quota, or under Pod Security, they stop without an error. A node
+counts as ready when a pod of the current template is ready on it and the node advertises the configured number of
+devices: the device manager reads its configuration only when it starts, so a node can advertise an earlier number.
 """
 
 from __future__ import annotations
@@ -12,31 +13,37 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from wizard.cluster import ApiRefusal, Gateway, Seen
+from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import node_facts
 from wizard.errors import ClusterError
 from wizard.escaping import printable
 from wizard.events import ActionProgress, Listener, Note, Shortfall
 from wizard.facts import KubernetesObject, NodeFacts
-from wizard.forecast import NOT_KNOWN
+from wizard.forecast import NOT_KNOWN, NOT_READY, QUOTA
 from wizard.names import FUSE_RESOURCE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
-from wizard.nodes import untolerated
+from wizard.taints import until_they_pass, untolerated
+
+NODES_AT_ONCE = 20
+"""How many nodes are read at the same time by those who may not list them."""
 
 PROGRESS_SECONDS = 0.5
 JUDGE_SECONDS = 0.1
-"""How often at most all nodes are judged anew while much happens."""
+"""The shortest time between two evaluations of all nodes while there are many changes."""
 
 GRACE_SECONDS = 15.0
-"""How long after its pod is ready a node may take to advertise its devices; a kubelet takes about a second."""
+"""How long a node can take to advertise its devices after its pod is ready; a kubelet takes about a second."""
 
 STALE_SECONDS = 10.0
-"""How long a refusal from before the wait is kept back: what caused it may have been mended just now."""
+"""How long a rejection from before the wait is ignored: its cause may have just been fixed."""
 
 AWAY_SECONDS = 2.0
-"""How long it is until a server that went away is looked for again."""
+"""The time before the next attempt to reach a server that does not respond."""
 
+_Source = Literal["DaemonSet", "pods", "events", "nodes"]
+"""What the wait reads."""
 
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -45,10 +52,10 @@ _CREATING = re.compile(r'^(?:\(combined from similar events\): )?Error creating:
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """How the wait ended: ``desired`` counts the nodes that were expected, ``failing`` those that are not ready.
+    """The result of the wait: ``desired`` counts the expected nodes, ``failing`` has those that are not ready.
 
-    ``nodes`` names all that were expected. Those that a stop left without a reason are neither ready nor failing:
-    ``waiting`` names them.
+    ``nodes`` names all expected nodes. If the wait was stopped, nodes without a known reason are neither ready nor
+    failing: ``waiting`` names them.
     """
 
     desired: int
@@ -71,34 +78,38 @@ async def wait_for_rollout(
     timeout: float,
     on_event: Listener,
     action: str,
+    devices: int | None = None,
     stop: asyncio.Event | None = None,
     grace: float = GRACE_SECONDS,
 ) -> RolloutResult:
-    """Waits until each of the ``expected`` nodes is ready, ``timeout`` seconds at most, or until ``stop``.
+    """Waits until each of the ``expected`` nodes is ready, or until ``stop``.
 
-    Tells on the way who is missing and why. ``grace`` is how many seconds a node with a ready pod may take to
-    advertise its devices. What may not be read (events, pods) is done without. Raises ApiRefusal where nodes may
-    not be listed or the credentials are no longer accepted.
+    A ready node advertises ``devices`` FUSE devices (None: more than none). ``timeout`` is the longest time, in
+    seconds, in which no further node becomes ready: a rollout that goes forward is not given up. Reports on the way
+    which nodes are missing and why. ``grace`` is how many seconds a node with a ready pod can take to advertise its
+    devices. Events and pods are optional: without permission to read them, the wait knows less. Raises ApiRefusal if
+    nodes cannot be listed or the credentials are no longer accepted.
     """
-    wait = _Wait(gateway, tuple(dict.fromkeys(expected)), grace)
+    wait = _Wait(gateway, tuple(dict.fromkeys(expected)), devices, grace)
     return await wait.run(timeout, on_event, action, stop or asyncio.Event())
 
 
 async def nudge(gateway: Gateway) -> None:
-    """Makes the daemon set's controller try at once, after what kept it from making pods was mended.
+    """Makes the DaemonSet controller retry at once, after the cause of its rejected pods was fixed.
 
-    It tries again by itself, but at intervals that double with every refusal, up to a quarter of an hour
-    (measured on 1.36.2: nothing for a minute after a quota was raised), and raising a quota does not wake it.
-    Any change of the daemon set does; an annotation is the least, and restarts no pod. Raises ApiRefusal.
+    It retries by itself, but at intervals that double with every rejection, up to 15 minutes (measured on 1.36.2:
+    nothing for a minute after a quota was raised), and raising a quota does not trigger it. Any change of the
+    DaemonSet does; an annotation is the smallest one and restarts no pod. It is removed at once, so that there is
+    nothing to undo. Raises ApiRefusal.
     """
-    moment = datetime.now(UTC).isoformat(timespec="seconds")
-    body = {"metadata": {"annotations": {NUDGE_ANNOTATION: moment}}}
-    await gateway.patch("DaemonSet", NAMESPACE, body, NAMESPACE)
+    for moment in (datetime.now(UTC).isoformat(timespec="seconds"), None):
+        body = {"metadata": {"annotations": {NUDGE_ANNOTATION: moment}}}
+        await gateway.patch("DaemonSet", NAMESPACE, body, NAMESPACE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Why:
-    """Why a node is not ready: in a word or two, what was seen, and what mends it."""
+    """Why a node is not ready: in a word or two, the observation, and the fix."""
 
     short: str
     seen: str
@@ -109,7 +120,7 @@ class _Why:
 
 
 _PATIENCE = _Why("waiting", "")
-"""It may just take its time."""
+"""No problem is known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +133,9 @@ class _Pod:
     leaving: bool
     ready: bool
     trouble: _Why | None
-    """Why it does not become ready, None where it may just take its time."""
+    """Why it does not become ready, None if no problem is known yet."""
     state: str
-    """What it is doing, in a few words."""
+    """Its current state, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +147,12 @@ class _DaemonSet:
     """Whether its controller counts every pod as one of the current template."""
     selector: Mapping[str, str]
     tolerations: tuple[Mapping[str, Any], ...]
+    network: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Happening:
-    """A warning event: about which object, and what."""
+    """A warning event: its object and its message."""
 
     kind: str
     name: str
@@ -152,19 +164,20 @@ class _Happening:
 
 @dataclass(slots=True)
 class _Picture:
-    """What is known of the cluster now. None: not read yet, or not readable (then in ``unread``)."""
+    """The known state of the cluster. None: not read yet, or not readable (then in ``unread``)."""
 
     nodes: dict[str, NodeFacts] | None = None
     pods: dict[str, _Pod] | None = None
     daemon_sets: dict[str, _DaemonSet] | None = None
     refusals: dict[str, _Happening] = field(default_factory=dict)
-    unread: set[str] = field(default_factory=set)
+    unread: set[_Source] = field(default_factory=set)
 
 
 class _Wait:
-    def __init__(self, gateway: Gateway, expected: tuple[str, ...], grace: float) -> None:
+    def __init__(self, gateway: Gateway, expected: tuple[str, ...], devices: int | None, grace: float) -> None:
         self._gateway = gateway
         self._expected = expected
+        self._devices = devices
         self._grace = grace
         self._picture = _Picture()
         self._changed = asyncio.Event()
@@ -176,7 +189,7 @@ class _Wait:
         self._began_there = time.time() + gateway.clock_skew
 
     async def run(self, timeout: float, on_event: Listener, action: str, stop: asyncio.Event) -> RolloutResult:
-        deadline = self._began + timeout
+        deadline, most_ready = self._began + timeout, 0
         watches = [asyncio.create_task(one) for one in self._watches()]
         stopped = asyncio.create_task(stop.wait())
         reported: tuple[int, tuple[Shortfall, ...]] | None = None
@@ -184,8 +197,10 @@ class _Wait:
         try:
             while True:
                 now = time.monotonic()
-                over = now >= deadline or stop.is_set()
                 ready, failing, waiting = self._judge(final=now >= deadline)
+                if ready > most_ready:
+                    deadline, most_ready = now + timeout, ready
+                over = now >= deadline or stop.is_set()
                 complete = ready == len(self._expected)
                 due = now - reported_at >= PROGRESS_SECONDS and (ready, failing) != reported
                 if due or over or complete:
@@ -216,7 +231,7 @@ class _Wait:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in watches:
-                if task in done:
+                if task.done():  # perhaps while the change before was judged
                     task.result()
             if change in done and not stopped.done():
                 # A rollout on thousands of nodes changes all the time; it is judged as a whole now and then.
@@ -228,13 +243,13 @@ class _Wait:
 
     def _watches(self) -> Iterable[Coroutine[Any, Any, None]]:
         name = f"metadata.name={NAMESPACE}"
-        yield self._keep("daemon set", lambda: self._watch_daemon_set(name))
+        yield self._keep("DaemonSet", lambda: self._watch_daemon_set(name))
         yield self._keep("pods", self._watch_pods)
         yield self._keep("events", self._watch_events)
         yield self._keep("nodes", self._watch_nodes)
 
-    async def _keep(self, what: str, watch: Any) -> None:
-        """Watches for as long as the wait lasts; goes on after the server was away."""
+    async def _keep(self, what: _Source, watch: Any) -> None:
+        """Watches until the wait ends; resumes when the server responds again."""
         while True:
             try:
                 await watch()
@@ -243,7 +258,7 @@ class _Wait:
                     raise
                 if refusal.status in (403, 404):
                     self._picture.unread.add(what)
-                    self._notes.append(f"The {what} may not be read: {refusal.message}")
+                    self._notes.append(f"The {what} cannot be read: {refusal.message}")
                     self._changed.set()
                     return
                 self._lose(refusal)
@@ -254,7 +269,7 @@ class _Wait:
     def _lose(self, error: ClusterError) -> None:
         if error.what != self._away:
             self._away = error.what
-            self._notes.append(f"{error.what} Trying again.")
+            self._notes.append(f"{error.what} Retrying.")
             self._changed.set()
 
     async def _watch_daemon_set(self, fields: str) -> None:
@@ -268,10 +283,29 @@ class _Wait:
             self._changed.set()
 
     async def _watch_nodes(self) -> None:
-        # Where every node of the daemon set carries the label, the others need not be followed.
+        try:
+            await self._watch_listed_nodes()
+        except ApiRefusal as refusal:
+            if refusal.status != 403:
+                raise
+            await self._read_each_node()
+
+    async def _read_each_node(self) -> None:
+        """Reads the nodes one by one, for those who may read nodes but not list them."""
+        while True:
+            found: list[KubernetesObject | None] = []
+            for start in range(0, len(self._expected), NODES_AT_ONCE):
+                some = self._expected[start : start + NODES_AT_ONCE]
+                found += await together(self._gateway.get("Node", name) for name in some)
+            self._picture.nodes = dict(_named_node(item) for item in found if item is not None)
+            self._changed.set()
+            await asyncio.sleep(PROGRESS_SECONDS)
+
+    async def _watch_listed_nodes(self) -> None:
+        # If the DaemonSet runs only on labeled nodes, the others need not be watched.
         daemon_set = await self._gateway_daemon_set()
-        labelled = daemon_set is not None and daemon_set.selector.get(NODE_LABEL) == NODE_LABEL_VALUE
-        labels = f"{NODE_LABEL}={NODE_LABEL_VALUE}" if labelled else ""
+        labeled = daemon_set is not None and daemon_set.selector.get(NODE_LABEL) == NODE_LABEL_VALUE
+        labels = f"{NODE_LABEL}={NODE_LABEL_VALUE}" if labeled else ""
         wanted = set(self._expected)
         async for seen in self._gateway.watch("Node", labels=labels, convert=_named_node):
             kept = Seen(seen.kind, tuple(one for one in seen.objects if one[0] in wanted))
@@ -298,7 +332,7 @@ class _Wait:
     # Judging
 
     def _judge(self, *, final: bool) -> tuple[int, tuple[Shortfall, ...], tuple[str, ...]]:
-        """How many are ready, who is not and why, and who may just take its time."""
+        """Returns how many nodes are ready, which are not and why, and for which no problem is known yet."""
         picture = self._picture
         daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
         pods = self._current_pods(daemon_set)
@@ -314,10 +348,10 @@ class _Wait:
         return len(self._expected) - len(failing) - len(waiting), tuple(failing), tuple(waiting)
 
     def _current_pods(self, daemon_set: _DaemonSet | None) -> dict[str, _Pod]:
-        """By node, the pod of the current template; one of an older template that is still there does not count.
+        """Returns the pod of the current template by node; a pod of an older template does not count.
 
-        The controller goes by the revision's hash or by the template's generation. The hash of the current
-        revision is not in the daemon set: it is seen on pods that carry the current generation.
+        The controller uses the hash of the revision or the generation of the template. The hash of the current
+        revision is not in the DaemonSet: it is read from pods of the current generation.
         """
         pods = [pod for pod in (self._picture.pods or {}).values() if not pod.leaving]
         if daemon_set is None:
@@ -341,24 +375,27 @@ class _Wait:
         *,
         final: bool,
     ) -> _Why | None:
-        """None where the node is ready. ``said`` has the latest warning about each pod."""
+        """Returns None if the node is ready. ``said`` has the latest warning about each pod."""
         picture = self._picture
         if picture.nodes is None:
             return _Why(NOT_KNOWN, self._away or "the nodes were not read in time") if final else _PATIENCE
         node = picture.nodes.get(name)
         if node is None:
             label = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
-            return _Why("no label", f"it does not carry the label {label}, or does not exist any more")
-        if "pods" in picture.unread or "daemon set" in picture.unread:
-            # Without pods the devices are the only evidence, and the better half of it.
-            if node.fuse_devices:
+            return _Why("no label", f"it does not have the label {label}, or no longer exists")
+        if "pods" in picture.unread or "DaemonSet" in picture.unread:
+            # Without pods, the devices are the only evidence, and the more important part of it.
+            if self._offers_enough(node):
                 return None
-            seen = f"it does not advertise {FUSE_RESOURCE}, and the pods may not be read"
-            return _Why(NOT_KNOWN, seen) if final else _PATIENCE
+            if not final:
+                return _PATIENCE
+            if node.fuse_devices:
+                return self._why_other_number(node)
+            return _Why(NOT_KNOWN, f"it does not advertise {FUSE_RESOURCE}, and its pod cannot be read")
         if picture.pods is None or picture.daemon_sets is None:
             return _Why(NOT_KNOWN, self._away or "the pods were not read in time") if final else _PATIENCE
         if daemon_set is None:
-            return _Why("no daemon set", "the daemon set does not exist")
+            return _Why("no DaemonSet", "the DaemonSet does not exist")
         if pod is not None and pod.ready:
             return self._why_no_devices(node, daemon_set, pod, final=final)
         self._ready_since.pop(name, None)
@@ -373,25 +410,37 @@ class _Wait:
         because = f": {said[pod.name]}" if said.get(pod.name) else ""
         return _Why("pod not ready", f"its pod {pod.name} is not ready ({pod.state}){because}")
 
+    def _offers_enough(self, node: NodeFacts) -> bool:
+        return node.fuse_devices == self._devices if self._devices is not None else node.fuse_devices > 0
+
+    def _why_other_number(self, node: NodeFacts) -> _Why:
+        return _Why(
+            "devices",
+            f"offers {node.fuse_devices}, not {self._devices}",
+            f"restart the device manager: kubectl -n {NAMESPACE} rollout restart daemonset/{NAMESPACE}",
+        )
+
     def _why_no_devices(self, node: NodeFacts, daemon_set: _DaemonSet, pod: _Pod, *, final: bool) -> _Why | None:
-        if node.fuse_devices and daemon_set.observed:
+        if self._offers_enough(node) and daemon_set.observed:
             return None
         since = self._ready_since.setdefault(node.name, time.monotonic())
         if not daemon_set.observed:
-            return _Why("no controller", "the daemon set's controller has not looked at it yet") if final else _PATIENCE
+            return _Why("no controller", "the DaemonSet controller has not processed it yet") if final else _PATIENCE
         if not final and time.monotonic() - since < self._grace:
             return _PATIENCE
+        if node.fuse_devices:
+            return self._why_other_number(node)
         return _Why(
             "no /dev/fuse",
-            "the device manager runs, but the node offers no /dev/fuse",
-            f"load the module there (modprobe fuse), then delete the pod {pod.name} (it looks for devices only when it "
-            "starts)",
+            "the device manager runs, but the node does not advertise FUSE",
+            f"load the module on the node (modprobe fuse), then delete the pod {pod.name} (it looks for devices only "
+            "when it starts)",
         )
 
     def _why_no_pod(self, node: NodeFacts, daemon_set: _DaemonSet, refused: _Why | None, *, final: bool) -> _Why:
         unmatched = [f"{key}={value}" for key, value in daemon_set.selector.items() if node.labels.get(key) != value]
         if unmatched:
-            return _Why("node selector", f"no pod: the daemon set selects nodes with {', '.join(unmatched)}")
+            return _Why("node selector", f"no pod: the DaemonSet selects nodes with {', '.join(unmatched)}")
         taints = untolerated(node, daemon_set.tolerations)
         if taints:
             return _Why(
@@ -401,6 +450,12 @@ class _Wait:
             )
         if refused is not None:
             return refused
+        if passing := until_they_pass(node, {"tolerations": daemon_set.tolerations, "hostNetwork": daemon_set.network}):
+            return _Why(
+                NOT_READY,
+                f"no pod yet: the node has the taint {passing[0]}, which passes by itself",
+                "wait until whoever set the taint removes it, or leave the node out",
+            )
         if not final:
             return _PATIENCE
         if not node.ready:
@@ -408,17 +463,17 @@ class _Wait:
         if not daemon_set.observed:
             return _Why(
                 "no controller",
-                "no pod: the daemon set's controller has not looked at it",
-                "see whether kube-controller-manager runs",
+                "no pod: the DaemonSet controller has not processed it",
+                "check that kube-controller-manager runs",
             )
         if node.name in self._outdated:
-            return _Why("old pod", "its pod is of an earlier version of the daemon set; its turn has not come yet")
+            return _Why("old pod", "its pod has not been updated to the current DaemonSet yet")
         if "events" in self._picture.unread:
-            return _Why("no pod", "no pod, and the events that would say why may not be read")
-        return _Why("no pod", "no pod was made for it, and no event says why")
+            return _Why("no pod", "no pod, and the events that could explain why cannot be read")
+        return _Why("no pod", "no pod was created, and no event explains why")
 
     def _refusal_of_pods(self, *, final: bool) -> _Why | None:
-        """Why the controller may not make pods, from its latest FailedCreate event."""
+        """Returns why the controller cannot create pods, from its latest FailedCreate event."""
         waited = time.monotonic() - self._began
         found = [
             one
@@ -448,29 +503,29 @@ def _fold(known: dict[str, Any] | None, seen: Seen[tuple[str, Any]]) -> dict[str
 
 def _not_ready(node: NodeFacts) -> _Why:
     return _Why(
-        "not ready",
-        f"the node is not ready: {printable(node.ready_message) or 'its kubelet does not report'}",
-        "mend its kubelet, or leave it out: its pod starts by itself once it is ready",
+        NOT_READY,
+        f"the node is not ready: {printable(node.ready_message).rstrip('.') or 'its kubelet does not report'}",
+        "fix its kubelet, or leave the node out; its pod starts when the node is ready",
     )
 
 
 def _explain_refusal(message: str) -> _Why | None:
-    """The server's words on why a pod may not be made, and what to do about it; None where it passes by itself."""
+    """Returns why the server rejects the pod, and what to do; None if the cause is temporary."""
     said = _CREATING.sub("", message)
     if "status unknown for quota" in said:
-        return None  # for a moment after a quota is made; the controller comes back to it
+        return None  # for a moment after a quota is created; the controller retries
     if "insufficient quota to match these scopes" in said:
-        seen = f"no pod: {said}. This cluster gates critical pods"
-        return _Why("quota", seen, "give the namespace the guide's quota")
+        seen = f"no pod: {said}. This cluster requires a quota for critical pods"
+        return _Why(QUOTA, seen, "apply the guide's ResourceQuota to the namespace")
     if "exceeded quota" in said:
-        return _Why("quota", f"no pod, quota: {said}", "raise it (adjustment pod-quota), or choose fewer nodes")
+        return _Why(QUOTA, f"no pod, quota: {said}", "raise it (adjustment pod-quota), or select fewer nodes")
     if "violates PodSecurity" in said:
         return _Why("Pod Security", f"no pod, Pod Security: {said}", "label the namespace (adjustment pod-security)")
     if "security context constraint" in said:
         return _Why(
-            "OpenShift SCC", f"no pod, OpenShift: {said}", "give the pod's service account an SCC that allows it"
+            "OpenShift SCC", f"no pod, OpenShift: {said}", "grant the pod's service account an SCC that allows it"
         )
-    return _Why("refused", f"no pod: {said}")
+    return _Why("rejected", f"no pod: {said}")
 
 
 def _named_node(node: KubernetesObject) -> tuple[str, NodeFacts]:
@@ -488,6 +543,7 @@ def _daemon_set(item: KubernetesObject) -> tuple[str, _DaemonSet]:
         updated=current > 0 and status.get("updatedNumberScheduled", 0) >= current,
         selector=spec.get("nodeSelector") or {},
         tolerations=tuple(spec.get("tolerations") or ()),
+        network=bool(spec.get("hostNetwork")),
     )
 
 
@@ -498,7 +554,7 @@ def _pod(item: KubernetesObject) -> tuple[str, _Pod]:
     trouble, state = _trouble(status, conditions)
     return metadata["name"], _Pod(
         name=metadata["name"],
-        node=spec.get("nodeName") or _meant_node(spec),
+        node=spec.get("nodeName") or _target_node(spec),
         owner=next((one["uid"] for one in metadata.get("ownerReferences") or () if one.get("controller")), ""),
         generation=labels.get("pod-template-generation", ""),
         revision=labels.get("controller-revision-hash", ""),
@@ -509,8 +565,8 @@ def _pod(item: KubernetesObject) -> tuple[str, _Pod]:
     )
 
 
-def _meant_node(spec: Mapping[str, Any]) -> str:
-    """The node that a daemon set's pod is for, before the scheduler has bound it."""
+def _target_node(spec: Mapping[str, Any]) -> str:
+    """Returns the node that a DaemonSet's pod is for, before the scheduler has bound it."""
     affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
         "requiredDuringSchedulingIgnoredDuringExecution"
     ) or {}
@@ -534,7 +590,7 @@ def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, An
             return _Why(
                 "image",
                 f"image: {image} cannot be pulled ({reason}){message}",
-                "let the node reach that registry, or name a copy that it reaches (adjustment image)",
+                "give the node access to that registry, or use an image that it can pull (adjustment image)",
             ), reason
         if ended.get("reason") == "OOMKilled" and not container.get("ready"):
             return _Why(
@@ -543,7 +599,7 @@ def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, An
         if reason == "CrashLoopBackOff":
             said = printable(str(ended.get("message") or "")).strip()
             code = f"exit code {ended.get('exitCode', '?')}"
-            return _Why("crash", f"the device manager ends again and again ({said or code})", "look at its log"), reason
+            return _Why("crash", f"the device manager keeps crashing ({said or code})", "check its log"), reason
         if reason in _CREATE:
             return _Why("container", f"its container cannot be started ({reason}){message}"), reason
         if reason:
@@ -555,7 +611,7 @@ def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, An
     if scheduled.get("status") == "False":
         said = printable(str(scheduled.get("message") or scheduled.get("reason") or "no reason given"))
         return _Why(
-            "pending", f"pending: its pod cannot be placed: {said}", "make room on the node, or leave it out"
+            "pending", f"pending: its pod cannot be scheduled: {said}", "free resources on the node, or leave it out"
         ), "Pending"
     return None, phase
 
@@ -571,5 +627,5 @@ def _happening(item: KubernetesObject) -> _Happening:
         at = 0.0
     kind, name, reason = (str(value or "") for value in (about.get("kind"), about.get("name"), item.get("reason")))
     message = printable(str(item.get("message") or "")).strip()
-    # One event for each pod that could not be made: the last one of a kind is enough.
+    # There is one event for each pod that could not be created: the latest one of each reason is enough.
     return _Happening(kind, name, reason, message, at, f"{kind}/{name}/{reason}")

@@ -1,8 +1,8 @@
-"""What on the nodes would stop rootless Podman, by kind of node: which mechanism, from which evidence, what to do.
+"""Node settings that stop rootless Podman, by node type: the mechanism, the evidence, and the fixes.
 
-The API tells little of security modules, so each hindrance names its evidence and how sure that makes us: the node
-itself (its Ready message, labels of Node Feature Discovery), else the known default of its system. A probe pod
-sees more than all of that, and goes before it. Nothing here makes a node unfit.
+The API shows little about security modules, so each hindrance names its evidence and its confidence: the node
+itself (its Ready message, labels of Node Feature Discovery), or else the known default of its system. A probe pod
+sees more than that and takes precedence. Nothing here makes a node unfit.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wizard.facts import ClusterFacts, KubernetesObject
+from wizard.counting import counted
+from wizard.facts import KubernetesObject
 from wizard.findings import Confidence, Finding, Outcome, Remedy
 from wizard.names import PROBE_NAMESPACE
-from wizard.nodes import NFD, NodeGroup, groups, judge, says_apparmor, says_selinux_enforces
+from wizard.nodes import NFD, NodeGroup, NodeVerdict, groups, says_apparmor, says_selinux_enforces
 from wizard.systems import HostSettings, KnownSystem, system_of
 from wizard.verification import short_pod
 
 CATEGORY = "security modules"
 
 PROBE_DEADLINE = 60
-"""Seconds that a probe may take, the pull of its image included; the kubelet then ends the pod."""
+"""Seconds that a probe can take, including the pull of its image; the kubelet then stops the pod."""
 
 PROBE_IMAGE = "quay.io/podman/stable:v5.3"
-"""Any image with a POSIX shell will do; this one is pulled for the verification anyway."""
+"""Any image with a POSIX shell works; Verify pulls this one anyway."""
 
 USER_NAMESPACES = 65536
-"""What to raise user.max_user_namespaces to, as Coder's documentation has it for Bottlerocket."""
+"""The value for user.max_user_namespaces, taken from Coder's documentation for Bottlerocket."""
 
 _CONFINED_TYPES = ("container_t", "container_init_t")
 _SETGID, _SETUID = 6, 7
@@ -36,16 +37,16 @@ _SETGID, _SETUID = 6, 7
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a probe pod saw on a node of a group. A text is "" and a number None where the file is not there."""
+    """What a probe pod read on a node of one type. If a file is missing, its text is "" or its number None."""
 
     group: str
     current: str
-    """Its own confinement: an AppArmor profile ("cri-containerd.apparmor.d (enforce)"), an SELinux label, or
+    """The confinement of the probe: an AppArmor profile ("cri-containerd.apparmor.d (enforce)"), an SELinux label, or
     "unconfined"."""
     seccomp: int | None
     no_new_privileges: bool
     bounding_set: int | None
-    """The capabilities that it could get, as bits."""
+    """The capabilities that it can get, as bits."""
     restricts_user_namespaces: bool
     max_user_namespaces: int | None
     user_namespace_clone: int | None
@@ -55,10 +56,9 @@ class Probe:
     kernel: str
 
 
-def security_groups(facts: ClusterFacts) -> tuple[NodeGroup, ...]:
-    """The nodes that could serve, by system, kernel and runtime; a probe is sent to one node of each."""
-    possible = (verdict for verdict in map(judge, facts.nodes or ()) if verdict.possible)
-    return groups(possible, by_kubelet=False)
+def security_groups(verdicts: Iterable[NodeVerdict]) -> tuple[NodeGroup, ...]:
+    """Returns the nodes on which FUSE can work, by system, kernel, and runtime; one node of each type gets a probe."""
+    return groups((verdict for verdict in verdicts if verdict.possible), by_kubelet=False)
 
 
 _PROBE_SCRIPT = r"""
@@ -76,14 +76,14 @@ printf '"max_user_namespaces":"%s","userns_clone":"%s","selinux_enforce":"%s","f
 
 
 def probe_pod(group: NodeGroup, image: str = PROBE_IMAGE, namespace: str = PROBE_NAMESPACE) -> KubernetesObject:
-    """A short unprivileged pod on one ready node of a group, that prints what it sees there as one JSON line."""
+    """Returns an unprivileged pod for one ready node of a type; it prints what it reads there as one JSON line."""
     pod = short_pod("probe", group.key, group.to_try, image, namespace, _PROBE_SCRIPT, deadline=PROBE_DEADLINE)
     pod["spec"]["containers"][0]["env"] = [{"name": "GROUP", "value": group.key}]
     return pod
 
 
 def parse_probe(log: str) -> Probe:
-    """What a probe pod printed. Raises ValueError where no line of the log is a probe's."""
+    """Reads what a probe pod printed. Raises ValueError if the log has no line of a probe."""
     for line in reversed(log.splitlines()):
         try:
             seen = json.loads(line)
@@ -91,7 +91,7 @@ def parse_probe(log: str) -> Probe:
             continue
         if isinstance(seen, dict) and "group" in seen and "current" in seen:
             return _read(seen)
-    raise ValueError("no line of a probe in the log")
+    raise ValueError("the log has no line of a probe")
 
 
 def _read(seen: dict[str, Any]) -> Probe:
@@ -122,9 +122,9 @@ def _read(seen: dict[str, Any]) -> Probe:
 
 @dataclass(frozen=True, slots=True)
 class Hindrance:
-    """One thing that stops Podman: ``id`` of its explanation, ``word`` for the title, ``then`` what follows.
+    """One thing that stops Podman: ``id`` of its explanation, ``word`` for the title, ``then`` the consequence.
 
-    Remedies in three tiers: what a pod can set for itself, what the host can, and the guide's own advice.
+    It has fixes in three tiers: settings of the pod, settings of the host, and the guide's advice.
     """
 
     id: str
@@ -137,21 +137,24 @@ class Hindrance:
     guide: tuple[Remedy, ...] = ()
 
 
-def judge_security_modules(facts: ClusterFacts, probes: Sequence[Probe] = ()) -> tuple[Finding, ...]:
-    """One finding a group of like nodes, the largest group first. Ids end with the group: ``modules.apparmor@...``."""
-    if facts.nodes is None:
+def judge_security_modules(verdicts: Sequence[NodeVerdict] | None, probes: Sequence[Probe] = ()) -> tuple[Finding, ...]:
+    """Returns one finding for each node type, the largest first; ``verdicts`` is None if nodes cannot be listed.
+
+    Ids end with the type: ``modules.apparmor@...``.
+    """
+    if verdicts is None:
         return (
             Finding(
                 "modules.nodes",
                 CATEGORY,
                 Outcome.UNKNOWN,
-                "Security modules: no right to list nodes",
-                "Nothing is known of the nodes' systems; the right to list nodes is missing.",
-                remedies=(Remedy("Ask a cluster admin for the right to list nodes.", who="you", touches="nothing"),),
+                "Security modules: no permission to list nodes",
+                "The operating systems of the nodes are unknown, because you lack permission to list nodes.",
+                remedies=(Remedy("Ask a cluster admin for permission to list nodes.", who="you", touches="nothing"),),
             ),
         )
     seen = {probe.group: probe for probe in probes}
-    return tuple(_judge_group(group, seen.get(group.key)) for group in security_groups(facts))
+    return tuple(_judge_group(group, seen.get(group.key)) for group in security_groups(verdicts))
 
 
 def _judge_group(group: NodeGroup, probe: Probe | None) -> Finding:
@@ -187,7 +190,7 @@ _ORDER = (
 )
 
 FINDING_IDS = (*_ORDER, "modules.clear", "modules.unknown", "modules.nodes")
-"""Every id, without the group that follows the @."""
+"""Every id, without the node type that follows the @."""
 
 
 def _each(tier: str, hindrances: Iterable[Hindrance]) -> list[Remedy]:
@@ -199,15 +202,18 @@ def _title(group: NodeGroup, words: str) -> str:
     return f"{system}   {words}" if len(system) + len(words) <= 52 else f"{system}   {words}"[:54] + "…"
 
 
+_CLEAR = "no restrictions found"
+
+
 def _nothing_in_the_way(group: NodeGroup, known: KnownSystem | None, probe: Probe | None) -> Finding:
     nothing = (Remedy("Nothing to do.", who="you", touches="nothing"),)
     if probe:
         return Finding(
             f"modules.clear@{group.key}",
             CATEGORY,
-            Outcome.PASS,
-            _title(group, "nothing in the way"),
-            "A pod without added rights has what Podman needs.",
+            Outcome.OK,
+            _title(group, _CLEAR),
+            "An unprivileged pod has everything that Podman needs.",
             (f"probe: confinement {probe.current or 'none'}, seccomp {probe.seccomp}",),
             "high",
             nothing,
@@ -218,21 +224,19 @@ def _nothing_in_the_way(group: NodeGroup, known: KnownSystem | None, probe: Prob
             f"modules.unknown@{group.key}",
             CATEGORY,
             Outcome.UNKNOWN,
-            _title(group, "not known"),
-            "Nothing is known of this system's security modules. A probe pod would see them (create pods).",
-            (f"osImage {group.verdicts[0].node.os_image or 'empty'}: not in the table of known systems",),
+            _title(group, "not recognized"),
+            "This operating system is not recognized. Send a probe pod to check it (requires create pods).",
+            (f"osImage {group.verdicts[0].node.os_image or 'empty'}: not in the list of known systems",),
             "low",
-            (Remedy("Send a probe pod.", "podman-wizard check --probe", who="you", touches="one short pod"),),
+            (Remedy("Send a probe pod.", "podman-wizard check --probe", who="you", touches="one probe pod"),),
             group.count,
         )
-    mode = group.verdicts[0].security_module
-    mode = mode if mode.startswith("SELinux") else "nothing in the way"
     return Finding(
         f"modules.clear@{group.key}",
         CATEGORY,
-        Outcome.PASS,
-        _title(group, mode),
-        "No security module that is known here stops Podman.",
+        Outcome.OK,
+        _title(group, group.verdicts[0].security_module if known.selinux else _CLEAR),
+        "No known security module blocks Podman on these nodes.",
         _why_clear(group, known),
         known.confidence,
         nothing,
@@ -242,9 +246,11 @@ def _nothing_in_the_way(group: NodeGroup, known: KnownSystem | None, probe: Prob
 
 def _why_clear(group: NodeGroup, known: KnownSystem) -> tuple[str, ...]:
     if known.apparmor:
-        return (f"Ready message of {group.count} nodes: a kubelet before 1.30 would say that AppArmor is enabled",)
+        return (
+            f"Ready message of {counted(group.count, 'node')}: no AppArmor (kubelets before 1.30 report it if enabled)",
+        )
     if known.selinux == "enforcing":
-        return (f"labels of Node Feature Discovery without {NFD}kernel-selinux.enabled",)
+        return (f"labels of Node Feature Discovery: no {NFD}kernel-selinux.enabled",)
     return _default(known)
 
 
@@ -252,7 +258,7 @@ def _default(known: KnownSystem) -> tuple[str, ...]:
     return (f"known default of {known.name}" + (f" ({known.source})" if known.source else ""),)
 
 
-# --- what the API tells ----------------------------------------------------------------------------------------
+# --- what the API shows ----------------------------------------------------------------------------------------
 
 
 def _from_api(group: NodeGroup, known: KnownSystem | None) -> Iterable[Hindrance]:
@@ -263,35 +269,35 @@ def _from_api(group: NodeGroup, known: KnownSystem | None) -> Iterable[Hindrance
     selinux = _selinux(group, known)
     if selinux and not _has_a_policy_of_its_own(known):
         evidence, _ = selinux
-        # That the host enforces does not say that containers are confined: CRI-O does it, containerd where told to.
-        # And where they are, what is denied depends on how old the policy is.
+        # An enforcing host does not mean confined containers: CRI-O confines them, containerd only if configured to.
+        # If they are confined, what is denied depends on the age of the policy.
         yield _selinux_hindrance(group, known, evidence, "medium" if group.runtime.startswith("cri-o") else "low")
     if known and known.user_namespaces == "none":
-        yield _userns_hindrance(known, _default(known), known.confidence)
+        yield _userns_hindrance(known, _default(known), known.confidence, by_clone=known.name == "Debian")
     if known and known.seccomp:
         yield _seccomp_hindrance(_default(known), "medium")
 
 
 def _has_a_policy_of_its_own(known: KnownSystem | None) -> bool:
-    """Whether SELinux enforces there, cannot be switched off, and is not known to be in the way: on Bottlerocket."""
+    """Whether SELinux enforces, cannot be turned off, and is not known to block Podman, as on Bottlerocket."""
     return known is not None and known.host_settings in ("bottlerocket", "eks-auto")
 
 
 def _apparmor(group: NodeGroup, known: KnownSystem | None) -> tuple[tuple[str, ...], Confidence] | None:
-    """Whether AppArmor is on: evidence and confidence, None where it is off or not known."""
+    """Returns evidence and confidence that AppArmor is on; None if it is off or unknown."""
     said = [says_apparmor(verdict.node) for verdict in group.verdicts]
     if any(said):
-        return (f"Ready message of {said.count(True)} of {group.count} nodes: AppArmor enabled",), "high"
+        return (f"Ready message of {said.count(True)} of {counted(group.count, 'node')}: AppArmor enabled",), "high"
     if known is None or not known.apparmor or None not in said:
         return None
     return _default(known), known.confidence
 
 
 def _selinux(group: NodeGroup, known: KnownSystem | None) -> tuple[tuple[str, ...], Confidence] | None:
-    """Whether SELinux enforces: evidence and confidence, None where not, or not known."""
+    """Returns evidence and confidence that SELinux enforces; None if it does not, or if that is unknown."""
     said = [says_selinux_enforces(verdict.node) for verdict in group.verdicts]
     if any(said):
-        return (f"label {NFD}kernel-selinux.enabled on {said.count(True)} of {group.count} nodes",), "high"
+        return (f"label {NFD}kernel-selinux.enabled on {said.count(True)} of {counted(group.count, 'node')}",), "high"
     if known is None or known.selinux != "enforcing" or None not in said:
         return None
     return _default(known), known.confidence
@@ -311,8 +317,10 @@ def _from_probe(group: NodeGroup, known: KnownSystem | None, probe: Probe) -> It
         if probe.selinux_enforcing or not harmless:
             yield _selinux_hindrance(group, known, current, "high" if probe.selinux_enforcing else "medium")
     if probe.max_user_namespaces == 0 or probe.user_namespace_clone == 0:
-        sysctl = "user.max_user_namespaces" if probe.max_user_namespaces == 0 else "kernel.unprivileged_userns_clone"
-        yield _userns_hindrance(known, (f"probe: {sysctl} is 0",), "high")
+        by_clone = probe.max_user_namespaces != 0
+        sysctl = "kernel.unprivileged_userns_clone" if by_clone else "user.max_user_namespaces"
+        by_clone = by_clone or (known is not None and known.name == "Debian")
+        yield _userns_hindrance(known, (f"probe: {sysctl} is 0",), "high", by_clone=by_clone)
     if probe.seccomp == 2:
         yield _seccomp_hindrance(("probe: Seccomp in /proc/self/status is 2 (a filter)",), "high")
     if probe.no_new_privileges or not _may_change_ids(probe.bounding_set):
@@ -330,44 +338,45 @@ def _may_change_ids(bounding_set: int | None) -> bool:
     return bounding_set is None or all(bounding_set >> bit & 1 for bit in (_SETGID, _SETUID))
 
 
-# --- hindrances and their ladders ------------------------------------------------------------------------------
+# --- hindrances and their fixes --------------------------------------------------------------------------------
 
-_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/CONTAINER: unconfined"
+_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/CONTAINER"
 
 
 def _apparmor_hindrance(
     group: NodeGroup, known: KnownSystem | None, evidence: tuple[str, ...], confidence: Confidence, *, restricted: bool
 ) -> Hindrance:
     unconfined = Remedy(
-        "Let the workspace's pod run unconfined (annotation in the template; its namespace must allow it)."
-        + (f" Unconfined alone is not enough on {group.system}: the next one belongs to it." if restricted else ""),
-        f"annotations: [{{key: {_ANNOTATION.split(': ')[0]}, value: unconfined}}]",
+        "Run the workspace pod unconfined: add this annotation to the template policy. The namespace must allow it."
+        + (f" On {group.system} this is not enough on its own; apply the next fix too." if restricted else ""),
+        f"annotations: [{{key: {_ANNOTATION}, value: unconfined}}]",
         who="Coder admin",
         touches="workspaces",
     )
     profile = Remedy(
-        "Load a profile of your own that allows mount" + (" and userns" if restricted else "") + ", and name it "
-        "in the pod (Localhost).",
+        "Load a custom profile that allows mount"
+        + (" and userns" if restricted else "")
+        + ", and reference it in the pod (type Localhost).",
         "apparmor_parser -r /etc/apparmor.d/podman-workspace",
         who="system admin",
         touches="workspaces",
     )
     read_only = known is not None and known.host_settings == "read-only"
     disable = Remedy(
-        "The guide: disable AppArmor on the host, reboot. That takes its protection from every container and service.",
+        "Guide: disable AppArmor on the node and reboot. Every container and service on the node loses its protection.",
         "sed -i 's/^GRUB_CMDLINE_LINUX=\"/&apparmor=0 /' /etc/default/grub && update-grub && reboot",
         who="system admin",
         reboot=True,
         touches="every container on the nodes",
     )
     then = (
-        "The containers' default profile denies mount, so fuse-overlayfs fails with permission denied; "
-        "the device itself is not what is blocked."
+        "The default AppArmor profile for containers denies mount, so fuse-overlayfs fails with "
+        '"permission denied". The FUSE device itself is not blocked.'
     )
     return Hindrance(
         "modules.apparmor-userns" if restricted else "modules.apparmor",
         "AppArmor, userns restricted" if restricted else "AppArmor",
-        f"{then} A process that is unconfined gets no user namespace either." if restricted else then,
+        f"{then} Unconfined processes cannot use user namespaces either." if restricted else then,
         evidence,
         confidence,
         pod=(unconfined,),
@@ -377,7 +386,7 @@ def _apparmor_hindrance(
 
 
 _ALLOW_USERNS = Remedy(
-    "Let unconfined processes have user namespaces. No reboot.",
+    "Allow user namespaces for unconfined processes. No reboot required.",
     "echo kernel.apparmor_restrict_unprivileged_userns=0 > /etc/sysctl.d/60-podman.conf && sysctl --system",
     who="system admin",
     touches="unconfined processes on the nodes",
@@ -388,7 +397,7 @@ def _restricted_hindrance(evidence: tuple[str, ...]) -> Hindrance:
     return Hindrance(
         "modules.apparmor-userns",
         "userns restricted",
-        "A process that is unconfined gets a user namespace without rights: writing uid_map is not permitted.",
+        'Unconfined processes get a user namespace without capabilities: writing uid_map fails with "not permitted".',
         evidence,
         "high",
         host=(_ALLOW_USERNS,),
@@ -400,34 +409,36 @@ def _selinux_hindrance(
 ) -> Hindrance:
     crio = group.runtime.startswith("cri-o")
     machine_config = known is not None and known.host_settings == "machine-config"
-    then = "SELinux may deny a confined container the device, or mounts; today's container-selinux allows FUSE."
+    then = "SELinux can deny containers the FUSE device or mounts. Current container-selinux policies allow both."
     if not crio:
-        then += " containerd confines containers only where it was told to (enable_selinux)."
+        then += " containerd confines containers only if enable_selinux is set."
     nothing = Remedy(
-        "Perhaps nothing: let Verify, or a probe, show whether it is denied.", who="you", touches="nothing"
+        "Possibly nothing. Run a probe or Verify to see whether SELinux denies it.", who="you", touches="nothing"
     )
     engine = Remedy(
-        "Run the pod with the type made for it. (Coder v1 has no field for that.)",
+        "Run the pod with the SELinux type for container engines. Coder v1 has no field for it.",
         "securityContext: {seLinuxOptions: {type: container_engine_t}}",
         who="Coder admin",
         touches="workspaces",
     )
     boolean = Remedy(
-        "Allow containers the devices that are given to them."
-        + (" As a MachineConfig unit." if machine_config else ""),
+        "Allow containers to use the devices assigned to them."
+        + (" Apply it as a MachineConfig unit." if machine_config else ""),
         _MACHINE_CONFIG if machine_config else "setsebool -P container_use_devices on",
         who="cluster admin" if machine_config else "system admin",
         reboot=machine_config,
         touches="every container with a device",
     )
     permissive = Remedy(
-        "The guide: set SELinux to permissive. It then only logs; every container and service loses its protection.",
+        "Guide: set SELinux to permissive. It then only logs; every container and service on the node loses its "
+        "protection.",
         "setenforce 0 && sed -i 's/^SELINUX=enforcing/SELINUX=permissive/' /etc/selinux/config",
         who="system admin",
         touches="everything on the nodes",
     )
     disable = Remedy(
-        "The guide: or disable it, reboot. Files made meanwhile have no labels; going back needs a relabelling.",
+        "Guide, alternative: disable SELinux and reboot. Files created meanwhile have no SELinux labels, so enabling "
+        "it again requires relabeling the disk.",
         "grubby --update-kernel ALL --args selinux=0 && reboot",
         who="system admin",
         reboot=True,
@@ -469,40 +480,40 @@ spec:
             WantedBy=multi-user.target
 END"""
 
-_USERNS_ARTEFACTS: dict[HostSettings, Remedy] = {
+_USERNS_FIXES: dict[HostSettings, Remedy] = {
     "files": Remedy(
-        "Allow user namespaces. No reboot.",
+        "Allow user namespaces. No reboot required.",
         f"echo user.max_user_namespaces={USER_NAMESPACES} > /etc/sysctl.d/60-podman.conf && sysctl --system",
         who="system admin",
         touches="the nodes",
     ),
     "machine-config": Remedy(
-        "Allow user namespaces, by a MachineConfig that writes the sysctl file.",
+        "Allow user namespaces with a MachineConfig that writes this sysctl file.",
         f"/etc/sysctl.d/60-podman.conf: user.max_user_namespaces={USER_NAMESPACES}",
         reboot=True,
         touches="the nodes",
     ),
     "bottlerocket": Remedy(
-        "Allow user namespaces, in the user data of the nodes (Karpenter: in the EC2NodeClass). New nodes have it.",
+        "Allow user namespaces in the node user data (Karpenter: in the EC2NodeClass). Only new nodes get the setting.",
         f'[settings.kernel.sysctl]\n"user.max_user_namespaces" = "{USER_NAMESPACES}"',
         who="system admin",
         reboot=True,
         touches="the nodes",
     ),
     "eks-auto": Remedy(
-        "Allow user namespaces, by a privileged daemon set that sets it on each node: EKS Auto Mode takes no user "
-        "data. No reboot.",
+        "Allow user namespaces with a privileged DaemonSet that sets this on each node; EKS Auto Mode does not accept "
+        "user data. No reboot required.",
         f"sysctl -w user.max_user_namespaces={USER_NAMESPACES}",
         touches="the nodes",
     ),
     "talos": Remedy(
-        "Allow user namespaces, by a patch of the machine configuration.",
+        "Allow user namespaces with a patch of the machine configuration.",
         f'talosctl patch mc --patch \'{{"machine":{{"sysctls":{{"user.max_user_namespaces":"{USER_NAMESPACES}"}}}}}}\'',
         who="system admin",
         touches="the nodes",
     ),
     "read-only": Remedy(
-        "Allow user namespaces with each boot, by a start-up script of the node pool.",
+        "Allow user namespaces at every boot with a startup script of the node pool.",
         f"sysctl -w user.max_user_namespaces={USER_NAMESPACES}",
         who="system admin",
         touches="the nodes",
@@ -510,18 +521,21 @@ _USERNS_ARTEFACTS: dict[HostSettings, Remedy] = {
 }
 
 
-def _userns_hindrance(known: KnownSystem | None, evidence: tuple[str, ...], confidence: Confidence) -> Hindrance:
-    remedy = _USERNS_ARTEFACTS[known.host_settings if known else "files"]
-    if (known and known.name == "Debian") or any("unprivileged_userns_clone" in line for line in evidence):
+def _userns_hindrance(
+    known: KnownSystem | None, evidence: tuple[str, ...], confidence: Confidence, *, by_clone: bool
+) -> Hindrance:
+    """Returns the hindrance; ``by_clone`` if kernel.unprivileged_userns_clone is what forbids user namespaces."""
+    remedy = _USERNS_FIXES[known.host_settings if known else "files"]
+    if by_clone:
         remedy = Remedy(
-            "Allow user namespaces to everybody. No reboot.",
+            "Allow unprivileged user namespaces. No reboot required.",
             "echo kernel.unprivileged_userns_clone=1 > /etc/sysctl.d/60-podman.conf && sysctl --system",
             who="system admin",
             touches="the nodes",
         )
-    then = "Rootless Podman lives in a user namespace, and none may be made: cannot clone."
+    then = 'Rootless Podman needs a user namespace, and these nodes allow none. Podman fails with "cannot clone".'
     if _has_a_policy_of_its_own(known):
-        then += " SELinux enforces here, cannot be switched off, and is not known to be in the way."
+        then += " SELinux is enforcing and cannot be turned off, but it is not known to block Podman."
     return Hindrance(
         "modules.userns",
         "no user namespaces",
@@ -536,12 +550,13 @@ def _seccomp_hindrance(evidence: tuple[str, ...], confidence: Confidence) -> Hin
     return Hindrance(
         "modules.seccomp",
         "seccomp",
-        "The runtime's default filter allows mount and new user namespaces to privileged pods only: cannot clone.",
+        "The container runtime's default seccomp filter allows mount and new user namespaces only in privileged pods. "
+        'Podman fails with "cannot clone".',
         evidence,
         confidence,
         pod=(
             Remedy(
-                "Let the workspace's pod run without the filter (Coder 1.35 and later; its namespace must allow it).",
+                "Run the workspace pod without the filter (Coder 1.35 or later). The namespace must allow it.",
                 "seccomp-profile-type: {policy: read, value: Unconfined}",
                 who="Coder admin",
                 touches="workspaces",
@@ -549,7 +564,7 @@ def _seccomp_hindrance(evidence: tuple[str, ...], confidence: Confidence) -> Hin
         ),
         host=(
             Remedy(
-                "Or put a filter with these calls on the nodes, and name it (Localhost).",
+                "Or, on the nodes, install a filter that allows these calls; reference it in the pod (type Localhost).",
                 "/var/lib/kubelet/seccomp/podman-workspace.json",
                 who="system admin",
                 touches="workspaces",
@@ -563,12 +578,12 @@ def _no_new_privileges_hindrance(probe: Probe) -> Hindrance:
     return Hindrance(
         "modules.no-new-privileges",
         "no new privileges",
-        "newuidmap cannot gain the right that it needs, so a user namespace stays without its users.",
+        "newuidmap cannot gain the capability it needs, so user mapping in the namespace fails.",
         (f"probe: {seen} in /proc/self/status",),
         "high",
         pod=(
             Remedy(
-                "Find what sets it (an admission policy, Pod Security restricted) and except workspaces from it.",
+                "Find what sets it (an admission policy, or Pod Security restricted) and exempt workspaces from it.",
                 "allowPrivilegeEscalation: true, and capabilities SETUID and SETGID not dropped",
                 touches="workspaces",
             ),
@@ -580,12 +595,12 @@ def _fuse_module_hindrance() -> Hindrance:
     return Hindrance(
         "modules.fuse-module",
         "FUSE not loaded",
-        "The kernel has no FUSE yet, so there is no /dev/fuse that the device manager could offer.",
+        "The fuse kernel module is not loaded, so there is no /dev/fuse for the device manager to offer.",
         ("probe: no fuse in /proc/filesystems",),
         "high",
         host=(
             Remedy(
-                "Load the module, for good; then restart the device manager's pod there.",
+                "Load the fuse module now and at every boot, then restart the device manager pod there.",
                 "modprobe fuse && echo fuse > /etc/modules-load.d/fuse.conf",
                 who="system admin",
                 touches="the nodes",

@@ -1,29 +1,29 @@
-"""One person's walk through the steps: the facts, the choices made so far, and what follows from both.
+"""A session of one user in the steps: the facts, the choices made so far, and what follows from both.
 
-The screens and the plain mode show a session and change it; they judge nothing themselves. A session is
-plain data and pure functions; the engine (wizard.engine) reads facts into it and executes what it plans.
+The screens and plain mode show a session and change it; they decide nothing themselves. A session is
+plain data and pure functions; the engine (wizard.engine) reads the facts and executes the plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice, SecurityModulesChoice
+from wizard.answers import Answers, Decision, NodesChoice, OwnershipChoice, SecurityModulesChoice
 from wizard.coder.actions import InCoder
-from wizard.engine import ApplyOutcome
+from wizard.executor import RunOutcome
 from wizard.facts import ClusterFacts
-from wizard.findings import Finding, Outcome, blockers
-from wizard.forecast import Comparison, ForecastRow, compare
-from wizard.manifest import Rendering, render
+from wizard.findings import Outcome, blockers
+from wizard.forecast import Comparison
+from wizard.manifest import Switch
 from wizard.names import PROBE_NAMESPACE
-from wizard.nodes import NodeVerdict, choose, judge
-from wizard.ownership import Departure, gitops_departures
-from wizard.plan import forecast_as_decided, label_nodes, selects_every_node
-from wizard.prerequisites import judge_prerequisites
-from wizard.security_modules import Probe, judge_security_modules
+from wizard.ownership import Departure
+from wizard.plan.actions import ApplyObject
+from wizard.plan.derive import Plan, derive
+from wizard.plan.gates import closed
+from wizard.plan.judgement import Judgement, Reading, asks_the_same
+from wizard.security_modules import Probe
 from wizard.steps import STEPS as STEPS
 from wizard.steps import StepId as StepId
 from wizard.steps import StepState as StepState
@@ -36,186 +36,166 @@ if TYPE_CHECKING:
     from wizard.rollout import RolloutResult
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What follows from facts and choices; made anew whenever either changes, each part when it is asked for."""
-
-    facts: ClusterFacts
-    answers: Answers
-    probes: tuple[Probe, ...] = ()
-
-    @cached_property
-    def verdicts(self) -> tuple[NodeVerdict, ...]:
-        """Every node, judged, in the cluster's order."""
-        return tuple(judge(node) for node in self.facts.nodes or ())
-
-    @cached_property
-    def chosen(self) -> tuple[NodeVerdict, ...]:
-        """The nodes that the choices mean."""
-        return choose(self.facts, self.answers.nodes)
-
-    @cached_property
-    def rendering(self) -> Rendering:
-        """The manifest with its adjustments."""
-        return render(self.facts, self.chosen, self.answers.manifest)
-
-    @cached_property
-    def forecast(self) -> tuple[ForecastRow, ...]:
-        """Which of the chosen nodes will get a pod, and why not."""
-        return forecast_as_decided(self.facts, self.chosen, self.rendering, self.answers.ownership)
-
-    @cached_property
-    def expectations(self) -> tuple[Comparison, ...]:
-        """The forecast for the chosen nodes alone, as the rollout will be held against it."""
-        return compare(self.forecast, self.expected)
-
-    @cached_property
-    def departures(self) -> tuple[Departure, ...]:
-        """What the plan would change in objects that a GitOps tool owns."""
-        return gitops_departures(self.rendering.objects, self.facts.objects)
-
-    @cached_property
-    def prerequisites(self) -> tuple[Finding, ...]:
-        """The findings of the first step."""
-        return judge_prerequisites(self.facts, self.answers)
-
-    @cached_property
-    def security_modules(self) -> tuple[Finding, ...]:
-        """The findings of the second step, one a group of like nodes."""
-        return judge_security_modules(self.facts, self.probes)
-
-    @cached_property
-    def to_label(self) -> tuple[str, ...]:
-        """The chosen nodes that lack the label; none where the daemon set has no node selector."""
-        if selects_every_node(self.rendering):
-            return ()
-        action = label_nodes(self.chosen)
-        return action.nodes if action else ()
-
-    def evaluate(self) -> None:
-        """Makes every part now, in the caller's thread; raises InputError or UsageError where choices do not fit."""
-        _ = (self.prerequisites, self.security_modules, self.to_label, self.expected, self.verdicts)
-        _ = (self.forecast, self.departures)
-
-    @cached_property
-    def expected(self) -> tuple[str, ...]:
-        """The nodes that the rollout is waited for."""
-        return tuple(verdict.node.name for verdict in self.chosen)
-
-
 @dataclass
 class Session:
-    """What one walk holds. ``judgement`` is None until facts were read."""
+    """The state of one session. ``judgement`` is None until facts were read."""
 
     answers: Answers = field(default_factory=Answers)
     judgement: Judgement | None = None
-    checks: tuple[ObjectCheck, ...] = ()
-    applied: ApplyOutcome | None = None
+    plan: Plan | None = None
+    """The plan of the judgement; it can be carried out once the server was asked."""
+    applied: RunOutcome | None = None
+    """What became of the last apply."""
     labelled: LabelResult | None = None
     rollout: RolloutResult | None = None
     comparison: tuple[Comparison, ...] = ()
-    """What the last rollout was forecast to be, and what happened; empty once other choices have been made."""
+    """The forecast and the result of the last rollout; empty after other choices."""
     policy_saved: str | None = None
     proofs: tuple[Proof, ...] = ()
-    """What Podman said on each kind of node, where it was asked."""
+    """The results of the Podman test, by node type."""
     in_coder: InCoder = field(default_factory=InCoder)
     coder_is_v2: bool = False
-    """Whether the Coder that answered is a v2, which has no template policy."""
+    """Whether the deployment is Coder v2, which has no template policy."""
     ticks: set[str] = field(default_factory=set)
     read_only: str = ""
-    """Why nothing may be changed here ("" where it may): missing rights, or a second wizard."""
+    """Why the session is read-only ("" if it is not): missing permissions, or a second wizard."""
 
     @property
     def facts(self) -> ClusterFacts | None:
-        """The facts that the judgement is made from."""
+        """The facts of the judgement."""
         return self.judgement.facts if self.judgement else None
 
-    def take_facts(self, facts: ClusterFacts) -> None:
-        """Judges anew from fresh facts; what was checked before them no longer counts.
+    @property
+    def checks(self) -> tuple[ObjectCheck, ...]:
+        """What the server answered to a dry run of the manifest; empty while it is asked."""
+        return self.judgement.checks if self.judgement else ()
 
-        Where a judgement is seen, all of it is made: whoever draws it has no time to.
-        """
+    def take_facts(self, facts: ClusterFacts) -> None:
+        """Uses fresh facts; earlier dry runs no longer count."""
+        self._judge(self.judged(facts))
+
+    def judged(self, facts: ClusterFacts) -> Judgement:
+        """Returns what follows from other facts with the choices of now; the server is not asked yet."""
         probes = self.judgement.probes if self.judgement else ()
-        judgement = Judgement(facts, self.answers, probes)
-        judgement.evaluate()
-        self.judgement = judgement
-        self.checks = ()
+        return Judgement(Reading.of(facts), self.answers, probes)
 
     def take_probes(self, probes: tuple[Probe, ...]) -> None:
-        """Judges anew from what probe pods saw."""
+        """Uses the results of probe pods."""
         if self.judgement:
-            judgement = replace(self.judgement, probes=probes)
-            judgement.evaluate()
-            self.judgement = judgement
+            self._judge(self.judgement.changed(probes=probes))
+
+    def take_checks(self, asked: Judgement, checks: tuple[ObjectCheck, ...]) -> None:
+        """Uses what the server answered; an answer to an earlier question is dropped."""
+        if self.judgement is not None and asks_the_same(asked, self.judgement):
+            self._judge(self.judgement.changed(checks=checks))
+
+    def take_plan(self, plan: Plan) -> None:
+        """Uses the plan of a fresh look, for instance after something was done."""
+        self._judge(plan.judgement.changed(answers=self.answers))
+
+    def take_outcome(self, outcome: RunOutcome) -> None:
+        """Keeps what became of a plan: the latest result of each step.
+
+        Objects or labels that changed make an earlier rollout a thing of the past.
+        """
+        if outcome.applied or (outcome.labelled is not None and outcome.labelled.done):
+            self.rollout, self.comparison = None, ()
+        if outcome.of(ApplyObject):
+            self.applied = outcome
+        if outcome.labelled is not None:
+            self.labelled = None if outcome.unlabels else outcome.labelled
+        if outcome.rollout is not None:
+            self.rollout, self.comparison = outcome.rollout, outcome.comparison
+        self.proofs = outcome.proofs or self.proofs
+        if outcome.policy is not None:
+            self.policy_saved = str(outcome.policy)
+
+    def forget_results(self) -> None:
+        """Forgets what was done, because it was undone; the choices stay."""
+        self.applied = self.labelled = self.rollout = self.policy_saved = None
+        self.comparison, self.proofs, self.in_coder = (), (), InCoder()
+
+    def _judge(self, judgement: Judgement) -> None:
+        """Computes every part here, in the caller's thread: the code that draws them must be fast."""
+        judgement.evaluate()
+        plan = derive(judgement, read_only=self.read_only)
+        _ = plan.digest
+        self.judgement, self.plan = judgement, plan
+
+    def set_read_only(self, why: str) -> None:
+        """Keeps why nothing can be changed from here; "" if it can."""
+        self.read_only = why
+        if self.judgement is not None:
+            self.plan = derive(self.judgement, read_only=why)
 
     def choose(self, answers: Answers) -> None:
-        """Takes changed choices; raises InputError or UsageError, and keeps the old ones, where they do not fit."""
+        """Uses changed choices; if one is not possible, keeps the old ones and raises InputError or UsageError."""
         if self.judgement:
-            judgement = replace(self.judgement, answers=answers)
+            self._judge(self.judgement.changed(answers=answers))
             if answers.nodes != self.answers.nodes or answers.manifest != self.answers.manifest:
-                _ = judgement.rendering
-                self.checks, self.comparison = (), ()
-            elif answers.ownership != self.answers.ownership:
-                self.checks = ()
-            if answers.nodes == self.answers.nodes:
-                # Five thousand verdicts do not change with an acknowledgement.
-                judgement.__dict__["verdicts"] = self.judgement.verdicts
-                judgement.__dict__["chosen"] = self.judgement.chosen
-            judgement.evaluate()
-            self.judgement = judgement
+                self.comparison = ()
         self.answers = answers
 
-    def take_rollout(self, result: RolloutResult, forecast: Iterable[ForecastRow]) -> None:
-        """Keeps how a rollout ended, beside what was forecast before it."""
-        self.rollout, self.comparison = result, compare(forecast, result.nodes, result)
-
     def choose_nodes(self, names: tuple[str, ...] | None) -> None:
-        """Chooses nodes by name; None means every node that qualifies."""
+        """Selects nodes by name; None means every node that qualifies."""
         choice = NodesChoice() if names is None else NodesChoice(all=False, names=names)
         self.choose(replace(self.answers, nodes=choice))
 
     def switch(self, adjustment: str, on: bool, value: str | int | None = None) -> None:
-        """Switches an adjustment of the manifest on (with a value of its own, if given) or off."""
+        """Turns an adjustment of the manifest on or off; on without a value, it gets back the one that is live here."""
         choice = self.answers.manifest
+        if on and value is None and self.judgement is not None:
+            value = self.judgement.rendering.switch(adjustment).live or None
         settings: Mapping[str, str | int | bool] = {k: v for k, v in choice.set.items() if k != adjustment}
         without = tuple(item for item in choice.without if item != adjustment)
         if on:
             settings = {**settings, adjustment: True if value is None else value}
         else:
             without = (*without, adjustment)
-        manifest = ManifestChoice(preset=choice.preset, set=settings, without=without)
+        manifest = replace(choice, set=settings, without=without)
         self.choose(replace(self.answers, manifest=manifest))
 
+    def keep_here(self, switch: Switch) -> None:
+        """Keeps an adjustment as it is in the cluster, which is the default unless a preset was given."""
+        choice = self.answers.manifest
+        if choice.preset is not None and switch.live is not None:
+            on = switch.live is not False
+            self.switch(switch.id, on, None if switch.live is True else switch.live if on else None)
+            return
+        settings = {name: value for name, value in choice.set.items() if name != switch.id}
+        without = tuple(name for name in choice.without if name != switch.id)
+        self.choose(replace(self.answers, manifest=replace(choice, set=settings, without=without)))
+
     def decide(self, what: str, decision: Decision) -> None:
-        """Decides about a field of others, or a whole object (then what was decided about its fields is void)."""
+        """Decides on a conflict, or on a whole object (which discards the decisions on its fields)."""
         choice = self.answers.ownership
         kind, _, path = what.partition(" ")
         if path:
-            # An object that was to be skipped is to be applied after all.
+            # A decision on a field means that its object is no longer skipped.
             kept = {key: value for key, value in choice.decided.items() if (key, value) != (kind, "skip")}
         else:
             kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
         self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, {**kept, what: decision})))
 
     def undecide(self, kind: str) -> None:
-        """Forgets what was decided about an object and its fields."""
+        """Discards the decisions on an object and its fields."""
         choice = self.answers.ownership
         kept = {key: value for key, value in choice.decided.items() if key.partition(" ")[0] != kind}
         self.choose(replace(self.answers, ownership=OwnershipChoice(choice.default, kept)))
 
     def leave_to_repository(self, departures: Iterable[Departure]) -> None:
-        """Skips these objects: what changes in them goes into the repository of the tool that owns them."""
+        """Skips these objects, because their changes go into the repository of the GitOps tool."""
         for one in departures:
             self.decide(one.kind, "skip")
 
     def acknowledge(self, acknowledged: bool) -> None:
-        """Keeps whether the person has read the warnings about security modules and decides for the cluster."""
+        """Records whether the user acknowledges the security-module warnings."""
         choice = SecurityModulesChoice(acknowledged=acknowledged, probe=self.answers.security_modules.probe)
         self.choose(replace(self.answers, security_modules=choice))
 
     @property
     def needs_acknowledgement(self) -> bool:
-        """Whether there are warnings about security modules that nobody has acknowledged yet."""
+        """Whether there are security-module warnings that are not acknowledged yet."""
         return (
             self.judgement is not None
             and not self.answers.security_modules.acknowledged
@@ -223,26 +203,23 @@ class Session:
         )
 
     def may_act(self) -> str:
-        """Why nothing may be applied or labelled now; "" where it may."""
-        if self.judgement is None:
+        """Returns why nothing can be applied or labeled now; "" if something can.
+
+        Conflicts, and nodes that would lose FUSE, are asked about and do not close this door by themselves.
+        """
+        if self.plan is None:
             return "The cluster has not been read yet."
-        if self.read_only:
-            return self.read_only
-        stopping = blockers(self.judgement.prerequisites)
-        if stopping:
-            return f"Prerequisites: {stopping[0].title}"
-        if self.needs_acknowledgement:
-            return "Acknowledge the warnings in Security modules first."
-        return ""
+        shut = closed(self.plan.gates, "screens", allow=("conflict", "disruption", "rejected"))
+        return shut[0].words if shut else ""
 
     def pods_offered(self) -> tuple[str, ...]:
-        """The namespaces where a person may have short pods run, whether or not the choices say so."""
+        """Returns the namespaces in which the user can run probe pods and test pods, whatever the choices are."""
         return (PROBE_NAMESPACE, self.answers.verify.namespace)
 
     def may_send_pods(self, namespace: str) -> str:
-        """Why no short pods may be sent to this namespace now; "" where they may.
+        """Returns why no probe or test pods can run in this namespace now; "" if they can.
 
-        They look for themselves and go again: they want neither the acknowledgement nor the rights of the plan.
+        These pods are deleted when they finish. They need neither the acknowledgment nor the plan's permissions.
         """
         if self.judgement is None:
             return "The cluster has not been read yet."
@@ -250,12 +227,12 @@ class Session:
             return self.read_only
         pods = [one for one in self.judgement.facts.missing_rights((namespace,)) if one.purpose == "pods"]
         if pods:
-            return f"You lack rights that the pods take: {', '.join(map(str, pods))}."
+            return f"You lack permissions that the pods need: {', '.join(map(str, pods))}."
         return ""
 
     @property
     def cannot_change(self) -> bool:
-        """Whether nothing of the plan may be changed from here: a right is missing, or another wizard is at work."""
+        """Whether no change is possible: a permission is missing, or another wizard is changing the cluster."""
         return bool(self.read_only) or any(
             finding.id == "rbac.plan" and finding.outcome is Outcome.BLOCKER
             for finding in (self.judgement.prerequisites if self.judgement else ())
@@ -263,30 +240,33 @@ class Session:
 
     @property
     def is_applied(self) -> bool:
-        """Whether the cluster has every object as it would be applied, by the server's own dry run."""
-        return bool(self.checks) and all(check.change == "unchanged" for check in self.checks)
+        """Whether the cluster already matches the manifest: by a dry run, or without permission by reading it."""
+        left = self.plan.ids("apply") if self.plan else ()
+        return (
+            bool(self.checks) and not left and all(one.change == "unchanged" or not one.answered for one in self.checks)
+        )
 
     @property
     def has_device_manager(self) -> bool:
-        """Whether the cluster had the daemon set when it was read."""
+        """Whether the cluster had the DaemonSet when it was read."""
         return self.facts is not None and "DaemonSet" in self.facts.objects
 
     @property
     def offers_fuse(self) -> bool:
-        """Whether each chosen node had the label and offered FUSE devices when the cluster was read."""
+        """Whether each selected node had the label and advertised FUSE devices when the cluster was read."""
         chosen = self.judgement.chosen if self.judgement is not None else ()
         return bool(chosen) and all(verdict.node.labelled and verdict.node.fuse_devices for verdict in chosen)
 
     def step_states(self) -> dict[StepId, StepState]:
-        """The mark of each step in the side list: done, wants attention, blocked, or nothing yet."""
+        """Returns the mark of each step in the step list: done, needs attention, blocked, or none yet."""
         states: dict[StepId, StepState] = {step: "" for step, _ in STEPS}
         if self.judgement is None:
             return states
         states["prerequisites"] = "blocked" if blockers(self.judgement.prerequisites) else "ok"
         states["security-modules"] = "!" if self.needs_acknowledgement else "ok"
-        if self.applied:
-            states["manifest"] = "!" if self.applied.failed or self.applied.left else "ok"
-        elif self.is_applied:
+        if self.applied and any(one.result != "done" for one in self.applied.of(ApplyObject)):
+            states["manifest"] = "!"
+        elif self.is_applied or (self.applied and not self.checks):
             states["manifest"] = "ok"
         if self.rollout:
             states["nodes"] = "ok" if self.rollout.ready >= self.rollout.desired else "!"

@@ -1,4 +1,4 @@
-"""Which cluster is meant: what the options say, else the answers file, else what kubectl would choose."""
+"""Which cluster to use: from the options, else from the answers file, else the one that kubectl would use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Target:
 
 
 def target_of(arguments: argparse.Namespace, answers: Answers | None = None) -> Target:
-    """The cluster that the options mean, else the one of the answers file."""
+    """Returns the cluster of the options, else the one of the answers file."""
     return Target(
         kubeconfig=getattr(arguments, "kubeconfig", None) or (answers.cluster.kubeconfig if answers else None),
         context=getattr(arguments, "context", None) or (answers.cluster.context if answers else None),

@@ -1,6 +1,6 @@
-"""What a session had chosen and not done yet when its line dropped, kept until the next one on the same cluster.
+"""The choices of a session that lost its connection, kept until the next session on the same cluster.
 
-One file beside the cluster's journals, readable by its owner alone. A session that ends on purpose leaves none.
+One file next to the cluster's journals, readable only by its owner. A session that is quit leaves none.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from wizard.counting import counted
 from wizard.errors import InputError
-from wizard.files import write_file
-from wizard.state import private_folder, state_folder, why
+from wizard.files import why, write_file
+from wizard.state import private_folder, state_folder
 from wizard.steps import STEPS, StepId
 
 NAME = "unfinished.json"
 CHOICES_SHOWN = 12
-"""How many lines of a session's choices are shown."""
+"""How many lines of a session's choices are shown at most."""
 
 
 @dataclass(frozen=True)
 class PolicyEdits:
-    """A policy as it was being edited. ``path`` is None, and ``original`` empty, where no file held it yet."""
+    """A policy that was being edited. ``path`` is None, and ``original`` empty, if it was in no file yet."""
 
     path: Path | None
     original: bytes
-    """What the file held when it was read."""
+    """The file's content when it was read."""
     content: bytes
     draft: bytes | None = None
-    """A text from the editor that is no policy yet."""
+    """A text from the editor that is not a valid policy yet."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Where a session stood: when that was, at which step, its choices as an answers file, its policy."""
+    """The state of a session: the time, the step, its choices as an answers file, and its policy."""
 
     time: str
     step: StepId
@@ -45,12 +46,12 @@ class Unfinished:
 
 
 def folder_without_cluster() -> Path:
-    """Where it is kept of a session that had no cluster."""
+    """Returns the folder for a session that had no cluster."""
     return state_folder() / "no-cluster"
 
 
 def keep(folder: Path, unfinished: Unfinished) -> None:
-    """Keeps it, in place of what was kept before. Raises InputError where it cannot be written."""
+    """Saves the session, in place of an earlier one. Raises InputError if it cannot be written."""
     content: dict[str, Any] = {"time": unfinished.time, "step": unfinished.step, "answers": unfinished.answers}
     policy = unfinished.policy
     if policy is not None:
@@ -62,7 +63,7 @@ def keep(folder: Path, unfinished: Unfinished) -> None:
 
 
 def find(folder: Path) -> Unfinished | None:
-    """What was kept; None where nothing was, or it is no such file. Raises InputError where it may not be read."""
+    """Returns the saved session; None if there is none or it is not valid. Raises InputError if it cannot be read."""
     try:
         found = json.loads((folder / NAME).read_bytes())
         if found["step"] not in dict(STEPS):
@@ -73,25 +74,28 @@ def find(folder: Path) -> Unfinished | None:
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return None
     except OSError as error:
-        raise InputError(f"{folder / NAME} cannot be read: {why(error)}.", "Mend its rights, or remove it.") from None
+        raise InputError(
+            f"{folder / NAME} cannot be read: {why(error)}.", "Fix its permissions, or remove it."
+        ) from None
 
 
 def told(left: Unfinished) -> list[str]:
-    """What a session left behind whose line dropped, in lines."""
-    lines = [f"While you were away: the line of a session dropped on {left.time}, at {dict(STEPS)[left.step]}."]
+    """Describes a session that lost its connection, in lines."""
+    lines = [f"A session lost its connection at {left.time}, in the step {dict(STEPS)[left.step]}."]
     chosen = left.answers.splitlines() if left.answers.strip() != "{}" else []
     if chosen:
         more = len(chosen) - CHOICES_SHOWN
-        lines += ["What it had chosen and not done yet is kept here:", ""]
-        lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]] + ([f"  and {more} lines more"] if more > 0 else [])
+        lines += ["Its choices that were not carried out yet are kept:", ""]
+        lines += [f"  {line}" for line in chosen[:CHOICES_SHOWN]]
+        lines += [f"  and {counted(more, 'more line')}"] if more > 0 else []
     if left.policy is not None:
         lines.append("")
-        lines.append(f"Changes to {left.policy.path or 'a new policy'} that were not saved are kept too.")
+        lines.append(f"Unsaved changes to {left.policy.path or 'a new policy'} are kept too.")
     return lines
 
 
 def forget(folder: Path) -> None:
-    """Lets go of what was kept; nothing happens where nothing was."""
+    """Discards the saved session, if there is one."""
     with contextlib.suppress(OSError):
         (folder / NAME).unlink(missing_ok=True)
 

@@ -1,28 +1,40 @@
-"""The proof: the guide's own test as steps, a pod that runs Podman as a workspace would, and what its failures mean."""
+"""The guide's test as steps, a test pod that runs Podman as a workspace does, and the causes of its failures."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
 from wizard.errors import UsageError
 from wizard.findings import Remedy
 from wizard.names import FUSE_RESOURCE
+from wizard.resources import asset_text
+from wizard.symptoms import (
+    DEFAULT_NETWORK,
+    LOG_SYMPTOMS,
+    NETWORK_SYMPTOMS,
+    NO_EGRESS,
+    NODE_DECIDES,
+    POD_SYMPTOMS,
+    PULL,
+    Symptom,
+    excerpt,
+    find,
+)
 
 PURPOSE_LABEL = "podman-wizard/purpose"
-"""The label by which pods of the wizard are found again, whatever became of the connection."""
+"""The label that finds the wizard's pods again after a lost connection."""
 
 VERIFY_DEADLINE = 180
-"""Seconds that a verification may take, the pull of the image included; the kubelet then ends the pod."""
-
-EXCERPT_LINES = 6
+"""Seconds that a test can take, including the pull of the image; the kubelet then stops the pod."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestStep:
-    """One step of the guide's test, for a person to tick off. ``command`` is what to run, "" for clicks."""
+    """One step of the guide's test, done by hand. ``command`` is what to run, "" for steps in the Coder UI."""
 
     __test__ = False
 
@@ -33,34 +45,44 @@ class TestStep:
 
 
 def guide_test(image: str = "quay.io/podman/stable") -> tuple[TestStep, ...]:
-    """The guide's own test, in order."""
+    """Returns the steps of the guide's test, in order."""
     return (
-        TestStep("fuse", "cluster admin", f"See that the nodes advertise {FUSE_RESOURCE}.", devices_command("NODE")),
+        TestStep("fuse", "cluster admin", f"Check that the nodes advertise {FUSE_RESOURCE}.", devices_command("NODE")),
         TestStep("image", "Coder admin", f"In Coder, import the image {image}."),
         TestStep("workspace", "you", "Create a workspace with that image."),
         TestStep(
-            "user", "you", "In its terminal, switch to the user podman: as root, Podman is not rootless.", "su - podman"
+            "user",
+            "you",
+            "In the workspace's terminal, switch to the user podman. As root, Podman is not rootless.",
+            "su - podman",
         ),
         TestStep("run", "you", "Run a container.", "podman run --rm quay.io/podman/hello"),
     )
 
 
 def check_image(text: str) -> None:
-    """Raises UsageError for what is no image reference: the kubelet would find that out last."""
+    """Raises UsageError if it is not an image reference, before a kubelet has to find out."""
     from wizard.manifest import is_image
 
     if not is_image(text):
-        raise UsageError(f"{text!r} is no image reference.", "For example: quay.io/podman/stable:v5.3")
+        raise UsageError(f"{text!r} is not an image reference.", "For example: quay.io/podman/stable:v5.3")
 
 
 def check_namespace(text: str) -> None:
-    """Raises UsageError for what cannot be a namespace's name (a DNS label, RFC 1123)."""
+    """Raises UsageError if it cannot be the name of a namespace (a DNS label, RFC 1123)."""
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
         raise UsageError(f"{text!r} cannot be the name of a namespace.", "For example: default")
 
 
+def check_service_account(text: str) -> None:
+    """Raises UsageError if it cannot be the name of a service account (a DNS subdomain, RFC 1123)."""
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    if len(text) > 253 or not re.fullmatch(rf"{label}(\.{label})*", text):
+        raise UsageError(f"{text!r} cannot be the name of a service account.", "For example: default")
+
+
 def devices_command(node: str) -> str:
-    """The command that prints how many FUSE devices a node advertises."""
+    """Returns the command that prints how many FUSE devices a node advertises."""
     escaped = FUSE_RESOURCE.replace(".", "\\.")
     return f"kubectl get node {node} -o jsonpath='{{.status.allocatable.{escaped}}}{{\"\\n\"}}'"
 
@@ -75,10 +97,10 @@ def short_pod(
     *,
     deadline: int,
 ) -> dict[str, Any]:
-    """A pod that runs a script once on a node as a workspace would: as uid 1000, with no added rights.
+    """Returns a pod that runs a script once on a node as a workspace does: as UID 1000, unprivileged.
 
-    ``subject`` (a group of nodes, a node) makes the name, so that the same question has the same pod. The node is
-    given by name: neither taints nor a full scheduler keep the answer away.
+    ``subject`` (a node type, a node) makes the name, so that the same test has the same pod. The node is set by
+    name, so that neither taints nor a full scheduler delay the result.
     """
     digest = hashlib.sha256(subject.encode()).hexdigest()[:8]
     slug = re.sub(r"[^a-z0-9]+", "-", subject.lower()).strip("-")[:30].strip("-")
@@ -107,7 +129,7 @@ def short_pod(
                     "command": ["/bin/sh", "-c", script],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "32Mi"},
-                        "limits": {"memory": "256Mi"},
+                        "limits": {"cpu": "500m", "memory": "256Mi"},  # some quotas require both
                     },
                 }
             ],
@@ -115,67 +137,167 @@ def short_pod(
     }
 
 
-_STORAGE = "/home/podman/.local/share/containers"
+_STORAGE = "/podman-wizard"
+"""A volume of its own, so that the test depends on neither the home nor the storage folder of the image."""
 
-_SCRIPT = r"""
-say() { printf '%s: %s\n' "$1" "$2"; }
-attempt() {
-  name=$1; shift
-  if output=$("$@" 2>&1); then say "$name" ok; else say "$name" failed; fi
-  printf '%s\n' "$output" | tail -n 20 | while IFS= read -r line; do say "$name>" "$line"; done
+NATIVE: Final = "native-overlay"
+FUSE: Final = "fuse-overlayfs"
+OWN: Final = "own-file-system"
+
+CHECKS: Mapping[str, str] = {
+    "user": "user",
+    "podman": "programs",
+    "user-namespace": "user namespace",
+    "uid-map": "user mapping",
+    NATIVE: "native overlay",
+    "device": "/dev/fuse",
+    FUSE: "fuse-overlayfs",
+    OWN: "storage in the container",
+    "network": "default network",
+    "pull": "pull",
 }
-export HOME=/home/podman
-cd "$HOME" || cd /tmp
-attempt uid test "$(id -u)" != 0
-attempt fuse sh -c 'ls -l /dev/fuse && test -r /dev/fuse && test -w /dev/fuse'
-attempt info podman info --format '{{.Host.Security.Rootless}} {{.Store.GraphDriverName}}'
-attempt userns podman unshare cat /proc/self/uid_map
-attempt import sh -c '
-  tar -ch $(ldd /bin/true | grep -o "/[^ ]*") /bin/true 2>/dev/null | podman import -q - wizard/true'
-attempt run podman run --rm --network=host wizard/true /bin/true
-attempt network podman run --rm wizard/true /bin/true
-attempt pull podman run --rm --network=host quay.io/podman/hello
-say end reached
-"""
-"""Rootless Podman step by step, from what needs least. A container is made of the image's own ``true``, so that it
-needs no network, and runs in the pod's. What needs more comes after it and is told apart: Podman's default network,
-which wants /dev/net/tun unless the image's containers.conf says ``netns="host"``, and a pull."""
+"""The checks of the test in order, with their titles."""
 
-_AFTER = ("network", "pull")
-"""The checks whose failure is none of Podman's."""
+EXPLAINED = tuple(f"verify.{name}" for name in (FUSE, NATIVE, "needs-fuse", "uid-map"))
+"""The ids of what ``explain`` says about the test."""
+
+_SHARED = ("user", "podman", "user-namespace", "uid-map")
+"""What both ways need."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """What a template policy sets for workspaces: AppArmor's annotation and seccomp ("Unconfined", ...).
+
+    A Terraform template describes the whole security contexts of the pod and its container (None: it is a policy).
+    """
+
+    apparmor: str = ""
+    seccomp: str = ""
+    seccomp_profile: str = ""
+    pod: Mapping[str, Any] | None = None
+    container: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of_policy(cls, policy: Any) -> PodSettings:
+        """Returns what the content of a template policy sets; anything else in it does not matter here."""
+        for name in ("workspace", "specs", "kubernetes"):
+            policy = policy.get(name) if isinstance(policy, Mapping) else None
+
+        def value(name: str) -> Any:
+            entry = policy.get(name) if isinstance(policy, Mapping) else None
+            return entry.get("value") if isinstance(entry, Mapping) else None
+
+        annotations = value("annotations")
+        profiles = [
+            str(one.get("value") or "")
+            for one in (annotations if isinstance(annotations, list) else ())
+            if isinstance(one, Mapping) and str(one.get("key")).startswith(_APPARMOR)
+        ]
+        seccomp, localhost = value("seccomp-profile-type"), value("seccomp-profile-localhost-profile")
+        return cls(next(iter(profiles), ""), str(seccomp or ""), str(localhost or ""))
+
+
+NO_SETTINGS = PodSettings()
+
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
 def verify_pod(
-    node: str, image: str, namespace: str, *, apparmor_unconfined: bool = False, seccomp: str = ""
+    node: str,
+    image: str,
+    namespace: str,
+    *,
+    service_account: str = "",
+    fuse: bool = True,
+    settings: PodSettings = NO_SETTINGS,
 ) -> dict[str, Any]:
-    """A pod that runs Podman on a node as a Coder workspace would: uid 1000, one FUSE device, no added rights.
+    """Returns a test pod that runs Podman on a node as a Coder workspace does: UID 1000, one FUSE device.
 
-    ``apparmor_unconfined`` and ``seccomp`` ("Unconfined", "RuntimeDefault") are what the template policy sets for
-    workspaces. It prints ``name: ok`` or ``name: failed`` for each check, and its output as ``name>: line``.
+    ``fuse`` is whether the node advertises FUSE; without it, only native overlay is tested. ``settings`` are
+    what the template policy or the Terraform template sets for workspaces, which the test pod then has too. The pod
+    prints ``name: ok``, ``name: failed``, or ``name: skipped`` for each check, and its output as ``name>: line``.
     """
-    pod = short_pod("verify", node, node, image, namespace, _SCRIPT, deadline=VERIFY_DEADLINE)
+    script = asset_text("verify", "podman.sh")
+    pod = short_pod("verify", node, node, image, namespace, script, deadline=VERIFY_DEADLINE)
     spec = pod["spec"]
     container = spec["containers"][0]
+    device = {FUSE_RESOURCE: "1"} if fuse else {}
     container["resources"] = {
-        "requests": {"cpu": "100m", "memory": "128Mi", FUSE_RESOURCE: "1"},
-        "limits": {"memory": "512Mi", FUSE_RESOURCE: "1"},
+        "requests": {"cpu": "100m", "memory": "128Mi", **device},
+        "limits": {"cpu": "1", "memory": "512Mi", **device},
     }
-    # The container's own file system is an overlay, and an overlay cannot stand on another.
+    container["env"] = [{"name": "FUSE", "value": "yes" if fuse else "no"}]
+    # Left to the image: newuidmap accepts only the user's own primary group.
+    del spec["securityContext"]["runAsGroup"]
+    # The container's own file system is an overlay, and overlays cannot be stacked: native overlay needs a volume.
     container["volumeMounts"] = [{"name": "storage", "mountPath": _STORAGE}]
     spec["volumes"] = [{"name": "storage", "emptyDir": {}}]
-    if apparmor_unconfined:
-        pod["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/podman"] = "unconfined"
-    if seccomp:
-        spec["securityContext"]["seccompProfile"] = {"type": seccomp}
+    if service_account:
+        spec["serviceAccountName"] = service_account
+    if settings.apparmor:
+        pod["metadata"]["annotations"][f"{_APPARMOR}podman"] = settings.apparmor
+    if settings.pod is not None:
+        spec["securityContext"] = dict(settings.pod)
+    if settings.container:
+        container["securityContext"] = dict(settings.container)
+    if settings.seccomp:
+        profile = {"localhostProfile": settings.seccomp_profile} if settings.seccomp_profile else {}
+        spec["securityContext"]["seccompProfile"] = {"type": settings.seccomp, **profile}
     return pod
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What a verification pod showed. ``excerpt`` are the lines that led to it.
+class Check:
+    """One check of a test pod. ``ok`` is None if it was skipped. ``symptom`` is the row of a failed check."""
 
-    ``symptom`` is what was seen, in a line; ``cause`` what it means; ``id`` the row of the table of symptoms, "ok"
-    or "unclear" where none fits. A network failure leaves ``ok`` true: Podman itself works.
+    id: str
+    ok: bool | None
+    detail: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    excerpt: tuple[str, ...] = ()
+    symptom: Symptom | None = None
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return CHECKS.get(self.id, self.id)
+
+    @property
+    def word(self) -> str:
+        """The outcome as a word; what Podman does with its storage in the container is for information."""
+        if self.id == OWN and self.ok is not None:
+            return "info"
+        return {True: "ok", False: "failed", None: "skipped"}[self.ok]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the check as ``verify -o json`` prints it."""
+        return {
+            "id": self.id,
+            "ok": self.ok,
+            "detail": self.detail,
+            "symptom": self.symptom.id if self.symptom else None,
+            "excerpt": list(self.excerpt),
+            "remedies": [remedy_json(remedy) for remedy in self.remedies],
+        }
+
+
+def remedy_json(remedy: Remedy) -> dict[str, str]:
+    """Returns a fix as JSON."""
+    return {"text": remedy.text, "command": remedy.command, "who": remedy.who, "touches": remedy.touches}
+
+
+NeedsFuse = Literal["yes", "own-file-system", "no", "unknown"]
+"""Which workspaces of a node type need FUSE: all, those whose storage is in the container's own file system, none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The result of a test pod. ``excerpt`` has the lines that led to it.
+
+    ``symptom`` is what happened, on one line; ``cause`` explains it; ``id`` is the row of the table of symptoms, or
+    "ok", or "unclear" if no row matches. A network failure leaves ``ok`` true: Podman itself works. ``means`` is what
+    follows from both ways for workspaces.
     """
 
     ok: bool
@@ -184,359 +306,162 @@ class Diagnosis:
     cause: str = ""
     remedies: tuple[Remedy, ...] = ()
     excerpt: tuple[str, ...] = ()
+    by_node: bool = False
+    checks: tuple[Check, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    needs_fuse: NeedsFuse = "unknown"
+    means: str = ""
+
+    @property
+    def ways(self) -> str:
+        """Both ways by name with their outcomes; "" if none was tested."""
+        done = [check for check in self.checks if check.id in (FUSE, NATIVE) and check.ok is not None]
+        done.sort(key=lambda check: check.id)
+        return ", ".join(f"{check.title} {check.word}" for check in done)
 
 
-@dataclass(frozen=True, slots=True)
-class _Symptom:
-    id: str
-    pattern: str
-    symptom: str
-    cause: str
-    remedies: tuple[Remedy, ...] = ()
+def diagnose(log: str, reasons: str = "", *, fuse: bool = True) -> Diagnosis:
+    """Returns the result of a test pod from its ``log`` and the cluster's ``reasons``.
 
-
-_READ_POLICY = Remedy("Look at Security modules: its remedies for this kind of node.", who="you", touches="nothing")
-
-_POD_SYMPTOMS: tuple[_Symptom, ...] = (
-    _Symptom(
-        "no-device",
-        rf"Insufficient {FUSE_RESOURCE}|UnexpectedAdmissionError|requested number of devices unavailable",
-        "The node has no FUSE device to give",
-        "The device manager does not run there, or all its devices are in use.",
-        (
-            Remedy(
-                "See whether it runs on that node.",
-                "kubectl -n smarter-device-manager get pods -o wide",
-                touches="nothing",
-            ),
-            Remedy("Give out more devices (adjustment devices-per-node).", touches="the device manager"),
-        ),
-    ),
-    _Symptom(
-        "limit",
-        rf"must be equal to {FUSE_RESOURCE} limit|Limit must be set for non overcommitable",
-        "Request and limit of the device differ",
-        "Kubernetes wants them equal for devices.",
-        (Remedy("Set both to the same count in the template policy.", who="Coder admin", touches="workspaces"),),
-    ),
-    _Symptom(
-        "refused",
-        r"violates PodSecurity|admission webhook .* denied|unable to validate against any security context constraint"
-        r"|is forbidden",
-        "The cluster does not admit the pod",
-        "A policy of the namespace or of the cluster refuses a pod like a workspace.",
-        (Remedy("Choose a namespace where workspaces may run.", "podman-wizard verify --namespace NAME", who="you"),),
-    ),
-    _Symptom(
-        "image",
-        r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|[Ff]ailed to pull image",
-        "The image cannot be pulled",
-        "The node does not reach the registry, or the image is not there. Podman was not tried.",
-        (Remedy("Name an image that your nodes can pull.", "podman-wizard verify --image IMAGE", who="you"),),
-    ),
-    _Symptom(
-        "deadline",
-        r"DeadlineExceeded",
-        "The pod was not done in time",
-        "A slow pull, or a node under load.",
-        (Remedy("Try again; the image is there by then.", "podman-wizard verify", who="you", touches="one pod"),),
-    ),
-    _Symptom("memory", r"OOMKilled", "The pod ran out of memory", "512Mi were not enough for Podman and its storage."),
-)
-
-_LOG_SYMPTOMS: tuple[_Symptom, ...] = (
-    _Symptom(
-        "fuse-module",
-        r"fuse: device not found",
-        "There is no FUSE device in the pod",
-        "The node's kernel has no FUSE loaded, or the device manager was not there yet when the pod came: a kubelet "
-        "that does not know a resource lets the pod in without it.",
-        (
-            Remedy(
-                "See whether the device manager runs on that node.",
-                "kubectl -n smarter-device-manager get pods -o wide",
-                touches="nothing",
-            ),
-            Remedy(
-                "Load the module on the node, for good, and restart the device manager's pod there.",
-                "modprobe fuse && echo fuse > /etc/modules-load.d/fuse.conf",
-                who="system admin",
-                touches="the nodes",
-            ),
-        ),
-    ),
-    _Symptom(
-        "device-cgroup",
-        r"failed to open /dev/fuse: Operation not permitted",
-        "/dev/fuse is there and may not be opened",
-        "The device was mounted, not requested: the pod's device rules do not allow it.",
-        (Remedy(f"Request {FUSE_RESOURCE} in place of a host path.", who="Coder admin", touches="workspaces"),),
-    ),
-    _Symptom(
-        "overlay-on-overlay",
-        r"'overlay' is not supported over|kernel does not support overlay fs",
-        "Podman's storage stands on an overlay",
-        "The image names no fuse-overlayfs (mount_program), and the kernel cannot stack overlays.",
-        (
-            Remedy(
-                "Use an image whose storage.conf has mount_program, or put the storage on a volume.",
-                who="Coder admin",
-                touches="the workspace image",
-            ),
-        ),
-    ),
-    _Symptom(
-        "userns-count",
-        r"cannot clone: (?:Invalid argument|No space left on device)|max_user_namespaces",
-        "No user namespace may be made",
-        "user.max_user_namespaces is 0 on the node, as on Bottlerocket and Talos.",
-        (
-            Remedy(
-                "Raise it, in the platform's own way (Security modules has it).",
-                "sysctl -w user.max_user_namespaces=65536",
-                who="system admin",
-                touches="the nodes",
-            ),
-        ),
-    ),
-    _Symptom(
-        "userns-clone",
-        r"unprivileged_userns_clone",
-        "No user namespace may be made",
-        "kernel.unprivileged_userns_clone is 0 on the node, as on Debian 10 and hardened systems.",
-        (
-            Remedy(
-                "Allow user namespaces to everybody.",
-                "sysctl -w kernel.unprivileged_userns_clone=1",
-                who="system admin",
-                touches="the nodes",
-            ),
-        ),
-    ),
-    _Symptom(
-        "seccomp",
-        r"cannot clone: Operation not permitted",
-        "A new user namespace is not permitted",
-        "The runtime's seccomp filter denies it.",
-        (
-            Remedy(
-                "Let workspaces run without the filter (Coder 1.35 and later).",
-                "seccomp-profile-type: {policy: read, value: Unconfined}",
-                who="Coder admin",
-                touches="workspaces",
-            ),
-            _READ_POLICY,
-        ),
-    ),
-    _Symptom(
-        "uid-map",
-        r"write to [ug]id_map failed|newuidmap.*not permitted|newgidmap.*not permitted"
-        r"|cannot set up namespace using .?[\w/]*new[ug]idmap",
-        "The user namespace gets no users",
-        "No new privileges, SETUID and SETGID dropped, newuidmap without its rights in the image, or Ubuntu's "
-        "restriction of user namespaces.",
-        (
-            Remedy(
-                "On Ubuntu 24.04: let unconfined processes have user namespaces.",
-                "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-                who="system admin",
-                touches="the nodes",
-            ),
-            Remedy("Elsewhere: do not set allowPrivilegeEscalation to false, drop no SETUID.", touches="workspaces"),
-        ),
-    ),
-    _Symptom(
-        "proc",
-        r"mount(?:ing)? [`'\"]?proc\b.*Operation not permitted",
-        "The container may not mount /proc",
-        "/proc is masked in the pod, and the image does not tell Podman to pass it on.",
-        (
-            Remedy(
-                "Take the containers.conf of quay.io/podman/stable into the image (volume /proc:/proc).",
-                who="Coder admin",
-                touches="the workspace image",
-            ),
-        ),
-    ),
-    _Symptom(
-        "device-denied",
-        r"/dev/fuse.*[Pp]ermission denied",
-        "/dev/fuse is denied",
-        "SELinux with an older policy, or the device's mode on the node.",
-        (
-            Remedy(
-                "Allow containers the devices that are given to them.",
-                "setsebool -P container_use_devices on",
-                who="system admin",
-                touches="every container with a device",
-            ),
-        ),
-    ),
-    _Symptom(
-        "mount-denied",
-        r"mount.*[Pp]ermission denied|flags: 0x1000: permission denied",
-        "A mount is denied",
-        "The AppArmor profile of the container denies mount, or SELinux does.",
-        (
-            Remedy(
-                "Let the workspace's pod run unconfined (annotation in the template).",
-                "container.apparmor.security.beta.kubernetes.io/CONTAINER: unconfined",
-                who="Coder admin",
-                touches="workspaces",
-            ),
-            Remedy(
-                "Under SELinux: run the pod with the type made for it.",
-                "securityContext: {seLinuxOptions: {type: container_engine_t}}",
-                who="Coder admin",
-                touches="workspaces",
-            ),
-            _READ_POLICY,
-        ),
-    ),
-    _Symptom(
-        "no-podman",
-        r"podman: (?:command )?not found|newuidmap.*not found",
-        "The image lacks what Podman needs",
-        "There is no podman, or no newuidmap, in the image.",
-        (Remedy("Verify with Podman's own image.", "podman-wizard verify", who="you", touches="one pod"),),
-    ),
-)
-
-_NETWORK_SYMPTOMS: tuple[_Symptom, ...] = (
-    _Symptom(
-        "tun",
-        r"/dev/net/tun|open tun socket",
-        "Podman runs; its default network wants /dev/net/tun",
-        "slirp4netns and pasta make a network of their own by that device, which pods do not have. Containers run with "
-        "--network=host.",
-        (
-            Remedy(
-                "Have the image's containers.conf say so, as that of quay.io/podman/stable does.",
-                "printf '[containers]\\nnetns=\"host\"\\n' > /etc/containers/containers.conf.d/netns.conf",
-                who="Coder admin",
-                touches="the workspace image",
-            ),
-            Remedy(
-                "Or have the device manager offer ^net/tun$ too, and request smarter-devices/net_tun.",
-                touches="the device manager and workspaces",
-            ),
-        ),
-    ),
-    _Symptom(
-        "no-network-tool",
-        r"could not find (?:slirp4netns|pasta)|exec: .(?:slirp4netns|pasta).: executable file not found",
-        "Podman runs; its default network lacks a program",
-        "The image has neither slirp4netns nor pasta. Containers run with --network=host.",
-        (
-            Remedy(
-                'Have the image\'s containers.conf say netns="host", or install passt.',
-                who="Coder admin",
-                touches="the workspace image",
-            ),
-        ),
-    ),
-)
-
-_NETWORK = re.compile(
-    r"dial tcp|no such host|i/o timeout|TLS handshake|connection refused|network is unreachable"
-    r"|temporary failure in name resolution|proxyconnect|pinging container registry|toomanyrequests|x509:",
-    re.IGNORECASE,
-)
-
-
-def diagnose(log: str, reasons: str = "") -> Diagnosis:
-    """What a verification pod showed: ``log`` is what it printed, ``reasons`` what the cluster said of it.
-
-    The reasons are those of the pod's status and events, or the server's refusal, a line each, verbatim.
+    The reasons are those of the pod's status and events, or the server's rejection, one on each line, verbatim. The
+    result is that of fuse-overlayfs if the node advertises FUSE (``fuse``), else that of native overlay.
     """
-    checks = dict(re.findall(r"(?m)^([a-z]+): (ok|failed)$", log))
-    local = {name: result for name, result in checks.items() if name not in _AFTER}
-    if local.get("run") == "ok":
-        return _works(log, checks)
-    if found := _find(_POD_SYMPTOMS, reasons.splitlines()):
-        return found
-    failed = [name for name, result in local.items() if result == "failed"]
-    lines = [line.partition(">: ")[2] for line in log.splitlines() if line.partition(">: ")[0] in failed]
-    if found := _find(_LOG_SYMPTOMS, lines or log.splitlines()):
-        return found
-    if local.get("fuse") == "failed":
-        # A listing of the device says that it is there, and the test behind it that it may not be used.
-        there = any(line.startswith("c") and "/dev/fuse" in line for line in lines)
-        row = next(row for row in _LOG_SYMPTOMS if row.id == ("device-denied" if there else "fuse-module"))
-        return Diagnosis(False, row.id, row.symptom, row.cause, row.remedies, _last(lines))
-    if not checks:
-        return Diagnosis(False, "unclear", "The pod told nothing", "", (), _last((reasons or log).splitlines()))
-    symptom = f"Podman fails at: {failed[0]}" if failed else "The checks were cut short"
-    return Diagnosis(False, "unclear", symptom, "No known symptom.", (_READ_POLICY,), _last(lines or log.splitlines()))
+    facts = dict(re.findall(r"(?m)^facts>: ([a-z-]+)=(.*)$", log))
+    checks = tuple(_check(name, result, log, facts) for name, result in _results(log).items())
+    by_id = {check.id: check for check in checks}
+    needs, means = _meaning(by_id)
+    told = _verdict(by_id, facts, log, reasons, fuse=fuse)
+    return replace(told, checks=checks, facts=facts, needs_fuse=needs, means=means)
 
 
-def _works(log: str, checks: dict[str, str]) -> Diagnosis:
-    found = []
-    if checks.get("network") == "failed":
-        found.append(_default_network(_said("network", log)))
-    if checks.get("pull") == "failed":
-        found.append(_pull(_said("pull", log)))
-    if not found:
-        return Diagnosis(True, "ok", "Rootless Podman runs a container", excerpt=_last(_said("info", log)))
-    first, *others = found
-    return replace(
-        first,
-        cause=" ".join([first.cause, *(f"{_alone(one.symptom)}: {one.cause}" for one in others)]),
-        remedies=tuple(remedy for one in found for remedy in one.remedies),
-        excerpt=tuple(line for one in found for line in one.excerpt),
-    )
+def _results(log: str) -> dict[str, str]:
+    found = dict(re.findall(r"(?m)^([a-z-]+): (ok|failed|skipped)$", log))
+    return {name: found[name] for name in CHECKS if name in found}
 
 
-def _alone(symptom: str) -> str:
-    """A symptom as a sentence of its own, where it was said before that Podman runs."""
-    rest = symptom.removeprefix("Podman runs; ")
-    return rest[:1].upper() + rest[1:]
+def _check(name: str, result: str, log: str, facts: Mapping[str, str]) -> Check:
+    lines = _said(name, log)
+    if result == "skipped":
+        return Check(name, None)
+    if name == FUSE and any("fuse: failed" in line for line in lines):
+        result = "failed"  # whatever the exit status says: the device was not used
+    if result == "ok":
+        return Check(name, True, _ok_detail(name, lines, facts), excerpt=excerpt(lines))
+    row, telling = _row(name, lines, facts)
+    if row is None:
+        return Check(name, False, "The cause is not known.", _UNCLEAR, telling)
+    if name == OWN:  # for information: no fix is needed
+        return Check(name, False, f"Podman does not run there. {row.symptom}.", (), telling, row)
+    return Check(name, False, f"{row.symptom}: {row.cause}" if row.cause else row.symptom, row.remedies, telling, row)
 
 
-def _default_network(lines: list[str]) -> Diagnosis:
-    if known := _find(_NETWORK_SYMPTOMS, lines):
-        return replace(known, ok=True)
-    return Diagnosis(
-        True,
-        "default-network",
-        "Podman runs; its default network fails",
-        "Containers run with --network=host.",
-        (
-            Remedy(
-                'Have the image\'s containers.conf say netns="host".', who="Coder admin", touches="the workspace image"
-            ),
-        ),
-        _last(lines),
-    )
+_UNCLEAR = (Remedy(NODE_DECIDES, who="you", touches="nothing"),)
 
 
-def _pull(lines: list[str]) -> Diagnosis:
-    network = any(_NETWORK.search(line) for line in lines)
-    return Diagnosis(
-        True,
-        "network" if network else "pull",
-        "Podman runs; a pull from quay.io fails",
-        "The network of the pods does not reach the registry; the kernel has nothing to do with it."
-        if network
-        else "The image could be made here and run, and not fetched.",
-        (Remedy("Give workspaces a mirror or a proxy, if they are meant to pull.", touches="workspaces"),),
-        _last(lines),
-    )
+def _row(name: str, lines: Sequence[str], facts: Mapping[str, str]) -> tuple[Symptom | None, tuple[str, ...]]:
+    if name == "network":
+        return find(NETWORK_SYMPTOMS, lines, facts) or (DEFAULT_NETWORK, excerpt(lines))
+    if name == "pull":
+        return find((NO_EGRESS,), lines, facts) or (PULL, excerpt(lines))
+    return find(LOG_SYMPTOMS, lines, facts) or (None, excerpt(lines))
+
+
+def _ok_detail(name: str, lines: Sequence[str], facts: Mapping[str, str]) -> str:
+    used = next((line.rpartition(": ")[2] for line in lines if line.startswith("root file system")), "")
+    if name == NATIVE:
+        return f"A container ran on {used or 'overlay'}, with storage on a volume ({facts.get('volume', 'emptyDir')})."
+    if name == FUSE:
+        return f"A container ran on {used or 'fuse-overlayfs'}, with storage off the volume."
+    if name == "device":
+        return "/dev/fuse was opened for reading and writing."
+    if name == OWN:
+        return f"By itself, Podman used {used or 'overlay'} there."
+    if name == "uid-map":
+        return "A file of another user (UID 33) could be made."
+    return excerpt(lines)[-1] if name == "podman" and lines else ""
 
 
 def _said(check: str, log: str) -> list[str]:
     return [line.partition(">: ")[2] for line in log.splitlines() if line.startswith(f"{check}>: ")]
 
 
-def _find(table: tuple[_Symptom, ...], lines: list[str]) -> Diagnosis | None:
-    for row in table:
-        telling = [line for line in lines if re.search(row.pattern, line)]
-        if telling:
-            return Diagnosis(False, row.id, row.symptom, row.cause, row.remedies, _last(telling))
-    return None
+# --- the verdict -----------------------------------------------------------------------------------------------
 
 
-def _last(lines: list[str]) -> tuple[str, ...]:
-    # The kubelet and the scheduler say the same thing more than once: each line counts where it was said last.
-    said = dict.fromkeys(line for line in reversed(lines) if line.strip())
-    return tuple(reversed(tuple(said)[:EXCERPT_LINES]))
+def _verdict(checks: Mapping[str, Check], facts: Mapping[str, str], log: str, reasons: str, *, fuse: bool) -> Diagnosis:
+    needed = (*_SHARED, "device", FUSE) if fuse else (*_SHARED, NATIVE)
+    if all(name in checks and checks[name].ok for name in needed):
+        return _works(checks, FUSE if fuse else NATIVE)
+    failed = [checks[name] for name in needed if name in checks and checks[name].ok is False]
+    # A check that ended counts more than what the cluster says about the pod's end.
+    if not failed and (found := find(POD_SYMPTOMS, reasons.splitlines(), facts)):
+        return _told(*found)
+    if not failed:
+        nothing = "The test was interrupted" if checks else "The pod printed no result"
+        lines = excerpt((reasons or log).splitlines())
+        return Diagnosis(False, "unclear", nothing, remedies=_UNCLEAR if checks else (), excerpt=lines)
+    first = failed[0]
+    if first.symptom is None:
+        title = CHECKS[first.id]
+        return Diagnosis(False, "unclear", f"Podman fails at: {title}", first.detail, _UNCLEAR, first.excerpt)
+    return _told(first.symptom, first.excerpt)
+
+
+def _told(row: Symptom, lines: tuple[str, ...]) -> Diagnosis:
+    return Diagnosis(False, row.id, row.symptom, row.cause, row.remedies, lines, row.by_node)
+
+
+def _works(checks: Mapping[str, Check], way: str) -> Diagnosis:
+    rows = [check for name in ("network", "pull") if (check := checks.get(name)) and check.ok is False]
+    if not rows:
+        return Diagnosis(
+            True, "ok", f"Rootless Podman ran a container with {CHECKS[way]}", excerpt=(checks[way].detail,)
+        )
+    symptoms = [check.symptom for check in rows if check.symptom]
+    first, *others = symptoms
+    return Diagnosis(
+        True,
+        first.id,
+        f"Podman works, but {first.symptom}",
+        " ".join([first.cause, *(f"{_capitalized(one.symptom)}: {one.cause}" for one in others)]),
+        tuple(remedy for one in symptoms for remedy in one.remedies),
+        tuple(line for check in rows for line in check.excerpt),
+    )
+
+
+def _capitalized(clause: str) -> str:
+    return clause[:1].upper() + clause[1:]
+
+
+def _meaning(checks: Mapping[str, Check]) -> tuple[NeedsFuse, str]:
+    """Returns which workspaces need FUSE, as measured, and what else would do."""
+    native, fuse, own = (checks.get(name) for name in (NATIVE, FUSE, OWN))
+    if any((check := checks.get(name)) is None or not check.ok for name in _SHARED) or native is None:
+        return "unknown", ""
+    if native.ok:
+        if own is not None and own.ok and any(line.endswith(": overlay") for line in own.excerpt):
+            return "no", "No workspace here needs FUSE: native overlay works even in the container's own file system."
+        return "own-file-system", (
+            "Only workspaces that keep Podman's storage in the container's own file system need FUSE here. With the "
+            "storage on a volume, such as a home volume (not NFS), Podman uses native overlay, without FUSE."
+        )
+    if fuse is not None and fuse.ok:
+        return "yes", "Every workspace here needs FUSE: native overlay does not work, even on a volume."
+    return "unknown", ""
+
+
+_TOLD = (NATIVE, "device", FUSE, OWN)
+"""The checks that are always told; the others only if they failed."""
+
+
+def lines_of(checks: Iterable[Check]) -> list[str]:
+    """Returns both ways and what failed as lines of text: the outcome, the title, and the detail."""
+    lines, seen = [], set[str]()
+    for check in checks:
+        if check.id not in _TOLD and check.ok is not False:
+            continue
+        again = check.ok is False and check.detail in seen
+        seen.add(check.detail)
+        detail = "for the same reason" if again else check.detail
+        lines.append(f"{check.word:8} {check.title}" + (f": {detail}" if detail else ""))
+    return lines

@@ -1,5 +1,5 @@
-    # AppArmor lets the container ${container} alone: for Debian
-    # and Ubuntu nodes; elsewhere it does nothing.
+    # Disables AppArmor for the container ${container}. Needed on
+    # Debian and Ubuntu nodes; has no effect on other nodes.
     annotations = {
       "container.apparmor.security.beta.kubernetes.io/${container}" = "unconfined"
     }

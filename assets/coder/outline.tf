@@ -1,4 +1,4 @@
-resource "kubernetes_pod" "main" {
+resource "kubernetes_pod_v1" "main" {
   metadata {
     # 1. AppArmor: annotations
   }

@@ -1,4 +1,4 @@
-      # One FUSE device; both want the same number.
+      # One FUSE device; both numbers must be equal.
       resources {
         requests = {
           "${resource}" = "1"

@@ -43,7 +43,7 @@ async def test_nobody_listens(tmp_path: Path) -> None:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     error = await connect_error(write_kubeconfig(tmp_path / "k", f"http://127.0.0.1:{port}"))
-    assert error.what == f"127.0.0.1:{port} cannot be reached: connection refused."
+    assert error.what == f"Cannot reach the API server 127.0.0.1:{port}: connection refused."
     assert str(tmp_path / "k") in error.todo
 
 
@@ -53,7 +53,7 @@ async def test_a_name_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", no_such_name)
     error = await connect_error(write_kubeconfig(tmp_path / "k", "https://api.invalid:6443"))
-    assert error.what == "The name of api.invalid:6443 cannot be resolved."
+    assert error.what == "Cannot resolve the host name api.invalid:6443."
 
 
 async def answer_version(_: web.Request) -> web.StreamResponse:
@@ -103,7 +103,7 @@ async def test_client_certificates(tmp_path: Path, certificates: Certificates) -
 async def test_a_server_that_does_not_speak_tls(tmp_path: Path) -> None:
     async with raw_api_server(answer_version) as url:
         error = await connect_error(write_kubeconfig(tmp_path / "k", url.replace("http:", "https:")))
-        assert "No secure connection" in error.what
+        assert "Cannot open a secure connection" in error.what
 
 
 async def test_a_login_page(tmp_path: Path) -> None:
@@ -118,24 +118,25 @@ async def test_a_login_page(tmp_path: Path) -> None:
     for handler in (page, redirect):
         async with raw_api_server(handler) as url:
             error = await connect_error(write_kubeconfig(tmp_path / "k", url))
-            assert "does not answer as a Kubernetes API server" in error.what
+            assert "is not responding as a Kubernetes API server" in error.what
             assert "login page" in error.todo
 
 
 async def test_something_that_is_not_http(tmp_path: Path) -> None:
     async with byte_server([b"SSH-2.0-OpenSSH_9.6\r\n\r\n"]) as url:
         error = await connect_error(write_kubeconfig(tmp_path / "k", url))
-        assert "does not speak HTTP" in error.what
+        assert "is not valid HTTP" in error.what
 
 
-async def test_a_wrong_token(tmp_path: Path) -> None:
+async def test_a_wrong_token(tmp_path: Path, certificates: Certificates) -> None:
     async def refuse(_: web.Request) -> web.StreamResponse:
         return status(401, "Unauthorized", "Unauthorized")
 
-    async with raw_api_server(refuse) as url:
-        error = await connect_error(write_kubeconfig(tmp_path / "k", url, user={"token": "secret"}))
+    trusted = {"certificate-authority": str(certificates.authority)}
+    async with raw_api_server(refuse, certificates.context()) as url:
+        error = await connect_error(write_kubeconfig(tmp_path / "k", url, cluster=trusted, user={"token": "secret"}))
         assert "401" in error.what
-        assert "log in again" in error.todo
+        assert "Log in again" in error.todo
 
 
 async def test_a_reset_and_half_a_body_are_repeated(tmp_path: Path, no_waiting: list[float]) -> None:
@@ -152,7 +153,7 @@ async def test_a_reset_and_half_a_body_are_repeated(tmp_path: Path, no_waiting: 
 async def test_half_a_body_every_time(tmp_path: Path, no_waiting: list[float]) -> None:
     async with byte_server([json_bytes(VERSION, promised=4000)]) as url:
         error = await connect_error(write_kubeconfig(tmp_path / "k", url))
-    assert "breaks off in the middle" in error.what
+    assert "is incomplete" in error.what
     assert len(no_waiting) == module.FIRST_ATTEMPTS - 1
 
 
@@ -166,7 +167,7 @@ async def test_a_slow_server(connected: Connected, no_waiting: list[float]) -> N
         raise AssertionError
 
     async with connected(slow) as gateway:
-        with pytest.raises(ClusterError, match="did not answer within"):
+        with pytest.raises(ClusterError, match="did not respond within"):
             await gateway._transport.request("GET", "/api/v1/nodes", timeout=0.05)
     assert tries == 2
 
@@ -234,7 +235,7 @@ async def test_a_bad_value_is_not_asked_again_although_it_is_a_500(
     assert no_waiting == []
 
 
-async def test_401_in_the_middle_renews_the_credential_once(tmp_path: Path) -> None:
+async def test_401_in_the_middle_renews_the_credential_once(tmp_path: Path, certificates: Certificates) -> None:
     valid = tmp_path / "valid"
     valid.write_text("token-1")
     command = plugin(
@@ -248,12 +249,13 @@ async def test_401_in_the_middle_renews_the_credential_once(tmp_path: Path) -> N
         seen.append(request.headers["Authorization"].removeprefix("Bearer "))
         if seen[-1] != valid.read_text() or seen[-1] == "token-3":
             return status(401, "Unauthorized", "Unauthorized")
-        return web.json_response({"kind": "Namespace", "metadata": {}})
+        return web.json_response({"kind": "Namespace", "metadata": {"name": "a", "uid": "1"}})
 
     user = {"exec": {"command": command, "apiVersion": V1}}
+    trusted = {"certificate-authority": str(certificates.authority)}
     async with (
-        api_server(check) as url,
-        await Gateway.connect(write_kubeconfig(tmp_path / "k", url, user=user), None) as gateway,
+        api_server(check, certificates.context()) as url,
+        await Gateway.connect(write_kubeconfig(tmp_path / "k", url, cluster=trusted, user=user), None) as gateway,
     ):
         await gateway.get("Namespace", "a")
         valid.write_text("token-2")
@@ -269,7 +271,7 @@ async def test_401_in_the_middle_renews_the_credential_once(tmp_path: Path) -> N
 async def test_a_plugin_that_fails_is_a_cluster_error(tmp_path: Path) -> None:
     command = plugin(tmp_path / "get-token", "sys.stderr.write('session expired\\n'); sys.exit(1)")
     user = {"exec": {"command": command, "apiVersion": V1}}
-    error = await connect_error(write_kubeconfig(tmp_path / "k", "http://127.0.0.1:1", user=user))
+    error = await connect_error(write_kubeconfig(tmp_path / "k", "https://127.0.0.1:1", user=user))
     assert "get-token" in error.what
     assert "session expired" in error.what
 
@@ -280,7 +282,7 @@ async def test_a_proxy_that_refuses(tmp_path: Path) -> None:
             tmp_path / "k", "https://10.9.9.9:6443", cluster={"proxy-url": proxy.replace("://", "://me:secret@")}
         )
         error = await connect_error(config)
-    assert "proxy does not let us through to 10.9.9.9:6443 (407)" in error.what
+    assert "proxy rejected the connection to 10.9.9.9:6443 (407)" in error.what
 
 
 async def test_an_old_continue_token_restarts_the_list(connected: Connected) -> None:

@@ -9,14 +9,13 @@ import pytest
 
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted
-from wizard.answers import Answers
-from wizard.cluster import ApiRefusal, Gateway
+from tests.facts_for_tests import judged
+from wizard.cluster import ApiRefusal, Gateway, check_objects
 from wizard.cluster.refusals import Target
 from wizard.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
 from wizard.errors import InputError
 from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.manifest import enforced_level
-from wizard.prerequisites import judge_prerequisites
 
 
 async def test_an_admin_gets_everything(opened: Opened) -> None:
@@ -69,16 +68,16 @@ async def test_the_levels_of_the_borrowed_namespace_stay_its_own(opened: Opened)
         labels = {"pod-security.kubernetes.io/enforce": "baseline"}
         await gateway.patch("Namespace", "default", {"metadata": {"labels": labels}})
         before = await collect(gateway)
-        checks = await gateway.dry_run_all(adjusted())
+        checks = await check_objects(gateway, adjusted())
         after = await collect(gateway)
     assert any("would violate PodSecurity" in warning for warning in after.warnings)
     assert {check.change for check in checks} == {"create"}
     assert enforced_level(before) == enforced_level(after) == ("", "")
     # That level answered first: neither a default of the cluster nor its policies have been heard.
-    told = {one.id: one for one in judge_prerequisites(before, Answers())}
+    told = {one.id: one for one in judged(before).prerequisites}
     for rule in ("adm.psa-namespace", "adm.webhook"):
         assert told[rule].outcome == "unknown"
-        assert told[rule].title.startswith("Not told before the namespace is there")
+        assert told[rule].title.startswith("Unknown until the namespace exists")
         assert 'violates PodSecurity "baseline:latest"' in told[rule].evidence[0]
         assert told[rule].remedies == ()
 
@@ -113,8 +112,8 @@ async def test_a_webhook_that_does_not_answer_is_not_one_that_agrees(
     monkeypatch.setattr(Gateway, "create", fail)
     async with opened("mixed") as (_, gateway):
         facts = await collect(gateway)
-    finding = next(one for one in judge_prerequisites(facts, Answers()) if one.id == "adm.webhook")
-    assert (finding.outcome, finding.title) == ("warning", "An admission webhook does not answer")
+    finding = next(one for one in judged(facts).prerequisites if one.id == "adm.webhook")
+    assert (finding.outcome, finding.title) == ("warning", "An admission webhook does not respond")
     assert said in finding.evidence[0]
 
 

@@ -54,7 +54,7 @@ async def test_a_token_and_what_the_plugin_is_told(tmp_path: Path) -> None:
         ("sys.stderr.write('line\\n' * 9 + 'please log in\\x1b[2J\\n'); sys.exit(3)", "exit code 3"),
         ("print('very-secret-token {')", "not JSON"),
         ("print('[]')", "not an ExecCredential"),
-        ("print(json.dumps({'kind': 'ExecCredential', 'apiVersion': 'x', 'status': {}}))", "another version"),
+        ("print(json.dumps({'kind': 'ExecCredential', 'apiVersion': 'x', 'status': {}}))", "apiVersion differs"),
         (f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}}}))", "no status"),
         (f"print(json.dumps({{'kind': 'ExecCredential', 'apiVersion': {V1!r}, 'status': {{}}}}))", "neither a token"),
         (
@@ -156,7 +156,7 @@ async def test_a_plugin_that_must_ask_says_so_without_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_person_present", lambda: False)
-    with pytest.raises(ClusterError, match="wants to ask"):
+    with pytest.raises(ClusterError, match="needs input"):
         await run_plugin(ExecConfig(printing(tmp_path / "p"), V1, interactive_mode="Always"))
 
 
@@ -232,7 +232,9 @@ async def test_token_files_are_read_again(tmp_path: Path) -> None:
         await Credentials(Identity(token_file=path)).current()
     path.write_text("")
     with pytest.raises(ClusterError, match="is empty"):
-        await credentials.renew(await credentials.current())
+        await Credentials(Identity(token_file=path)).current()
+    await credentials.renew(await credentials.current())
+    assert (await credentials.current()).authorization == "Bearer ignored"
 
 
 async def test_fixed_credentials_are_not_renewed() -> None:

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from wizard.answers import Answers, RolloutChoice, SecurityModulesChoice
 from wizard.engine import Engine
 from wizard.events import ActionEnded, Event
+from wizard.looking import act, look
 from wizard.manifest import guide_objects
 from wizard.names import NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
+from wizard.plan.derive import plan_labels
 from wizard.sandbox import SCENARIOS, Sandbox, Scenario
 from wizard.sandbox.store import Change, Version
 from wizard.target import Target
@@ -78,39 +81,36 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(sandbox: Sandbox, tmp_p
     sandbox.write_kubeconfig(path)
     log = Log(sandbox)
     events: list[Event] = []
+    answers = Answers(security_modules=SecurityModulesChoice(acknowledged=True), rollout=RolloutChoice(60))
     engine = Engine(Target(kubeconfig=str(path)))
     try:
         await engine.open()
-        facts = await engine.read_facts()
-        assert facts.nodes is not None
-        names = [node.name for node in facts.nodes]
+        plan = await look(engine, answers)
+        names = [verdict.node.name for verdict in plan.judgement.verdicts]
         assert sorted(names) == sorted(node["metadata"]["name"] for node in stored(sandbox, "nodes"))
+        assert log.created == []  # a dry run that was repeated created nothing
 
-        # Of the guide's objects all but the quota: it stops the daemon set at 50 of the 200 nodes.
-        objects = [item for item in guide_objects() if item["kind"] != "ResourceQuota"]
-        applied = await engine.apply(objects, events.append)
-        assert applied.failed == ()
-        assert log.created == [(f"{item['kind'].lower()}s", NAMESPACE) for item in objects]
-
-        labelled = await engine.label(names, events.append)
+        outcome, rest = await act(engine, plan, events.append, door="run")
+        assert [one.result for one in outcome.outcomes] == ["done"] * len(plan.actions)
+        assert log.created == [(f"{item['kind'].lower()}s", NAMESPACE) for item in guide_objects()]
+        labelled, waited = outcome.labelled, outcome.rollout
+        assert labelled is not None and waited is not None
         assert labelled.done == tuple(names)
         assert labelled.failed == labelled.cancelled == ()
         assert labelled.before == dict.fromkeys(names)
         # A patch whose answer was lost was sent again: it changed nothing any more.
         assert sorted(log.labels) == [(name, NODE_LABEL_VALUE) for name in sorted(names)]
         assert {labels(node).get(NODE_LABEL) for node in stored(sandbox, "nodes")} == {NODE_LABEL_VALUE}
-
-        waited = await engine.wait(names, events.append, timeout=60)
         assert waited.complete, waited.failing[:3]
         assert waited.ready == len(names)
+        assert rest.actions == ()
 
-        again = await engine.label(names, events.append)
-        assert again.unchanged == tuple(names)
-        assert again.done == ()
-        removed = await engine.label(names, events.append, remove=True)
-        assert removed.done == tuple(names)
+        removal = plan_labels(rest.judgement, rest.judgement.verdicts, remove=True, by_name=True)
+        removed, _ = await act(engine, removal, events.append, door="command")
+        assert removed.labelled is not None
+        assert removed.labelled.done == tuple(names)
         assert sorted(log.labels[len(names) :]) == [(name, None) for name in sorted(names)]
         assert not any(NODE_LABEL in labels(node) for node in stored(sandbox, "nodes"))
     finally:
         await engine.close()
-    assert [event.result for event in events if isinstance(event, ActionEnded)] == ["done"] * 5
+    assert [event.result for event in events if isinstance(event, ActionEnded)] == ["done"] * 4

@@ -14,9 +14,10 @@ from aiohttp import web
 
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
-from wizard.cluster import ApiRefusal, Seen
+from wizard.cluster import ApiRefusal, Seen, check_objects
 from wizard.cluster import gateway as module
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts, whole_number
+from wizard.errors import ClusterError
 from wizard.facts import NodeFacts, Taint
 
 
@@ -74,13 +75,13 @@ async def test_a_cluster_is_not_taken_for_another_while_its_server_is_in_trouble
                 await gateway.identity()
 
 
-async def test_who_answers_oddly_is_a_cluster_without_a_name(connected: Connected) -> None:
+async def test_an_odd_answer_is_named_with_its_request(connected: Connected) -> None:
     async def odd(request: web.Request) -> web.StreamResponse:
         return web.json_response({"kind": "Something", "metadata": None, "status": None, "items": None})
 
     async with connected(odd) as gateway:
-        identity = await gateway.identity()
-    assert (identity.version, identity.uid, identity.user) == ("v1.36.2", "", "")
+        with pytest.raises(ClusterError, match=r"GET /api/v1/namespaces/kube-system .* metadata is missing"):
+            await gateway.identity()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ class Watched:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             self.lists += 1
-            items = [{"metadata": {"name": "listed"}}]
+            items = [{"metadata": {"name": "listed"}, "spec": {}}]
             return web.json_response({"metadata": {"resourceVersion": f"{self.lists}00"}, "items": items})
         self.versions.append(request.query["resourceVersion"])
         if not self.scripts:
@@ -177,7 +178,7 @@ class Watched:
 
 
 def event(kind: str, name: str, version: int) -> dict[str, Any]:
-    return {"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}}}
+    return {"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}, "spec": {}}}
 
 
 async def take(gateway: Any, count: int) -> list[tuple[str, tuple[str, ...]]]:
@@ -251,6 +252,7 @@ async def test_a_refused_object_says_so_and_the_others_are_checked(connected: Co
         if body["kind"] == "DaemonSet":
             message = 'admission webhook "policy.example.org" denied the request: no host paths'
             return status(400, "", message)
+        body["metadata"]["uid"] = "1"
         return web.json_response(body, status=201)
 
     objects = [
@@ -258,10 +260,13 @@ async def test_a_refused_object_says_so_and_the_others_are_checked(connected: Co
         for kind in ("Namespace", "ConfigMap", "DaemonSet")
     ]
     async with connected(server) as gateway:
-        made, refused, denied = await gateway.dry_run_all(objects)
+        made, refused, denied = await check_objects(gateway, objects)
     assert (made.change, made.checked) == ("create", "server")
-    assert (refused.change, refused.checked) == ("failed", "not checked (403)")
-    assert refused.todo == "Ask a cluster admin for the right to patch configmaps in the namespace n."
+    assert (refused.change, refused.checked) == ("failed", "not checked (patch configmaps)")
+    assert refused.todo == (
+        "Ask a cluster admin for permission to patch configmaps in the namespace n, or export the plan for them: "
+        "podman-wizard plan --to DIR."
+    )
     assert (denied.change, denied.checked) == ("failed", "server")
     assert "policy.example.org" in denied.message
     assert "webhook" in denied.todo
@@ -276,23 +281,25 @@ async def test_in_the_borrowed_namespace_nothing_that_is_there_is_met(connected:
             return status(404, "NotFound", 'namespaces "n" not found', **missing)
         if request.method == "GET":
             return (
-                web.json_response({"metadata": {"name": "x"}})
+                web.json_response({"metadata": {"name": "x", "uid": "1"}})
                 if request.path.endswith("/x")
                 else status(404, "NotFound", "not found")
             )
         patched.append(request.path)
-        answer = web.json_response(json.loads(await request.text()), status=201)
+        body = json.loads(await request.text())
+        body["metadata"]["uid"] = "1"
+        answer = web.json_response(body, status=201)
         answer.headers["Warning"] = '299 - "would violate PodSecurity \\"baseline:latest\\""'
         return answer
 
-    item = {"kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}
+    item: dict[str, Any] = {"kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}
     namespace = {"kind": "Namespace", "metadata": {"name": "n", "labels": labels}}
     async with connected(server) as gateway:
-        (check,) = await gateway.dry_run_all([item])
-        check_when_labelled = (await gateway.dry_run_all([namespace, item]))[1]
+        (check,) = await check_objects(gateway, [item])
+        check_when_labelled = (await check_objects(gateway, [namespace, item]))[1]
     assert patched[0] == "/api/v1/namespaces/default/configmaps/x-dry-run"
-    assert check.after == item
+    assert check.after == {**item, "apiVersion": "v1", "metadata": {**item["metadata"], "uid": "1"}}
     assert (check.change, check.checked) == ("create", "server (in default)")
     assert check.warnings == ('in default: would violate PodSecurity "baseline:latest"',)
     assert check_when_labelled.warnings == ()

@@ -141,7 +141,7 @@ async def test_what_fails_does_not_stop_the_others(connected: Connected) -> None
         result = await label(gateway, list(server.labels))
     assert len(result.done) == 58
     assert [(item.name, item.reason) for item in result.failed] == [
-        ("n003", "the node does not exist any more"),
+        ("n003", "the node no longer exists"),
         ("n004", "a webhook says no"),
     ]
 
@@ -159,7 +159,7 @@ async def test_credentials_that_end_in_the_middle_end_the_work(connected: Connec
     assert len(result.failed) == 50
     assert len(server.patched) < 20
     assert all("401" in item.reason for item in result.failed)
-    assert result.failed[-1].reason.startswith("not tried")
+    assert result.failed[-1].reason.startswith("skipped")
 
 
 async def test_a_stop_says_what_was_done(connected: Connected) -> None:

@@ -15,6 +15,17 @@ from wizard.cluster import ApiRefusal
 from wizard.pods import RUN_ANNOTATION, run_pod
 
 
+def event(uid: str, message: str, reason: str = "") -> dict[str, Any]:
+    told = {"reason": reason} if reason else {}
+    about = {"kind": "Pod", "name": "p", "uid": uid}
+    return {"metadata": {"name": "e"}, "message": message, "lastTimestamp": "2026", "involvedObject": about, **told}
+
+
+def node_status(ready: str) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "message": "Kubelet stopped posting node status."}
+    return {"metadata": {"name": "n", "uid": "n"}, "status": {"conditions": [condition]}}
+
+
 class PodServer:
     """A server with one pod whose status the test decides; a watch tells each status in turn."""
 
@@ -26,13 +37,22 @@ class PodServer:
         self.lose_first_answer = False
         self.watching = asyncio.Event()
         self.log: web.Response | None = None
+        self.node: dict[str, Any] | None = node_status("True")
+        self.node_answer: web.Response | None = None
+        self.events = [event("u", "Back-off pulling image"), event("u", "Back-off pulling image")]
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/log"):
             return self.log or web.Response(text="one\n\x1b[2Jtwo\n")
         if request.path.endswith("/events"):
-            event = {"metadata": {"name": "e"}, "message": "Back-off pulling image", "lastTimestamp": "2026"}
-            return web.json_response({"metadata": {}, "items": [event, event]})
+            wanted = dict(one.split("=") for one in request.query["fieldSelector"].split(","))
+            uid = wanted.get("involvedObject.uid")
+            found = [one for one in self.events if uid in (None, one["involvedObject"]["uid"])]
+            return web.json_response({"metadata": {}, "items": found})
+        if "/nodes/" in request.path:
+            if self.node_answer is not None:
+                return self.node_answer
+            return web.json_response(self.node) if self.node else status(404, "NotFound", "not found")
         if request.method == "POST":
             body = json.loads(await request.text())
             self.created.append(body["metadata"]["name"])
@@ -88,14 +108,78 @@ async def test_its_log_and_its_end(connected: Connected) -> None:
     assert "name" not in POD["metadata"]
 
 
-async def test_one_that_cannot_start(connected: Connected) -> None:
-    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+NO_IMAGE = {"reason": "ErrImagePull", "message": "quay.io/no/such:1: not found"}
+BACK_OFF = {"reason": "ImagePullBackOff", "message": "no such image"}
+
+
+@pytest.mark.parametrize("waiting", [NO_IMAGE, BACK_OFF])
+async def test_one_whose_image_cannot_be_pulled_is_not_waited_for(
+    connected: Connected, waiting: dict[str, str]
+) -> None:
     server = PodServer({"phase": "Pending", "containerStatuses": [{"state": {"waiting": waiting}}]})
     async with connected(server) as gateway:
-        result = await run_pod(gateway, POD, timeout=0.5)
-    assert (result.phase, result.reason, result.message) == ("Pending", "ImagePullBackOff", "no such image")
+        async with asyncio.timeout(10):
+            result = await run_pod(gateway, POD, timeout=600)
+    assert (result.phase, result.reason, result.message) == ("Pending", waiting["reason"], waiting["message"])
     assert not result.ended
     assert server.deleted == ["u"]
+
+
+async def test_a_pull_that_can_still_succeed_is_waited_for(connected: Connected) -> None:
+    hiccup = {"reason": "ErrImagePull", "message": "429 Too Many Requests"}
+    server = PodServer({"phase": "Pending", "containerStatuses": [{"state": {"waiting": hiccup}}]}, DONE)
+    async with connected(server) as gateway:
+        assert (await run_pod(gateway, POD, timeout=20)).phase == "Succeeded"
+
+
+async def test_events_of_an_earlier_pod_of_that_name_do_not_count(connected: Connected) -> None:
+    server = PodServer(DONE)
+    server.events = [event("earlier", "no healthy devices present"), event("u", "cannot mount", "FailedMount")]
+    async with connected(server) as gateway:
+        result = await run_pod(gateway, POD, timeout=20)
+    assert result.events == ("FailedMount: cannot mount",)
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.pods.NODE_INTERVAL", 0.01)
+    monkeypatch.setattr("wizard.pods.SILENT_SECONDS", 0.02)
+
+
+ACCEPTED = {"phase": "Pending", "startTime": "2026-11-26T00:00:00Z"}
+
+
+@pytest.mark.usefixtures("quick_looks")
+@pytest.mark.parametrize(
+    ("node", "seen", "reason", "words"),
+    [
+        (node_status("Unknown"), {"phase": "Running"}, "NodeNotReady", "n: Kubelet stopped posting node status."),
+        (None, {"phase": "Running"}, "NodeGone", "n does not exist any more"),
+        (node_status("True"), {"phase": "Pending"}, "KubeletSilent", "kubelet of n did not accept"),
+        (node_status("True"), ACCEPTED, "FailedCreatePodSandBox", "does not support user namespaces"),
+    ],
+)
+async def test_one_that_cannot_go_on_is_not_waited_for(
+    connected: Connected, node: dict[str, Any] | None, seen: dict[str, Any], reason: str, words: str
+) -> None:
+    server = PodServer(seen)
+    server.node = node
+    server.events = [event("u", "runtime does not support user namespaces", "FailedCreatePodSandBox")]
+    async with connected(server) as gateway:
+        async with asyncio.timeout(10):
+            result = await run_pod(gateway, POD, timeout=600)
+    assert result.reason == reason
+    assert words in result.message
+    assert server.deleted == ["u"]
+
+
+@pytest.mark.usefixtures("quick_looks")
+async def test_without_permission_to_read_the_node_the_pod_decides(connected: Connected) -> None:
+    server = PodServer({"phase": "Running", "startTime": "2026"})
+    server.node_answer = status(403, "Forbidden", "cannot get resource nodes")
+    async with connected(server) as gateway:
+        result = await run_pod(gateway, POD, timeout=0.5)
+    assert (result.phase, result.reason) == ("Running", "")
 
 
 async def test_one_that_finds_no_place(connected: Connected) -> None:

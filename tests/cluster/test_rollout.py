@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from time import thread_time
+from time import thread_time, time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,15 +105,15 @@ async def test_taints_selectors_and_missing_labels(opened: Opened) -> None:
     reasons = {item.name: item.reason for item in result.failing}
     assert all("is not tolerated" in reasons[name] for name in tainted)
     assert all("kubernetes.io/os=linux" in reasons[name] for name in windows)
-    assert "does not carry the label" in reasons[fit[0]]
-    assert "does not carry the label" in reasons["gone"]
+    assert "does not have the label" in reasons[fit[0]]
+    assert "does not have the label" in reasons["gone"]
 
 
 async def test_without_a_daemon_set(opened: Opened) -> None:
     async with opened("mixed") as (_, gateway):
         names = [(await nodes_of(gateway))[0].name]
         result = await wait(gateway, names, 1)
-    assert result.failing[0].reason == "the daemon set does not exist"
+    assert result.failing[0].reason == "the DaemonSet does not exist"
 
 
 async def test_pods_of_the_old_template_do_not_count(opened: Opened) -> None:
@@ -187,6 +188,87 @@ def hanging(number: int) -> dict[str, list[KubernetesObject]]:
     }
 
 
+RESTART = {"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}}}}
+
+
+async def test_a_node_that_offers_an_earlier_number_is_not_ready(opened: Opened) -> None:
+    async with opened("mixed") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway) if judge(node).eligible][:3]
+        await install(gateway, adjusted(), names)
+        assert (await wait(gateway, names, 30, devices=50)).complete
+        config = adjusted()[2]
+        config["data"]["conf.yaml"] = config["data"]["conf.yaml"].replace("50", "110")
+        await gateway.apply(config)
+        # The device manager read its configuration when it started, as a real one does.
+        result = await wait(gateway, names, 2, devices=110)
+        assert (result.ready, {item.short for item in result.failing}) == (0, {"devices"})
+        for item in result.failing:
+            assert item.reason.startswith("offers 50, not 110; ")
+            assert "kubectl -n smarter-device-manager rollout restart" in item.todo
+        # Unread configuration: more than none is all that can be asked for.
+        assert (await wait(gateway, names, 2)).complete
+        await gateway.patch("DaemonSet", NAMESPACE, RESTART, NAMESPACE)
+        assert (await wait(gateway, names, 30, devices=110)).complete
+        assert {node.fuse_devices for node in await nodes_of(gateway) if node.name in names} == {110}
+
+
+async def test_without_pods_the_number_of_devices_counts_too(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened("mixed") as (_, gateway):
+        names = [node.name for node in await nodes_of(gateway) if judge(node).eligible][:2]
+        await install(gateway, adjusted(), names)
+        assert (await wait(gateway, names, 30)).complete
+        refuse_lists(gateway, monkeypatch, "Pod")
+        assert (await wait(gateway, names, 2, devices=50)).complete
+        result = await wait(gateway, names, 1, devices=110)
+    assert [item.seen for item in result.failing] == ["offers 50, not 110"] * 2
+
+
+async def test_the_limit_counts_only_the_time_without_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"node-{number}" for number in range(5)]
+    clock, judged, ended = [100.0], asyncio.Event(), asyncio.Event()
+
+    def told(event: Event) -> None:
+        if isinstance(event, ActionProgress):
+            judged.set()
+
+    async def watch(
+        self: Gateway, kind: str, namespace: str = "", *, convert: Any, **_: Any
+    ) -> AsyncGenerator[Seen[Any], None]:
+        if kind != "Node":
+            raise ApiRefusal(module_target("list", kind), 403, {"message": "no"})
+        for ready in range(1, len(names)):  # the last one never gets its devices
+            clock[0] += 4
+            yield Seen("listed", tuple(convert(advertising(name, names.index(name) < ready)) for name in names))
+            judged.clear()
+            await judged.wait()
+        ended.set()
+        await asyncio.Event().wait()
+
+    async def get(self: Gateway, kind: str, name: str, namespace: str = "") -> KubernetesObject | None:
+        return None
+
+    monkeypatch.setattr(Gateway, "watch", watch)
+    monkeypatch.setattr(Gateway, "get", get)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time))
+    monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(module, "JUDGE_SECONDS", 0.0)
+    gateway = Gateway(Transport(Access("test", "https://127.0.0.1:1", Identity(), "nowhere")))
+    waiting = asyncio.create_task(wait_for_rollout(gateway, names, timeout=5, on_event=told, action="rollout"))
+    async with asyncio.timeout(20):
+        await ended.wait()
+        assert not waiting.done()
+        clock[0] += 5
+        result = await waiting
+    assert (result.ready, result.desired, result.seconds) == (4, 5, 21)
+
+
+def advertising(name: str, ready: bool) -> KubernetesObject:
+    """A ready node, with its devices or without."""
+    allocatable = {"smarter-devices/fuse": "50"} if ready else {}
+    conditions = [{"type": "Ready", "status": "True"}]
+    return {"metadata": {"name": name}, "status": {"conditions": conditions, "allocatable": allocatable}}
+
+
 async def test_a_stop_ends_the_wait_at_once(opened: Opened) -> None:
     async with opened("quota") as (_, gateway):
         names = [node.name for node in await nodes_of(gateway)]
@@ -220,20 +302,25 @@ async def test_without_the_right_to_read_events_or_pods(opened: Opened, monkeypa
     async with opened("quota") as (_, gateway):
         names = [node.name for node in await nodes_of(gateway)][:60]
         await install(gateway, adjusted(pods="50"), names)
-        real = gateway.slices
-
-        def refusing(kind: str, *arguments: Any, **options: Any) -> Any:
-            if kind not in ("Event", "Pod"):
-                return real(kind, *arguments, **options)
-            body = {"reason": "Forbidden", "message": f"cannot list {kind}"}
-            raise ApiRefusal(module_target("list", kind), 403, body)
-
-        monkeypatch.setattr(gateway, "slices", refusing)
+        refuse_lists(gateway, monkeypatch, "Event", "Pod")
         result = await wait(gateway, names, 4, events)
     assert result.ready == 50
-    assert all("may not be read" in item.reason for item in result.failing)
+    assert all("cannot be read" in item.reason for item in result.failing)
     notes = [event.text for event in events if isinstance(event, Note)]
     assert len(notes) == 2
+
+
+def refuse_lists(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
+    """Lists of these kinds are forbidden."""
+    real = gateway.slices
+
+    def refusing(kind: str, *arguments: Any, **options: Any) -> Any:
+        if kind not in kinds:
+            return real(kind, *arguments, **options)
+        body = {"reason": "Forbidden", "message": f"cannot list {kind}"}
+        raise ApiRefusal(module_target("list", kind), 403, body)
+
+    monkeypatch.setattr(gateway, "slices", refusing)
 
 
 def module_target(verb: str, resource: str) -> Any:
@@ -252,7 +339,7 @@ def module_target(verb: str, resource: str) -> Any:
         ('Error creating: pods "x" is forbidden: violates PodSecurity "baseline:latest": hostPath', "Pod Security"),
         (
             'Error creating: pods "x" is forbidden: insufficient quota to match these scopes: [{PriorityClass In []}]',
-            "gates critical pods",
+            "requires a quota for critical pods",
         ),
         ('Error creating: pods "x" is forbidden: status unknown for quota: q, resources: pods', ""),
         ('Error creating: admission webhook "w" denied the request: no', "no pod: admission webhook"),
@@ -302,7 +389,7 @@ def test_refusals_of_the_controller(message: str, said: str) -> None:
                     }
                 ]
             },
-            "again and again (exit code 2)",
+            "keeps crashing (exit code 2)",
         ),
         (
             {"containerStatuses": [{"state": {"waiting": {"reason": "CreateContainerError", "message": "m"}}}]},

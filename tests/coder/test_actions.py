@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from wizard import journal as journals
-from wizard.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice
+from wizard.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice, VerifyChoice
 from wizard.cli import main
 from wizard.coder.actions import EnableTemplates, UploadPolicy, coder_actions, execute, why_left
 from wizard.coder.refusals import CoderError
@@ -20,12 +20,14 @@ from wizard.engine import Engine
 from wizard.errors import ExitCode
 from wizard.events import ActionEnded, Event, Note
 from wizard.journal import Change
-from wizard.plan import ENABLE_STEP, TEMPLATE_STEP, upload_step
+from wizard.plan.left_to_do import ENABLE_STEP, TEMPLATE_STEP, upload_step
+from wizard.plan.policy import plan_policy
 from wizard.sandbox.coder import SandboxCoder
 from wizard.state import cluster_folder
 from wizard.target import Target
-from wizard.unattended import Summary, plan_policy, run
-from wizard.undo import execute_undo, plan_undo
+from wizard.unattended import Summary, run
+from wizard.undo import plan_undo
+from wizard.undoing import execute_undo
 
 
 class Journal:
@@ -55,20 +57,20 @@ def _answers(tmp_path: Path, **coder: Any) -> Answers:
 
 
 def _actions(tmp_path: Path) -> tuple[Any, ...]:
-    answers = _answers(tmp_path, enable_templates=True, upload=True)
-    return coder_actions(answers, plan_policy(answers.policy))
+    answers = _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn")
+    return coder_actions(answers, plan_policy(answers.policy_or_default))
 
 
 def test_what_the_choices_want(tmp_path: Path) -> None:
-    policy = plan_policy(_answers(tmp_path).policy)
+    policy = plan_policy(_answers(tmp_path).policy_or_default)
     assert coder_actions(_answers(tmp_path), policy) == ()
     enable, upload = _actions(tmp_path)
     assert isinstance(enable, EnableTemplates)
     assert isinstance(upload, UploadPolicy)
     assert enable.replaces == ENABLE_STEP
     assert upload.replaces == upload_step(tmp_path / "policy.yaml")
-    assert "never tried on a live deployment" in upload.to_json()["why"]
-    assert "cannot be read through Coder's API" in upload.undo
+    assert "not been tested on a live deployment" in upload.to_json()["why"]
+    assert "Coder's API cannot return the current policy" in upload.undo
 
 
 async def test_both_are_told_and_journaled(coder: Any, tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ async def test_both_are_told_and_journaled(coder: Any, tmp_path: Path) -> None:
         await execute(action, client, events.append, journal)
     assert [event.detail for event in events if isinstance(event, ActionEnded)] == [
         "workspace templates: off before, on now",
-        f"{tmp_path / 'policy.yaml'} uploaded; 2 workspaces are touched, 1 cannot be rebuilt",
+        f"{tmp_path / 'policy.yaml'} uploaded; 2 workspaces are affected, 1 cannot be rebuilt",
     ]
     told = [event.text for event in events if isinstance(event, Note)]
     assert "gpu-training (mia): error now: specs.kubernetes.resource-limits: not allowed by the policy" in told
@@ -97,7 +99,7 @@ async def test_what_is_enabled_already_is_no_change(coder: Any, tmp_path: Path) 
     await execute(_actions(tmp_path)[0], client, events.append, journal)
     assert journal.entries == []
     assert isinstance(events[-1], ActionEnded)
-    assert events[-1].detail == "workspace templates were enabled already"
+    assert events[-1].detail == "workspace templates were already on"
 
 
 async def test_a_refusal_ends_the_action_before_the_journal(coder: Any, tmp_path: Path) -> None:
@@ -116,11 +118,11 @@ def test_why_undo_leaves_an_upload() -> None:
     assert "policy upload /home/a/policy.yaml --coder-url https://coder.example.org;" in why_left(change)
     assert "podman-wizard policy upload --default --coder-url https://coder.example.org" in why_left(change)
     assert why_left(replace(change, result="failed")) == "it was not uploaded, as far as is known"
-    assert "cannot be read" in why_left(replace(change, result="failed", after={"maybe_done": True}))
+    assert "cannot return" in why_left(replace(change, result="failed", after={"maybe_done": True}))
     enabled = Change("coder", "Enable", {"what": "templates", "enabled": False}, {"enabled": True}, "done")
     assert why_left(enabled) == ""
-    assert why_left(replace(enabled, result="failed", after={})) == "it did not come to pass"
-    for result in ("failed", "interrupted"):
+    assert why_left(replace(enabled, result="failed", after={})) == "it failed, so there is nothing to undo"
+    for result in ("failed", "stopped"):
         doubtful = replace(enabled, result=result, after={"maybe_done": True})  # type: ignore[arg-type]
         assert why_left(doubtful) == "", "whether it is on is read from Coder before it is switched off"
 
@@ -138,7 +140,9 @@ async def _engine() -> AsyncIterator[Engine]:
 async def test_the_whole_guide_unattended_in_the_sandbox_and_undone(tmp_path: Path) -> None:
     async with _engine() as engine:
         events: list[Event] = []
-        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        summary = await run(
+            engine, _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn"), events.append
+        )
         assert summary.ready > 0
         assert not [step for step in summary.left_to_do if "Manage > Admin > Templates" in step]
         server = engine._coder
@@ -149,15 +153,19 @@ async def test_the_whole_guide_unattended_in_the_sandbox_and_undone(tmp_path: Pa
         undo = await plan_undo(engine, everything=False)
         coder = [step for step in undo.steps if "Coder" in step.title]
         assert [step.what for step in coder] == ["nothing", "disable templates"]
-        assert "cannot be read through Coder's API" in coder[0].left
-        assert await execute_undo(engine, undo, events.append) == ()
+        assert "Coder's API cannot return the earlier policy" in coder[0].left
+        outcome = await execute_undo(engine, undo, events.append)
+        assert (outcome.failed, [step.title for step in outcome.left]) == ((), [coder[0].title])
+        assert journals.runs(cluster_folder(engine.identity))[0].undone, "no later undo could restore the policy"
         assert server.settings["enable_workspaces_as_code"] is False
 
 
 async def _run(tmp_path: Path) -> tuple[Summary, list[Event], SandboxCoder]:
     async with _engine() as engine:
         events: list[Event] = []
-        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        summary = await run(
+            engine, _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn"), events.append
+        )
         assert isinstance(engine._coder, SandboxCoder)
         return summary, events, engine._coder
 
@@ -168,6 +176,41 @@ async def test_the_summary_tells_what_was_done_in_coder(tmp_path: Path) -> None:
     assert coder["templates"] == {"before": False, "after": True}
     assert (coder["url"], coder["uploaded"]) == (server.url, str(tmp_path / "policy.yaml"))
     assert [row["workspace"] for row in coder["impact"]] == ["gpu-training", "notebooks"]
+
+
+async def test_a_run_does_not_upload_what_breaks_workspaces_unless_it_is_told_to(tmp_path: Path) -> None:
+    async with _engine() as engine:
+        events: list[Event] = []
+        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        server = engine._coder
+        assert isinstance(server, SandboxCoder)
+    assert summary.result == "failed"
+    assert summary.policy == str(tmp_path / "policy.yaml"), "everything else is done"
+    assert (server.policy, server.settings["enable_workspaces_as_code"]) == (None, False)
+    assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert any("1 workspace cannot be rebuilt with it: gpu-training (mia)" in text for text in told)
+
+
+async def test_nothing_is_uploaded_after_a_failed_podman_test(tmp_path: Path) -> None:
+    async with _engine() as engine:
+        events: list[Event] = []
+        answers = _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn")
+        summary = await run(engine, replace(answers, verify=VerifyChoice(run=True)), events.append)
+        assert engine._coder is None, "it was not even asked"
+    assert any(proof.ok is False for proof in summary.proofs)
+    assert (summary.result, summary.coder.uploaded, summary.coder.enabled) == ("failed", None, None)
+    assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))
+    told = [event.text for event in events if isinstance(event, Note)]
+    assert any("not uploaded: the Podman test failed" in text for text in told)
+
+
+async def test_what_a_run_changed_in_coder_counts_as_a_change(tmp_path: Path) -> None:
+    summary, _, server = await _run(tmp_path)
+    changes = [(one["object"], one["path"]) for one in summary.to_json()["changes"]]
+    assert changes[-2:] == [(f"Coder {server.url}", ".templates-enabled"), (f"Coder {server.url}", ".template-policy")]
+    assert ("", "") in changes, "the policy file"
+    assert sum(path == ".metadata.labels.smarter-device-manager" for _, path in changes) == summary.labelled
 
 
 @pytest.mark.parametrize("behaviour", ["refuses", "old", "wrong-role", "login-page", "huge"])
@@ -193,12 +236,12 @@ async def test_on_coder_v2_the_template_is_left_to_do(tmp_path: Path, monkeypatc
     assert "is v2" in failed[0]
 
 
-def _dry_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+def _dry_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str, on_impact: str = "warn") -> str:
     answers = tmp_path / "answers.yaml"
     answers.write_text(
         "security-modules: {acknowledged: true}\n"
         f"policy: {{output: {tmp_path / 'policy.yaml'}}}\n"
-        "coder: {upload: true, enable-templates: true}\n"
+        f"coder: {{upload: true, enable-templates: true, on-impact: {on_impact}}}\n"
     )
     assert main(["run", "--sandbox", "--answers", str(answers), "--dry-run", *options]) == ExitCode.DONE
     assert not (tmp_path / "policy.yaml").exists()
@@ -217,10 +260,10 @@ def test_a_dry_run_shows_the_impact_and_changes_nothing(
 
     monkeypatch.setattr(SandboxCoder, "start", noted)
     text = _dry_run(tmp_path, capsys)
-    assert "workspace templates are off now" in text
+    assert "workspace templates are off" in text
     assert "gpu-training  mia    error    now" in text
-    assert "2 workspaces are touched, 1 cannot be rebuilt." in text
-    assert "left to do: Coder admin: in Coder" not in text, "the run would do it"
+    assert "2 workspaces are affected, 1 cannot be rebuilt." in text
+    assert "left to do: Coder admin: In Coder, go to" not in text, "the run would do it"
     found = json.loads(_dry_run(tmp_path, capsys, "-o", "json"))
     assert found["coder"]["templates_enabled"] is False
     assert [row["workspace"] for row in found["coder"]["impact"]] == ["gpu-training", "notebooks"]
@@ -229,10 +272,19 @@ def test_a_dry_run_shows_the_impact_and_changes_nothing(
         assert [one.path.rpartition("/")[2] for one in changing] == ["parse?org-id=SKIP_ORG", "policy?dry-run=true"]
 
 
+def test_a_dry_run_says_that_an_upload_that_breaks_workspaces_would_be_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = _dry_run(tmp_path, capsys, on_impact="fail")
+    assert "gpu-training  mia    error    now" in text
+    assert "The policy is not uploaded: 1 workspace cannot be rebuilt with it" in text
+    assert f"left to do: {ENABLE_STEP}" in text
+
+
 @pytest.mark.parametrize(
     ("behaviour", "said", "left"),
     [
-        ("unauthorized", "refuses the session token (401)", ENABLE_STEP),
+        ("unauthorized", "rejected the session token (401)", ENABLE_STEP),
         ("refuses", "line 9: resource-limits is not a field of this deployment", ENABLE_STEP),
         ("v2", "Coder v2 has no template policy", TEMPLATE_STEP),
     ],
@@ -248,7 +300,7 @@ def test_a_dry_run_says_what_would_be_left(
     monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", behaviour)
     text = _dry_run(tmp_path, capsys)
     assert said in text
-    assert "So this is left to a person; nothing else waits for it." in text
+    assert "The steps in Coder are left to do by hand. Nothing else depends on them." in text
     assert f"left to do: {left}" in text
 
 
@@ -258,7 +310,9 @@ async def test_without_rights_in_coder_the_clicks_are_left_to_do(
     monkeypatch.setenv("PODMAN_WIZARD_SANDBOX_CODER", "unauthorized")
     async with _engine() as engine:
         events: list[Event] = []
-        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
+        summary = await run(
+            engine, _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn"), events.append
+        )
     assert summary.result == "failed"
     assert summary.policy == str(tmp_path / "policy.yaml")
     assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))
@@ -266,18 +320,20 @@ async def test_without_rights_in_coder_the_clicks_are_left_to_do(
     assert [event.result for event in ended] == ["failed", "failed"]
 
 
-async def test_without_credentials_nothing_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_credentials_nothing_else_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from wizard.coder.credentials import NoCredentials
 
     @asynccontextmanager
     async def nowhere(self: Engine, url: Any = None, credentials: Any = None) -> AsyncIterator[Any]:
-        raise NoCredentials("It is not known where Coder is.", "Set CODER_URL.")
+        raise NoCredentials("No Coder URL or session token was found.", "Set CODER_URL.")
         yield
 
     monkeypatch.setattr(Engine, "coder", nowhere)
     async with _engine() as engine:
         events: list[Event] = []
-        summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
-        plain = await run(engine, _answers(tmp_path), events.append)
-    assert summary.result == plain.result
+        summary = await run(
+            engine, _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn"), events.append
+        )
+    assert (summary.result, summary.ready) == ("failed", summary.desired), "it was asked for, and is left to do"
+    assert summary.policy == str(tmp_path / "policy.yaml")
     assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))

@@ -63,21 +63,21 @@ def test_versions(version: str, too_old: bool) -> None:
 @pytest.mark.parametrize(
     ("behaviours", "call", "what"),
     [
-        (("unauthorized",), "me", "refuses the session token (401): Session token is invalid or expired."),
+        (("unauthorized",), "me", "rejected the session token (401): Session token is invalid or expired."),
         (
             ("wrong-role",),
             "settings",
-            "does not allow GET /api/v0/workspaces/config (403): Only a site admin may do this.",
+            "denied permission for GET /api/v0/workspaces/config (403): This requires the site-admin role.",
         ),
-        (("login-page",), "me", "with a web page (200), not as Coder's API does"),
-        (("login-page",), "deployment", "with a web page (200), not as Coder's API does"),
-        (("login-redirect",), "me", "sends GET /api/v0/users/me on to https://login.example.org/sso"),
-        (("login-redirect",), "deployment", "sends GET /api on to https://login.example.org/sso"),
-        (("not-coder",), "deployment", "There is no Coder at"),
-        (("not-coder",), "me", "does not know GET /api/v0/users/me (404)"),
-        (("v2",), "me", "does not know GET /api/v0/users/me (404)"),
-        (("other-shape",), "me", "in a shape that is not known: it is no JSON object"),
-        (("other-shape",), "settings", "in a shape that is not known: it is no JSON object"),
+        (("login-page",), "me", "returned a web page for"),
+        (("login-page",), "deployment", "returned a web page for"),
+        (("login-redirect",), "me", "redirected GET /api/v0/users/me to https://login.example.org/sso"),
+        (("login-redirect",), "deployment", "redirected GET /api to https://login.example.org/sso"),
+        (("not-coder",), "deployment", "No Coder was found at"),
+        (("not-coder",), "me", "does not support GET /api/v0/users/me (404)"),
+        (("v2",), "me", "does not support GET /api/v0/users/me (404)"),
+        (("other-shape",), "me", "has an unknown format: it is not a JSON object"),
+        (("other-shape",), "settings", "has an unknown format: it is not a JSON object"),
     ],
 )
 async def test_refusals(coder: Any, behaviours: Any, call: str, what: str) -> None:
@@ -109,20 +109,20 @@ async def test_a_precondition_is_told_with_coders_solution(coder: Any, policy: A
     template = await client.parse(policy.content)
     with pytest.raises(Refused) as caught:
         await client.set_policy(template, dry_run=False)
-    assert caught.value.what.endswith("with 412: Precondition failed: locked: Another admin edits the policy.")
-    assert caught.value.todo == "Coder says: Wait until they are done."
+    assert caught.value.what.endswith("with 412: Precondition failed: locked: Another admin is editing the policy.")
+    assert caught.value.todo == "Coder suggests: Wait until they are done."
     assert not caught.value.maybe_done
 
 
 async def test_a_setting_that_coder_does_not_keep(coder: Any) -> None:
     _, client = await coder("keeps-setting")
-    with pytest.raises(CoderError, match="still says that workspace templates are not enabled"):
+    with pytest.raises(CoderError, match="still reports that workspace templates are not enabled"):
         await client.set_templates(True)
 
 
 async def test_fifty_megabytes_are_not_read(coder: Any) -> None:
     _, client = await coder("huge")
-    with pytest.raises(CoderError, match="with more than 16 MB") as caught:
+    with pytest.raises(CoderError, match="returned more than 16 MB") as caught:
         await client.reset_policy(dry_run=True)
     assert not caught.value.maybe_done
     with pytest.raises(CoderError) as caught:
@@ -139,7 +139,7 @@ async def test_a_server_that_never_answers(coder: Any) -> None:
 
 async def test_a_connection_that_breaks_off(coder: Any) -> None:
     _, client = await coder("breaks-off")
-    with pytest.raises(CoderError, match="broke off") as caught:
+    with pytest.raises(CoderError, match="was lost") as caught:
         await client.reset_policy(dry_run=False)
     assert caught.value.maybe_done
 
@@ -147,7 +147,7 @@ async def test_a_connection_that_breaks_off(coder: Any) -> None:
 async def test_a_server_that_is_gone(coder: Any) -> None:
     server, client = await coder()
     await server.stop()
-    with pytest.raises(CoderError, match="cannot be reached") as caught:
+    with pytest.raises(CoderError, match="Cannot reach Coder") as caught:
         await client.reset_policy(dry_run=False)
     assert not caught.value.maybe_done
 
@@ -158,11 +158,11 @@ async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", no_name)
     async with CoderClient(CoderCredentials("https://coder.invalid", "secret"), environ={}) as client:
-        with pytest.raises(CoderError, match=r"The name coder.invalid cannot be resolved"):
+        with pytest.raises(CoderError, match=r"Cannot resolve the name coder.invalid"):
             await client.deployment()
     proxy = {"HTTPS_PROXY": "http://proxy.invalid:3128"}
     async with CoderClient(CoderCredentials("https://coder.invalid", "secret"), environ=proxy) as client:
-        with pytest.raises(CoderError, match=r"The name of the proxy, proxy.invalid, cannot be resolved"):
+        with pytest.raises(CoderError, match=r"Cannot resolve the name of the proxy, proxy.invalid"):
             await client.deployment()
 
 
@@ -196,19 +196,21 @@ async def _asked(url: str, call: str = "me", token: str = "secret-token", **more
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        ({"text": "hello"}, "it is no JSON"),
-        ({"text": "[" * 100_000}, "it is no JSON"),
-        ({"text": '{"id": 3}'}, "id is no text"),
-        ({"text": '{"id": "a", "roles": "site-admin"}'}, "roles is no list"),
-        ({"status": 500, "text": ""}, "answers GET /api/v0/users/me with 500."),
-        ({"status": 500, "text": '{"error": "text"}'}, "answers GET /api/v0/users/me with 500."),
+        ({"text": "hello"}, "it is not JSON"),
+        ({"text": "[" * 100_000}, "it is not JSON"),
+        ({"text": '{"id": 3}'}, "id is not text"),
+        ({"text": '{"id": "a", "roles": "site-admin"}'}, "roles is not a list"),
+        ({"status": 500, "text": ""}, "answered GET /api/v0/users/me with 500."),
+        ({"status": 500, "text": '{"error": "text"}'}, "answered GET /api/v0/users/me with 500."),
         ({"status": 500, "text": '{"error": {"msg": "boom", "code": "verbose", "details": {"verbose": "disk full"}}}'},
          "with 500: boom: disk full."),
-        ({"status": 502, "text": "<html>Bad gateway</html>", "content_type": "text/html"}, "with a web page (502)"),
+        ({"status": 502, "text": "<html>Bad gateway</html>", "content_type": "text/html"},
+         "returned a web page for GET /api/v0/users/me (502)"),
         ({"status": 401, "text": '{"error": {"msg": "no \\u001b[31m secret-token here"}}'},
          r"(401): no \x1b[31m *** here."),
         ({"status": 400, "text": '{"error": {"msg": "' + "x" * 9000 + '"}}'}, "x…."),
-        ({"status": 301, "headers": {"Location": "https://127.0.0.1/x"}}, "sends GET /api/v0/users/me on to https://127.0.0.1/x"),
+        ({"status": 301, "headers": {"Location": "https://127.0.0.1/x"}},
+         "redirected GET /api/v0/users/me to https://127.0.0.1/x"),
     ],
 )  # fmt: skip
 async def test_odd_answers(answer: Any, what: str) -> None:
@@ -224,7 +226,7 @@ async def test_a_redirect_to_https_says_so() -> None:
     async with Server({"status": 308, "headers": {"Location": "https://127.0.0.1/api"}}) as url:
         with pytest.raises(CoderError) as caught:
             await _asked(url, "deployment")
-    assert caught.value.todo == f"Give the URL with https: {url.replace('http', 'https')}"
+    assert caught.value.todo == f"Use the URL with https: {url.replace('http', 'https')}"
 
 
 async def test_a_redirect_is_not_followed_with_the_token() -> None:
@@ -242,7 +244,7 @@ async def test_an_unpacked_bomb_is_not_read() -> None:
         return response
 
     async with Server(bomb) as url:
-        with pytest.raises(CoderError, match="with more than 16 MB"):
+        with pytest.raises(CoderError, match="returned more than 16 MB"):
             await _asked(url)
 
 
@@ -256,7 +258,7 @@ async def test_proxies_of_the_environment_are_used() -> None:
 
 async def test_a_proxy_that_refuses() -> None:
     async with Server({"status": 407}) as url:
-        with pytest.raises(CoderError, match="The proxy does not let us through"):
+        with pytest.raises(CoderError, match="The proxy rejected the connection"):
             await _asked("https://coder.example.org", environ={"HTTPS_PROXY": url})
 
 
@@ -302,8 +304,8 @@ async def test_a_certificate_of_a_named_authority(tmp_path: Path, monkeypatch: p
 def test_another_shape(read: Any) -> None:
     with pytest.raises(UnexpectedAnswer) as caught:
         read()
-    assert "never tried on a live deployment" in caught.value.todo
-    assert "By hand: in Coder, Manage > Admin > Templates" in caught.value.todo
+    assert "not been tested on a live deployment" in caught.value.todo
+    assert "by hand: in Coder, go to Manage > Admin > Templates" in caught.value.todo
 
 
 def test_lists_that_are_null_are_empty() -> None:

@@ -50,7 +50,7 @@ def test_the_files_follow_the_cli(own_home: Path) -> None:
 def test_a_token_goes_to_no_deployment_that_it_was_not_given_for() -> None:
     _files("https://filed.example.org", "filed")
     environ = {"CODER_URL": "https://other.example.org", "CODER_TOKEN": "other"}
-    with pytest.raises(NoCredentials, match=f"There is no session token for Coder at {URL}") as caught:
+    with pytest.raises(NoCredentials, match=f"No session token was found for Coder at {URL}") as caught:
         find_credentials(URL, environ)
     assert caught.value.exit_code == ExitCode.CLUSTER
     assert f"{URL}/internal-auth?show_token=true" in caught.value.todo
@@ -60,7 +60,7 @@ def test_a_token_goes_to_no_deployment_that_it_was_not_given_for() -> None:
 
 
 def test_without_anything() -> None:
-    with pytest.raises(NoCredentials, match="It is not known where Coder is"):
+    with pytest.raises(NoCredentials, match="No Coder URL or session token was found"):
         find_credentials(environ={})
     assert find_credentials(URL, {}, token_needed=False) == CoderCredentials(URL)
     assert find_credentials(environ={"CODER_URL": URL}, token_needed=False) == CoderCredentials(URL)
@@ -126,7 +126,7 @@ def test_storing_is_for_the_owner_alone() -> None:
 
 
 def test_nothing_typed() -> None:
-    with pytest.raises(UsageError, match="No session token was given"):
+    with pytest.raises(UsageError, match="No session token was entered"):
         typed(URL, " ")
 
 

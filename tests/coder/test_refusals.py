@@ -57,10 +57,10 @@ def test_a_refused_policy() -> None:
     refused = TemplateRefused(("it is bad", "kubernetes.cpus: unknown field", "line 3: no"), "validation", status=400)
     error = PolicyRefused(DOCUMENT, refused)
     assert str(error) == (
-        "policy.yaml:3: Coder refuses the policy (validation); nothing was changed:\n"
+        "policy.yaml:3: Coder rejected the policy (validation). Nothing was changed.\n"
         "  line 3: line 3: no\n"
         "  line 16: kubernetes.cpus: unknown field\n"
         "  it is bad\n"
-        "Mend the file; podman-wizard policy check lists what it finds without Coder."
+        "Correct the file. To check it without Coder, run podman-wizard policy check."
     )
     assert error.exit_code == ExitCode.INPUT

@@ -45,15 +45,15 @@ async def test_the_whole_way(coder: Any, policy: Any) -> None:
 def test_workspaces_of_one_name_are_told_apart_by_their_owners() -> None:
     broken = MergeConflict("w", Effect((), ("cannot",)), Effect(), True, "")
     rows = [row for owner in ("ada", "ben") for row in rows_of(broken, Workspace("w", "api", owner))]
-    assert impact_sentence(rows) == "2 workspaces are touched, 2 cannot be rebuilt"
-    assert impact_sentence(rows[:1]) == "1 workspace is touched, 1 cannot be rebuilt"
-    assert impact_sentence([]) == "no workspace is touched"
+    assert impact_sentence(rows) == "2 workspaces are affected, 2 cannot be rebuilt"
+    assert impact_sentence(rows[:1]) == "1 workspace is affected, 1 cannot be rebuilt"
+    assert impact_sentence([]) == "no workspaces are affected"
 
 
 def test_the_table() -> None:
     conflict = MergeConflict("w", Effect(("careful",)), Effect((), ("cannot",)), False, "")
     assert columns(impact_table(rows_of(conflict))) == (
-        "workspace  owner           when          what Coder says",
+        "workspace  owner           when          message from Coder",
         "w                 warning  now           careful",
         "w                 error    once updated  cannot",
     )
@@ -77,10 +77,10 @@ def test_rows(conflict: MergeConflict, rows: Any) -> None:
 @pytest.mark.parametrize(
     ("behaviours", "what"),
     [
-        (("wrong-role",), "ada has site-member, site-manager; templates and policies want site-admin."),
-        (("old",), "Coder is version 1.26.2; resource requests in a policy are kept from 1.28 on."),
+        (("wrong-role",), "ada has site-member, site-manager; templates and policies require site-admin."),
+        (("old",), "Coder is version 1.26.2, but only 1.28 and later keep the resource requests of a policy."),
         (("v2",), "is v2 (v2.24.1+a1b2c3d); it has no template policy."),
-        (("unauthorized",), "refuses the session token"),
+        (("unauthorized",), "rejected the session token"),
     ],
 )
 async def test_what_ends_before_anything_is_sent(coder: Any, policy: Any, behaviours: Any, what: str) -> None:
@@ -108,7 +108,7 @@ async def test_a_server_that_goes_away_between_dry_run_and_upload(coder: Any, po
     assert {row.workspace for row in prepared.impact} == {"w-3", "w-4"}, "names can no longer be asked for"
     with pytest.raises(CoderError) as caught:
         await upload(client, prepared)
-    assert caught.value.what.startswith("The policy was not uploaded; Coder has the one that it had: ")
+    assert caught.value.what.startswith("The policy was not uploaded, and Coder still uses its earlier one: ")
     assert server.policy is None
 
 
@@ -117,8 +117,8 @@ async def test_an_upload_without_an_answer(coder: Any, policy: Any) -> None:
     prepared = await prepare(client, policy)
     with pytest.raises(CoderError) as caught:
         await upload(client, prepared)
-    assert caught.value.what.startswith("It is not known whether Coder took the policy: ")
-    assert "Uploading the same file again does no harm." in caught.value.todo
+    assert caught.value.what.startswith("It is unknown whether Coder accepted the policy: ")
+    assert "It is safe to upload the same file again." in caught.value.todo
     server.behaviours.clear()
     await upload(client, await prepare(client, policy))
 
@@ -127,14 +127,15 @@ async def test_conflicts_that_are_new_since_the_dry_run_are_named(coder: Any, po
     _, client = await coder()
     prepared = await prepare(client, policy)
     earlier = type(prepared)(policy, prepared.template, prepared.user, prepared.impact[:1])
-    assert (await upload(client, earlier)).note == "Since the dry run these are touched as well: notebooks (mia)."
+    note = (await upload(client, earlier)).note
+    assert note == "The upload also affects workspaces that the dry run did not list: notebooks (mia)."
 
 
 async def test_disabled_templates_and_the_own_schema_are_noted(coder: Any, policy: Any) -> None:
     _, client = await coder("strict-schema")
     notes = (await prepare(client, policy)).notes
     assert notes[0] == (
-        "line 5: workspace.specs.kubernetes.resource-requests is not in the JSON Schema that this deployment serves."
+        "line 5: workspace.specs.kubernetes.resource-requests is not in the JSON Schema of this deployment."
     )
     assert notes[-1].startswith("Workspace templates are not enabled, so the policy has no effect")
 
@@ -173,10 +174,10 @@ async def test_status_of_a_fine_deployment(coder: Any) -> None:
 @pytest.mark.parametrize(
     ("behaviours", "kind", "ready", "said"),
     [
-        (("wrong-role",), "v1", False, "site-manager; templates and policies want site-admin"),
+        (("wrong-role",), "v1", False, "site-manager; templates and policies require site-admin"),
         (("old",), "v1", False, "Update Coder first"),
         (("v2",), "v2", False, "podman-wizard coder template"),
-        (("no-version",), "v1", True, "does not say its version"),
+        (("no-version",), "v1", True, "does not report its version"),
     ],
 )
 async def test_status(coder: Any, behaviours: Any, kind: str, ready: bool, said: str) -> None:
@@ -191,6 +192,6 @@ async def test_status_without_a_token(coder: Any) -> None:
     async with CoderClient(CoderCredentials(server.url), environ={}) as client:
         status = await read_status(client)
     assert status.problems == (
-        f"There is no session token. Coder shows a token at {server.url}/internal-auth?show_token=true.",
+        f"No session token was found. Coder shows a token at {server.url}/internal-auth?show_token=true.",
     )
     assert "Session-Token" not in server.requests[0].headers

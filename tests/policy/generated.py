@@ -71,7 +71,8 @@ class Writer:
             self.lines.append(f"{start} {header}" + self.pick("", f" {self.comment()}"))
             indent = " " * (column + self.pick(1, 2, 3))
             self.lines += [indent + "text # not a comment", self.pick("", indent + "  deeper"), indent + "last"]
-            self.lines += [""] * self.pick(0, 0, 1, 2)
+            # blanks that are deeper than the text belong to it
+            self.lines += [self.pick("", "", indent + "   ")] * self.pick(0, 0, 1, 2)
         else:
             self.lines.append(f"{start} {self.scalar() if kind == 'scalar' else self.flow(0)}".rstrip() + self.at_end())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import InputError
-from wizard.policy import LARGEST, PolicyDocument, merge_podman
+from wizard.policy import LARGEST, PolicyDocument, check, merge_podman
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
@@ -55,8 +55,9 @@ BAD: dict[str, tuple[bytes, int, str]] = {
     "a text": (b"hello\n", 1, "no mapping"),
     "two documents": (b"a: 1\n---\nb: 2\n", 2, "second document"),
     "tab": (b"a:\n\tb: 1\n", 2, "tab"),
-    "not closed": (b"a: {b: [\n", 2, "not valid YAML"),
-    "no value": (b"a: 1\nb\n", 3, "not valid YAML"),
+    "not closed": (b"a: {b: [\n", 1, "not valid YAML"),
+    "no value": (b"a: 1\nb\n", 2, "not valid YAML"),
+    "second carriage return": (b"a: 1\r\nb: 2\r\r\n", 2, "Windows line ending"),
 }
 
 
@@ -76,12 +77,12 @@ def test_bad_input_is_refused_with_its_line_soon(kind: str) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"a: " + b"word " * 800_000,
-        b'a: "' + b"\\n" * 2_000_000 + b'"',
-        b"a: |\n" + b"  x\n" * 249_000,
+        b"workspace:\na: " + b"word " * 800_000,
+        b'workspace:\na: "' + b"\\n" * 2_000_000 + b'"',
+        b"workspace:\na: |\n" + b"  x\n" * 249_000,
         b"# x\n" * 249_000,
-        b"a:\n" + b"- x\n" * 249_000,
-        ('version: "0.1"\nx: |\n' + "".join(f" l{n % 100}\n" for n in range(240_000))).encode(),
+        b"workspace:\na:\n" + b"- x\n" * 248_900,
+        ('version: "0.2"\nx: |\n' + "".join(f" l{n % 100}\n" for n in range(240_000))).encode(),
     ],
     ids=["long plain text", "long quoted text", "text block", "comments", "list", "alike lines"],
 )
@@ -91,6 +92,101 @@ def test_what_is_large_but_lawful_is_merged_soon(content: bytes) -> None:
     assert result.changed
     assert result.proof.other_bytes_changed == 0
     assert time.process_time() - start < 20
+
+
+KUBERNETES = "version: 1\nworkspace:\n  specs:\n    kubernetes:\n      cpu: {policy: read}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "what"),
+    [
+        (
+            'a: "x\nb: 1\nc: 2\n',
+            1,
+            4,
+            "a quote opens here and is not closed. The parser noticed it at line 4",
+        ),
+        ("a: 'x\nb: 1\nc: 'y'\n", 1, 4, "the quote that opens here is closed only on line 3"),
+        (f"{KUBERNETES}      memory\n      disk: 1\n", 6, 7, "this line has no colon. The parser noticed it at line 7"),
+        (f"{KUBERNETES}      env: [\n      disk: 1\n", 6, 12, "[ opens here and is not closed"),
+        (f"{KUBERNETES}      env: {{policy: read\n      disk: 1\n", 6, 12, "{ opens here and is not closed"),
+        (f"{KUBERNETES}      env: {{policy: read value: 1}}\n", 6, 31, "',' or '}'"),
+        (f"{KUBERNETES}     disk: 1\n", 6, 6, "this line starts in column 6, but the mapping above it (line 4) in 5"),
+        (f"{KUBERNETES}      disk: a: b\n", 6, 14, "a colon is not allowed here"),
+        (f"{KUBERNETES}      disk: @x\n", 6, 13, "starts with @ needs quotes"),
+        (f"{KUBERNETES}      disk: *\n", 6, 13, "starts with * needs quotes"),
+        (f"{KUBERNETES}<<<<<<< HEAD\n      a: 1\n=======\n      a: 2\n>>>>>>> x\n", 6, 1, "Git conflict marker"),
+        (f"{KUBERNETES}{{{{- if .x }}}}\n      a: 1\n{{{{- end }}}}\n", 6, 1, "Helm, Go, or Jinja template syntax"),
+        (f"{KUBERNETES}{{% if x %}}\n      a: 1\n{{% endif %}}\n", 6, 1, "Jinja or Ansible template syntax"),
+        (f"{KUBERNETES}\u00a0     a: 1\n   b: 1\n", 6, 1, "a no-break space (U+00A0)"),
+    ],
+)
+def test_what_is_not_yaml_is_told_where_it_starts(text: str, line: int, column: int, what: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        PolicyDocument.parse(text.encode(), "policy.yaml")
+    assert (refusal.value.line, refusal.value.column) == (line, column)
+    assert what in refusal.value.what
+    assert refusal.value.todo
+
+
+@pytest.mark.parametrize(
+    ("text", "id", "place"),
+    [
+        (f"{KUBERNETES}      disk:\n        policy:\u00a0read\n", "odd-space", (7, 9)),
+        (f"{KUBERNETES}      disk\u00a0: 1\n", "odd-space", (6, 7)),
+        (f"{KUBERNETES}      disk: {{{{ .Values.disk }}}}\n", "template-syntax", (6, 13)),
+        (f"{KUBERNETES}      disk: {{policy: read}} # a\u00a0b {{{{\n", "", ()),
+        (f'{KUBERNETES}      image: {{value: "a\u00a0b: c"}}\n', "", ()),
+    ],
+)
+def test_what_is_yaml_by_accident_is_told_by_check_and_merge(text: str, id: str, place: tuple[int, int]) -> None:
+    document = PolicyDocument.parse(text.encode(), "policy.yaml")
+    for found in (check(document), merge_podman(document).warnings):
+        places = {one.id: (one.line, one.column) for one in found if one.id in ("odd-space", "template-syntax")}
+        assert places == ({id: place} if id else {})
+
+
+@pytest.mark.parametrize("end", ["---\n", "---", "...\n---\n# the end\n", "---\n---\n"])
+def test_an_empty_document_at_the_end_is_nothing(end: str) -> None:
+    document = PolicyDocument.parse((KUBERNETES + end).encode(), "policy.yaml")
+    merged = merge_podman(document).document
+    assert merged.text.endswith(end)
+    assert merged.text.startswith(KUBERNETES)
+    assert not merge_podman(merged).changed
+
+
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [
+        (b"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n", "the kind NetworkPolicy"),
+        (b'{"message": "Not Found", "status": 404}', "an error message"),
+        (b"404: Not Found\n", "an error message"),
+        (b"services: {web: {image: x}}\nversion: '3'\n", "a Compose file"),
+        (b"workspace: {type: kubernetes, specs: {kubernetes: {image: {value: x}}}}\n", "a workspace template"),
+        (b"image: {tag: x}\nreplicas: 2\n", "no workspace, but image, replicas"),
+        (b"resource-requests: {policy: read}\n", "no workspace, but resource-requests"),
+    ],
+)
+def test_what_is_plainly_something_else_is_refused_and_named(content: bytes, looks: str) -> None:
+    with pytest.raises(InputError, match="not a template policy") as refusal:
+        PolicyDocument.parse(content, "policy.yaml")
+    assert looks in refusal.value.what
+    assert refusal.value.line == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b'version: "0.2"\nx-own: 1\n',
+        b"Version: 0.2\n",
+        b"workspaces: {}\n",
+        b"workspace: {type: kubernetes, specs: {kubernetes: {image: {policy: read, value: x}}}}\n",
+        b"x: &w {dev-urls: {policy: read}}\nworkspace: *w\n",
+    ],
+)
+def test_what_may_be_a_policy_is_read(content: bytes) -> None:
+    PolicyDocument.parse(content, "policy.yaml")
 
 
 @pytest.mark.parametrize("kind", ["alias bomb", "lists 1,000,000 deep", "too many values", "too large"])
@@ -118,3 +214,11 @@ def test_nothing_of_the_file_moves_the_cursor_in_a_message() -> None:
     with pytest.raises(InputError) as refusal:
         PolicyDocument.parse("a: 1\n\u202ex\n".encode(), "policy.yaml")
     assert "\u202e" not in str(refusal.value)
+
+
+def test_a_word_without_a_colon_is_found_at_its_own_line() -> None:
+    text = b'version: "0.2"\nworkspace:\n  memory\n  cpu:\n    policy: read\n'
+    with pytest.raises(InputError, match="this line has no colon") as error:
+        PolicyDocument.parse(text, "policy.yaml")
+    assert (error.value.line, error.value.column) == (3, 3)
+    assert "noticed it at line 4, column 6" in error.value.what

@@ -48,11 +48,11 @@ def found(document: PolicyDocument) -> list[tuple[str, str, int, int]]:
         ("      cpu: {Policy: read}\n", ("warning", "unknown-field", 7, 13)),
         ("      container-based-vm: {value: 'no'}\n", ("problem", "wrong-shape", 7, 35)),
         ("      annotations: {value: {a: b}}\n", ("problem", "wrong-shape", 7, 28)),
-        ("      annotations: {value: [{key: a}]}\n", ("problem", "wrong-shape", 7, 28)),
-        ("      node-selector: {value: [{key: a, value: b, x: y}]}\n", ("problem", "wrong-shape", 7, 30)),
+        ("      annotations: {value: [{key: a}]}\n", ("problem", "wrong-shape", 7, 29)),
+        ("      node-selector: {value: [{key: a, value: b, x: y}]}\n", ("problem", "wrong-shape", 7, 50)),
         ("      labels: {value: [{key: a, value: b}]}\n", ("problem", "wrong-shape", 7, 23)),
         ("      seccomp-profile-type: {value: None}\n", ("problem", "wrong-shape", 7, 37)),
-        ("      env: {value: [a]}\n", ("warning", "wrong-shape", 7, 20)),
+        ("      env: {value: [a]}\n", ("warning", "wrong-shape", 7, 21)),
         ("      privileged: {value: no}\n", ("warning", "two-readings", 7, 27)),
         ("      gpu_count: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
         ("      CPU: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
@@ -71,6 +71,8 @@ def test_each_thing_that_is_wrong_is_found_at_its_place(text: str, expected: tup
         ("CPU", "cpu"),
         ("nodeSelector", "node-selector"),
         ("memmory", "memory"),
+        ("cup", "cpu"),
+        ("tolerations-", "tolerations"),
         ("zebra", ""),
     ],
 )
@@ -134,18 +136,18 @@ def test_the_running_deployment_before_and_after() -> None:
     assert str(result.proof) == "2 lines added, 0 other bytes changed, 24 of 24 comments kept"
     rows = {row.path: row for row in effective_view(before, result.document)}
     row = rows[REQUESTS]
-    assert (row.before, row.after) == ("may add", "may add")
+    assert (row.before, row.after) == ("can add", "can add")
     assert "smarter-devices/fuse" not in row.value_before
     assert "smarter-devices/fuse" in row.value_after
     assert row.changed
     assert [other.path for other in rows.values() if other.changed] == [REQUESTS, LIMITS]
-    assert rows[(*REQUESTS[:3], "memory")].after == "may replace"
-    assert rows[(*REQUESTS[:3], "run-as-user")].after == "may not"
+    assert rows[(*REQUESTS[:3], "memory")].after == "can replace"
+    assert rows[(*REQUESTS[:3], "run-as-user")].after == "cannot change"
     assert rows[(*REQUESTS[:3], "run-as-user")].assumed
     assert not fuse_guarantee(before).sure
     guarantee = fuse_guarantee(result.document)
     assert guarantee.sure
-    assert all("not take away" in reason for reason in guarantee.reasons)
+    assert all("can only add other resources" in reason for reason in guarantee.reasons)
 
 
 def test_write_is_no_guarantee_and_read_is_one() -> None:
@@ -164,8 +166,28 @@ def test_write_is_no_guarantee_and_read_is_one() -> None:
         ({}, {"a.b/c": "1"}, False),
         ({"cpu": "1"}, {"cpu": "2"}, False),
         ({"x.kubernetes.io/y": "1"}, {"x.kubernetes.io/y": "2"}, False),
+        ({"cpu": "2"}, {"cpu": "1500m"}, True),
+        ({"memory": "1Gi"}, {"memory": "1024Mi"}, False),
+        ({"a.b/c": "1k"}, {"a.b/c": "1000"}, False),
+        ({"a.b/c": "1"}, {"a.b/c": "1.0"}, False),
+        ({"hugepages-2Mi": "100Mi"}, {"hugepages-2Mi": "200Mi"}, True),
+        ({"hugepages-2Mi": "100Mi"}, {}, True),
+        ({"hugepages-1Gi": "1Gi"}, {"hugepages-1Gi": "1024Mi"}, False),
     ],
-    ids=["no limit", "another limit", "no request", "cpu", "native"],
+    ids=[
+        "no limit",
+        "another limit",
+        "no request",
+        "cpu",
+        "native",
+        "request above limit",
+        "same memory",
+        "same thousand",
+        "same one",
+        "unlike huge pages",
+        "huge pages without limit",
+        "same huge pages",
+    ],
 )
 def test_only_what_kubernetes_refuses_is_said_to_be_refused(
     request_of: dict[str, str], limit_of: dict[str, str], refused: bool
@@ -193,7 +215,7 @@ def test_a_word_that_coder_does_not_know_is_no_guarantee_and_not_taken_for_write
     document = PolicyDocument.parse(kubernetes("").content.replace(b"policy: read", b"policy: Read"))
     guarantee = fuse_guarantee(document)
     assert not guarantee.sure
-    assert all("none that Coder knows" in reason for reason in guarantee.reasons)
+    assert all("Coder does not know" in reason for reason in guarantee.reasons)
 
 
 @pytest.mark.parametrize(
@@ -201,12 +223,130 @@ def test_a_word_that_coder_does_not_know_is_no_guarantee_and_not_taken_for_write
     [
         (FUSE, "every workspace gets a FUSE device."),
         (FUSE.replace("read", "write"), "unless its template replaces"),
-        (FUSE.replace('"1"', '"0"'), "does not get"),
-        (FUSE.replace("read", "forbid"), "does not get"),
-        (FUSE.replace('"1"', '"2"', 1), "does not get"),
-        ("      cpu: {policy: read}\n", "does not get"),
+        (FUSE.replace('"1"', '"0"'), "do not get"),
+        (FUSE.replace("read", "forbid"), "do not get"),
+        (FUSE.replace('"1"', '"2"', 1), "do not get"),
+        ("      cpu: {policy: read}\n", "do not get"),
     ],
     ids=["sure", "write", "none", "word", "unlike", "missing"],
 )
 def test_a_plan_promises_no_more_than_the_policy_holds(fuse: str, words: str) -> None:
     assert words in outcome_in_words(kubernetes("", fuse))
+
+
+RESOURCES = 'resource-requests: {policy: read, value: {smarter-devices/fuse: "1", %s}}'
+
+
+@pytest.mark.parametrize(
+    ("amount", "id"),
+    [
+        ('a.b/c: "0.5"', "not-whole"),
+        ('a.b/c: "500m"', "not-whole"),
+        ('a.b/c: "2"', ""),
+        ('a.b/c: "2000m"', ""),
+        ('cpu: "0.5"', ""),
+        ('memory: "1 GB"', "wrong-shape"),
+        ("memory: 1GiB", "wrong-shape"),
+    ],
+)
+def test_amounts_are_held_against_the_rules_of_kubernetes(amount: str, id: str) -> None:
+    fields = "".join(f"      {RESOURCES.replace('requests', name) % amount}\n" for name in ("requests", "limits"))
+    problems = check(kubernetes("", fields))
+    assert {problem.id for problem in problems} == ({id} if id else set())
+    assert [problem.line for problem in problems] == ([5, 6] if id else [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "smarter-device/fuse",
+        "Smarter-Devices/fuse",
+        "smarter-devices.fuse",
+        "smarter_devices/fuse",
+        "smarter-devices/fuses",
+        "smarter-devices/fsue",
+        "smarter-device-manager/fuse",
+        "fuse",
+        "/dev/fuse",
+    ],
+)
+def test_a_misspelt_fuse_resource_is_a_problem_at_its_place(name: str) -> None:
+    text = FUSE.replace("smarter-devices/fuse", name)
+    problems = check(kubernetes("", text))
+    assert [(problem.id, problem.line, problem.column) for problem in problems] == [
+        ("fuse-misspelt", 5, 49),
+        ("fuse-misspelt", 6, 47),
+    ]
+    assert problems[0].hint == "Did you mean smarter-devices/fuse?"
+    assert not fuse_guarantee(kubernetes("", text)).sure
+    assert "do not get" in outcome_in_words(kubernetes("", text))
+
+
+@pytest.mark.parametrize("name", ["smarter-devices/kvm", "smarter-devices/mouse", "a.b/fused", "nvidia.com/gpu"])
+def test_another_device_is_not_taken_for_fuse(name: str) -> None:
+    text = FUSE.replace("smarter-devices/fuse", name)
+    assert {problem.id for problem in check(kubernetes("", text))} == {"fuse-missing"}
+    assert len(merge_podman(kubernetes("", text)).changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "hint"),
+    [
+        (
+            "workspace:\n  specs:\n    Kubernetes:\n      cpu: {policy: read}\n      a: {policy: read}\n",
+            4,
+            "kubernetes",
+        ),
+        ("workspace:\n  configuration:\n    start: {policy: read}\n", 3, "configure"),
+        ("workspace:\n  setup:\n    start: {policy: read}\n", 3, "configure"),
+        ("workspace: {}\nVersion: 0.2\n", 3, "version"),
+        ("workspace:\n  cpu: {policy: read}\n", 3, "workspace.specs.kubernetes.cpu"),
+        ("workspace:\n  specs:\n    dev-urls: {policy: read}\n", 4, "workspace.dev-urls"),
+        ("workspace: {}\nspecs:\n  kubernetes:\n    cpu: {policy: read}\n", 3, "workspace.specs"),
+    ],
+)
+def test_what_was_meant_is_named_once_by_its_whole_path(text: str, line: int, hint: str) -> None:
+    document = PolicyDocument.parse(f'version: "0.2"\n{text}'.encode(), "policy.yaml")
+    unknown = [problem for problem in check(document) if problem.id == "unknown-field"]
+    assert [problem.line for problem in unknown] == [line]
+    assert hint in unknown[0].hint
+
+
+def test_a_group_that_is_a_list_is_told_what_it_needs_and_not_its_own_name() -> None:
+    document = PolicyDocument.parse(b'version: "0.2"\nworkspace:\n  specs: [kubernetes]\n', "policy.yaml")
+    ids = [problem.id for problem in check(document)]
+    assert "unknown-field" not in ids
+    assert "wrong-shape" in ids
+
+
+@pytest.mark.parametrize(
+    ("field", "id", "hint"),
+    [
+        ("{polciy: read}", "unknown-field", "Did you mean policy?"),
+        ("{policy: read, values: 3}", "unknown-field", "Did you mean value?"),
+        ("{policy: wirte}", "wrong-word", "Did you mean write?"),
+        ("{policy: appends}", "wrong-word", "Did you mean append?"),
+        ("{policy: [read]}", "wrong-word", "Write read without brackets."),
+        ("{policy: never}", "wrong-word", "Use read"),
+    ],
+)
+def test_a_misspelt_key_or_word_is_recognized(field: str, id: str, hint: str) -> None:
+    problems = {problem.id: problem for problem in check(kubernetes(f"      memory: {field}\n"))}
+    assert problems[id].hint.startswith(hint)
+
+
+def test_every_wrong_item_is_named_at_its_own_line() -> None:
+    text = (
+        "      tolerations:\n        policy: read\n        value:\n          - key: a\n            efect: NoSchedule\n"
+        "          - text\n          - {key: b, tolerationSeconds: soon}\n          - {key: c}\n"
+    )
+    problems = check(kubernetes(text))
+    assert [(problem.line, problem.column) for problem in problems] == [(11, 13), (12, 13), (13, 41)]
+    assert "did you mean effect?" in problems[0].message
+
+
+def test_env_can_be_a_list_of_key_and_value_as_the_documentation_writes_it() -> None:
+    assert check(kubernetes("      env: {policy: read, value: [{key: A, value: b}]}\n")) == ()
+    assert check(kubernetes("      env: {policy: read, value: {A: b}}\n")) == ()
+    wrong = check(kubernetes("      env: {policy: read, value: [{name: A, value: b}]}\n"))
+    assert {problem.id for problem in wrong} == {"wrong-shape"}

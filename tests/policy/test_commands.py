@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_another_count_fails_if_told_so(run: Runner) -> None:
 def test_the_number_of_devices_can_be_given(run: Runner) -> None:
     done = run("merge", "--devices", "2", "-o", "json", run.file(TWO))
     assert done.json["conflicts"] == []
-    assert run("merge", "--devices", "3", "-", stdin=b"").out.count(b'fuse: "3"') == 2
+    assert run("merge", "--devices", "3", "-", stdin=b"# ours").out.count(b'fuse: "3"') == 2
 
 
 @pytest.mark.parametrize("devices", ["0", "-1", "x", "1.5", "99999999999"])
@@ -188,9 +189,83 @@ def test_a_mode_sets_the_words_that_are_there_too(run: Runner, mode: str) -> Non
     assert [fields[name]["policy"] for name in ("resource-requests", "resource-limits")] == [mode, mode]
 
 
-def test_nothing_and_comments_become_the_guides_policy(run: Runner) -> None:
-    assert run("merge", "-", stdin=b"").out == new_policy("podman")
-    assert run("merge", "-", stdin=b"# ours").out == b"# ours\n" + new_policy("podman")
+def test_an_empty_file_and_comments_become_the_guides_policy_and_that_is_said(run: Runner) -> None:
+    empty = run("merge", run.file(b""))
+    assert empty.out == new_policy("podman")
+    assert "is empty, so the guide's short policy is added" in empty.err
+    commented = run("merge", "-", stdin=b"# ours")
+    assert commented.out == b"# ours\n" + new_policy("podman")
+    assert "contains only comments" in commented.err
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \n\n"])
+@pytest.mark.parametrize("command", ["merge", "check"])
+def test_nothing_from_a_pipe_is_refused(run: Runner, command: str, content: bytes) -> None:
+    target = run.file(RUNNING)
+    done = run(command, "-", *(["--to", target] if command == "merge" else []), stdin=content)
+    assert (done.code, done.out) == (4, b"")
+    assert "Nothing was read from stdin" in done.err
+    assert Path(target).read_bytes() == RUNNING
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_every_name_of_stdout_is_stdout(run: Runner, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run.folder)
+    done = run("merge", "--to", name, run.file(RUNNING))
+    assert (done.code, done.out) == (0, MERGED)
+    assert [path.name for path in run.folder.iterdir()] == ["policy.yaml"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stderr", "/dev/stdin", "/dev/fd/2", "/proc/self/fd/2"])
+def test_an_open_file_is_no_file_to_replace(run: Runner, name: str) -> None:
+    assert run("merge", "--to", name, run.file(RUNNING)).code == 2
+
+
+MISSPELT = MERGED.replace(b"smarter-devices/fuse", b"smarter-device/fuse")
+
+
+def test_a_misspelt_resource_is_a_conflict_and_never_doubled(run: Runner) -> None:
+    file = run.file(MISSPELT)
+    done = run("merge", "--in-place", file)
+    assert (done.code, done.out, Path(file).read_bytes()) == (5, b"", MISSPELT)
+    assert f"{file}:76: conflict: {FUSE.replace('devices', 'device')} is not smarter-devices/fuse:" in done.err
+    as_json = run("merge", "-o", "json", file)
+    assert as_json.code == 5
+    assert [(one["line"], one["kind"]) for one in as_json.json["conflicts"]] == [(76, "name"), (81, "name")]
+    assert run("merge", "--on-conflict", "keep", file).out == MISSPELT
+    assert run("merge", "--on-conflict", "replace", file).out == MERGED
+
+
+def test_no_devices_are_a_conflict_that_needs_a_decision(run: Runner) -> None:
+    file = run.file(TWO.replace(b'"2"', b'"0"'))
+    done = run("merge", file)
+    assert (done.code, done.out) == (5, b"")
+    assert "is 0, not 1: not decided" in done.err
+    assert run("merge", "--on-conflict", "keep", file).code == 0
+    assert run("merge", "--on-conflict", "replace", file).out.count(b'fuse: "1"') == 2
+
+
+def test_json_names_every_file_that_is_refused(run: Runner) -> None:
+    bad, other = run.file(b"workspace: [\n", "bad.yaml"), run.file(b"apiVersion: v1\nkind: Pod\n", "other.yaml")
+    good = run.file(MERGED, "good.yaml")
+    done = run("check", "-o", "json", bad, other, good)
+    assert done.code == 4
+    assert [(one["file"], one["line"]) for one in done.json["refused"]] == [(bad, 1), (other, 1)]
+    assert "kind Pod" in done.json["refused"][1]["what"]
+    assert done.json["passed"] is False
+    merged = run("merge", "-o", "json", bad)
+    assert (merged.code, merged.json["changed"], merged.json["refused"][0]["file"]) == (4, False, bad)
+    assert merged.json["error"]["object"].startswith(bad)
+
+
+def test_every_file_that_is_refused_is_named_by_a_merge(run: Runner) -> None:
+    bad, other = run.file(b"workspace: [\n", "bad.yaml"), run.file(b"404: Not Found\n", "other.yaml")
+    good = run.file(RUNNING, "good.yaml")
+    done = run("merge", "--in-place", good, bad, other)
+    assert done.code == 4
+    assert bad in done.err
+    assert f"{other}:1:1: This is not a template policy: it looks like an error message." in done.err
+    assert Path(good).read_bytes() == RUNNING
 
 
 def test_unknown_fields_and_two_readings_are_told(run: Runner) -> None:
@@ -280,11 +355,54 @@ def test_a_merge_imports_neither_screens_nor_clients() -> None:
     assert done.stdout == MERGED
 
 
+def test_no_module_of_the_rooms_for_files_imports_screens_or_clients() -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "for room in ('wizard.policy', 'wizard.template', 'wizard.editing'):\n"
+        "    package = importlib.import_module(room)\n"
+        "    for module in pkgutil.iter_modules(package.__path__):\n"
+        "        importlib.import_module(f'{room}.{module.name}')\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+    )
+    imported = set(done.stdout.split())
+    assert {"yaml", "wizard"} <= imported
+    assert not imported & {"textual", "rich", "screens", "kubernetes", "aiohttp"}
+
+
+def test_what_is_not_valid_is_not_counted_as_checked(run: Runner) -> None:
+    broken = run.file(b'version: "0.2\n', "broken.yaml")
+    alone = run("check", broken)
+    assert alone.code == 4
+    assert "0 problems" not in alone.err
+    both = run("check", broken, run.file(new_policy("podman")))
+    assert both.code == 4
+    assert "1 file: 0 problems, 2 warnings.\n1 file could not be checked.\n" in both.err
+
+
+PRE_COMMIT = {
+    "policy.yaml": True,
+    "coder/policy.yml": True,
+    "template-policy.yaml": True,
+    "policy.merged.yaml": True,
+    "coder-template-policy.yaml": True,
+    "network-policy.yaml": False,
+    "policy-network.yaml": False,
+    "policies.yaml": False,
+    "kyverno/policy-require-labels.yaml": False,
+    "policy.md": False,
+}
+
+
 def test_the_pre_commit_hooks_run_commands_that_there_are(run: Runner) -> None:
     hooks = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
     merged, unmerged = run.file(new_policy("podman"), "policy-a.yaml"), run.file(RUNNING, "policy-b.yaml")
     assert len(hooks) == 2
     for hook in hooks:
+        for name, matches in PRE_COMMIT.items():
+            assert bool(re.search(hook["files"], name)) == matches, name
         program, command, *arguments = hook["entry"].split()
         assert (program, command) == ("podman-wizard", "policy")
         assert run(*arguments, merged).code == 0
@@ -299,7 +417,8 @@ def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run:
     assert bad in done.err
     assert tab in done.err
     done = run("check", "-o", "json", bad)
-    assert (done.code, done.json) == (4, {"passed": False, "problems": []})
+    assert (done.code, done.json["passed"], done.json["problems"]) == (4, False, [])
+    assert done.json["error"]["object"] == f"{bad}:1:4"
 
 
 def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner) -> None:
@@ -311,7 +430,7 @@ def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner) -> No
 @pytest.mark.parametrize("name", ["23_anchor_on_the_way.yaml", "26_field_from_a_merge_key.yaml"])
 def test_a_refusal_that_names_an_option_is_mended_by_it(run: Runner, name: str) -> None:
     file = run.file((DATA / "nasty" / name).read_bytes())
-    assert "policy merge --unshare" in run("merge", file).err
+    assert "with --unshare" in run("merge", file).err
     assert run("merge", "--unshare", file).code == 0
 
 
@@ -319,8 +438,8 @@ def test_a_conflict_in_one_of_several_files_leaves_all_of_them(run: Runner) -> N
     first, two, last = run.file(RUNNING, "a.yaml"), run.file(TWO, "two.yaml"), run.file(RUNNING, "z.yaml")
     done = run("merge", "--in-place", "--on-conflict", "fail", first, two, last)
     assert done.code == 5
-    assert f"{two} asks for another number of FUSE devices; nothing was written." in done.err
-    assert "written; the old file" not in done.err
+    assert f"{two} has a conflict. Nothing was written." in done.err
+    assert "written; its earlier content" not in done.err
     assert f"{last}: would be merged" in done.err
     assert len(list(run.folder.iterdir())) == 3
     assert [Path(name).read_bytes() for name in (first, two, last)] == [RUNNING, TWO, RUNNING]
@@ -332,7 +451,7 @@ def test_a_file_that_is_named_twice_is_merged_once(run: Runner) -> None:
     link.symlink_to(file)
     done = run("merge", "--in-place", file, str(link), file)
     assert done.code == 0
-    assert f"{link}: is {file}, which was named already." in done.err
+    assert f"{link}: skipped, because it is the same file as {file}." in done.err
     assert Path(file).read_bytes() == MERGED
     assert len(list(run.folder.glob("*.bak"))) == 1
 
@@ -354,12 +473,12 @@ def test_what_is_wrong_with_the_two_fields_and_stays_so_is_told(run: Runner) -> 
     file = run.file(text.encode())
     done = run("merge", file)
     assert (done.code, done.out) == (0, text.encode())
-    assert f"{file}:6:17: warning: The policy word of" in done.err
+    assert f"{file}:6:17: warning: The field policy of" in done.err
     assert f"{file}:7:9: warning:" in done.err
-    assert f"{file}:12:39: warning: The request of smarter-devices/fuse is 1, its limit 2; Kubernetes" in done.err
+    assert f"{file}:12:39: warning: smarter-devices/fuse: the request is 1 and the limit is 2. Kubernetes" in done.err
     mended = run("merge", "--mode", "read", "--on-conflict", "replace", file).err
-    assert "policy word" not in mended
-    assert "Kubernetes refuses" not in mended
+    assert "field policy" not in mended
+    assert "Kubernetes rejects" not in mended
 
 
 @pytest.mark.parametrize("count", ["true", '""', "!env COUNT", '"-1"', '" 1 "', "!!binary MQ=="])
@@ -370,7 +489,7 @@ def test_what_is_no_count_is_kept_where_it_is_and_not_written_again(run: Runner,
     assert f"smarter-devices/fuse: {count}\n" in done.json["text"]
     assert done.json["text"].count('smarter-devices/fuse: "1"') == 1
     assert [conflict["kept"] for conflict in done.json["conflicts"]] == [True]
-    assert "not a whole number from 1" in done.err
+    assert "not a whole number of at least 1" in done.err
     assert run("merge", "--check", run.file(done.json["text"].encode())).code == 0
 
 
@@ -378,4 +497,13 @@ def test_a_set_is_not_taken_for_a_mapping(run: Runner) -> None:
     text = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      resource-requests: {value: !!set {a.b/c}}\n'
     done = run("merge", run.file(text.encode()))
     assert done.code == 4
-    assert "is a set, where a mapping is needed" in done.err
+    assert "is a set, but must be a mapping" in done.err
+
+
+def test_a_result_that_nothing_can_take_is_no_success(run: Runner) -> None:
+    command = f"{sys.executable} -m wizard policy merge {run.file(RUNNING)}"
+    ends = [
+        subprocess.run(["sh", "-c", f"{command} {to}"], capture_output=True, cwd=Path(__file__).parents[2]).returncode
+        for to in (">&-", "> /dev/null", "| cat > /dev/null")
+    ]
+    assert ends == [4, 0, 0]

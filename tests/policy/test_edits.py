@@ -21,6 +21,7 @@ from wizard.policy import (
     value_problem,
     value_text,
 )
+from wizard.policy.text_editor import Remove, Set, apply
 
 CPU = ("workspace", "specs", "kubernetes", "cpu")
 LABELS = ("workspace", "specs", "kubernetes", "labels")
@@ -246,7 +247,7 @@ def test_typed_values_are_read_as_yaml_and_shown_again() -> None:
 
 
 def test_a_typed_value_is_held_against_the_schema() -> None:
-    assert value_problem(CPU, "four") == "cpu is text, not a number from 0; it wants a number (cores)."
+    assert value_problem(CPU, "four") == "cpu is text, not a number of at least 0. It must be a number (cores)."
     assert value_problem(CPU, 4) == ""
     assert "list" in value_problem(("workspace", "specs", "kubernetes", "annotations"), {"a": "b"})
 
@@ -280,15 +281,16 @@ def test_a_new_first_key_goes_below_the_head() -> None:
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize("marked", ["&env", "!env", "&env !env"])
 @pytest.mark.parametrize("body", ['          A: "1"\n', "          - a\n"], ids=["mapping", "list"])
-def test_a_value_with_an_anchor_or_a_tag_of_its_own_is_replaced_whole(body: str, marked: str, newline: str) -> None:
+def test_a_value_is_replaced_with_its_tag_and_keeps_the_anchor_of_its_own(body: str, marked: str, newline: str) -> None:
     head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n      env:\n        value:'
     before = f"{head} {marked}\n{body}# end\n".replace("\n", newline).encode()
     after = set_value(PolicyDocument.parse(before), (*CPU[:-1], "env"), "x")
-    assert after.content == f"{head} x\n# end\n".replace("\n", newline).encode()
+    anchor = " &env" if "&env" in marked else ""
+    assert after.content == f"{head}{anchor} x\n# end\n".replace("\n", newline).encode()
 
 
 def test_the_only_key_of_a_policy_is_not_removed() -> None:
-    with pytest.raises(InputError, match="all that the policy holds"):
+    with pytest.raises(InputError, match="everything in the policy"):
         remove_field(PolicyDocument.parse(b"# head\nworkspace: {}\n"), ("workspace",))
 
 
@@ -312,10 +314,10 @@ def test_a_key_that_a_merge_key_would_bring_back_is_not_removed() -> None:
     )
     before = PolicyDocument.parse(text.encode(), "policy.yaml")
     for unshare in (False, True):
-        with pytest.raises(InputError, match="cpu comes from a merge key") as refusal:
+        with pytest.raises(InputError, match="cpu also comes from a merge key") as refusal:
             remove_field(before, CPU, unshare=unshare)
         assert refusal.value.line == 8
-        with pytest.raises(InputError, match="value comes from a merge key"):
+        with pytest.raises(InputError, match="value also comes from a merge key"):
             remove_value(before, (*CPU[:-1], "disk"), unshare=unshare)
     only_inherited = PolicyDocument.parse(text.replace("      cpu: {policy: write}\n", "").encode())
     with pytest.raises(InputError):
@@ -324,7 +326,7 @@ def test_a_key_that_a_merge_key_would_bring_back_is_not_removed() -> None:
 
 def test_a_refusal_names_the_whole_path_of_what_others_use() -> None:
     before = kubernetes("tolerations:\n  value: [&t {key: a}]\nnode-selector:\n  value: [*t]\nlabels: {value: [*t]}")
-    with pytest.raises(InputError, match=r"specs\.kubernetes\.tolerations holds .* &t, .* lines 8, 9 too") as refusal:
+    with pytest.raises(InputError, match=r"specs\.kubernetes\.tolerations contains .* &t, .* on lines 8, 9") as refusal:
         remove_field(before, (*CPU[:-1], "tolerations"))
     assert "--unshare" not in refusal.value.todo
 
@@ -367,3 +369,166 @@ def test_a_removal_at_the_end_of_a_file_without_a_last_line_end_changes_no_other
     after = remove_value(before, CPU)
     assert after.text.endswith("policy: read")
     assert str(prove(before, after)) == "2 lines removed, 0 other bytes changed, 0 of 0 comments kept"
+
+
+def test_an_empty_mapping_becomes_what_its_neighbors_are() -> None:
+    from wizard.policy import merge_podman
+
+    def merged(text: str) -> str:
+        return merge_podman(kubernetes(text)).document.text
+
+    block = 'resource-requests:   # c\n        policy: write\n        value:\n          smarter-devices/fuse: "1"\n'
+    assert block in merged("resource-requests: {}   # c\ncpu:\n  policy: read")
+    assert block in merged("resource-requests: {}   # c")
+    braces = 'resource-requests: {policy: write, value: {smarter-devices/fuse: "1"}}\n'
+    assert braces in merged("resource-requests: {}\ncpu: {policy: read}")
+    assert max(map(len, merge_podman(policy("workspace: {}\n")).document.text.splitlines())) < 40
+    assert "value: {  # none\n" in merged("resource-requests:\n  policy: read\n  value: {  # none\n  }")
+
+
+@pytest.mark.parametrize(
+    ("value", "then"),
+    [
+        ("|\n    text\n        ", ""),
+        ("|\n    text\n        \n\n  ", ""),
+        ("|2\n      text\n      ", ""),
+        (">\n    text\n     ", ""),
+        ("|\n\n    text\n    \n", ""),
+        ("|-\n    text\n    \n      ", ""),
+        ("|2\n      text\n      \n    last\n      ", ""),
+    ],
+)
+def test_blanks_that_belong_to_a_text_block_stay_in_it(value: str, then: str) -> None:
+    from wizard.policy import merge_podman
+
+    before = kubernetes(f"env:\n  policy: read\n  value: {value}")
+    for change in (merge_podman(before).document, set_policy_word(before, LABELS, "read")):
+        data = change.data["workspace"]["specs"]["kubernetes"]["env"]
+        assert data == before.data["workspace"]["specs"]["kubernetes"]["env"]
+        assert str(prove(before, change)).startswith(("8 lines added, 0", "2 lines added, 0"))
+
+
+@pytest.mark.parametrize("header", ["|", ">", "|+", ">+", "|2", "|2+", "&a\n  |", "|   # c"])
+def test_a_text_block_without_a_line_end_keeps_its_value(header: str) -> None:
+    from wizard.policy import merge_podman
+
+    text = kubernetes(f"env:\n  value: {header}\n    A=1").text.rstrip("\n")
+    before = PolicyDocument.parse(text.encode(), "policy.yaml")
+    result = merge_podman(before)
+    assert result.document.data["workspace"]["specs"]["kubernetes"]["env"]["value"].strip() == "A=1"
+    assert (
+        result.document.data["workspace"]["specs"]["kubernetes"]["env"]
+        == (before.data["workspace"]["specs"]["kubernetes"]["env"])
+    )
+    assert str(result.proof).startswith("8 lines added, 1 line changed, 0 other bytes changed")
+    assert not merge_podman(result.document).changed
+
+
+def test_a_removal_between_two_kinds_of_line_ends_changes_no_other_byte() -> None:
+    before = PolicyDocument.parse(b"workspace:\r\n  a: 1\n\n  b: 2\r\n\r\n  c: 3\n", "policy.yaml")
+    after = remove_field(before, ("workspace", "b"))
+    assert prove(before, after).other_bytes_changed == 0
+
+
+FUSE_FIELD = 'policy: write\n        value:\n          smarter-devices/fuse: "1"\n'
+
+
+def merged(document: PolicyDocument) -> str:
+    from wizard.policy import merge_podman
+
+    result = merge_podman(document)
+    assert result.proof.other_bytes_changed == 0
+    assert result.proof.comments_kept == result.proof.comments
+    assert not merge_podman(result.document).changed
+    return result.document.text
+
+
+def test_a_new_field_goes_beside_its_sibling() -> None:
+    text = merged(kubernetes("resource-requests:\n  policy: read\n  # r\n# m\nmemory:\n  policy: read"))
+    start = text.index("resource-requests")
+    assert text.index("# r") < text.index("resource-limits") < text.index("# m") < text.index("memory")
+    assert start < text.index("resource-limits")
+    reverse = merged(kubernetes("resource-limits:\n  policy: read\nmemory:\n  policy: read"))
+    assert reverse.index("resource-limits") < reverse.index("resource-requests") < reverse.index("memory")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "{resource-requests: {policy: read}, cpu: {policy: read}}",
+            '{resource-requests: {policy: read, value: {smarter-devices/fuse: "1"}}, '
+            'resource-limits: {policy: write, value: {smarter-devices/fuse: "1"}}, cpu: {policy: read}}',
+        ),
+        (
+            "{\n        resource-requests: {policy: read},  # r\n        cpu: {policy: read}\n      }",
+            '{\n        resource-requests: {policy: read, value: {smarter-devices/fuse: "1"}},  # r\n'
+            '        resource-limits: {policy: write, value: {smarter-devices/fuse: "1"}},\n'
+            "        cpu: {policy: read}\n      }",
+        ),
+    ],
+)
+def test_a_new_field_goes_beside_its_sibling_in_braces(before: str, after: str) -> None:
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes: '
+    assert merged(PolicyDocument.parse(f"{head}{before}\n".encode(), "policy.yaml")) == f"{head}{after}\n"
+
+
+def test_blank_lines_between_fields_are_a_habit() -> None:
+    text = merged(kubernetes("cpu:\n  policy: read\n\n# m\nmemory:\n  policy: read"))
+    assert text.endswith(
+        f"\n\n      resource-requests:\n        {FUSE_FIELD}\n      resource-limits:\n        {FUSE_FIELD}"
+    )
+    once = merged(kubernetes("cpu:\n  policy: read\n\nmemory:\n  policy: read\ndisk:\n  policy: read"))
+    assert f"policy: read\n      resource-requests:\n        {FUSE_FIELD}      resource-limits" in once
+    sibling = merged(kubernetes("resource-requests:\n  policy: read\n\nmemory:\n  policy: read"))
+    assert f'fuse: "1"\n\n      resource-limits:\n        {FUSE_FIELD}\n      memory:' in sibling
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_words_are_quoted_as_the_others_are(quote: str) -> None:
+    text = merged(kubernetes(f"cpu:\n  policy: {quote}read{quote}"))
+    assert text.count(f"policy: {quote}write{quote}\n") == 2
+    mixed = merged(kubernetes(f"cpu:\n  policy: {quote}read{quote}\nmemory:\n  policy: read"))
+    assert mixed.count("policy: write\n") == 2
+    keys = merged(kubernetes(f"{quote}cpu{quote}:\n  {quote}policy{quote}: {quote}read{quote}"))
+    assert f"{quote}resource-limits{quote}:\n        {quote}policy{quote}: {quote}write{quote}\n" in keys
+
+
+def test_new_fields_go_outside_a_managed_block() -> None:
+    from wizard.policy import merge_podman
+
+    block = "# BEGIN ANSIBLE MANAGED BLOCK\n      labels: {policy: read}\n%s# END ANSIBLE MANAGED BLOCK\n"
+    head = 'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n'
+    text = merged(PolicyDocument.parse((head + block % "").encode(), "policy.yaml"))
+    assert text.startswith(head + block % "")
+    inside = merge_podman(PolicyDocument.parse((head + block % "    docker: {}\n").encode(), "policy.yaml"))
+    assert [(one.id, one.line) for one in inside.warnings] == [("managed-block", 7), ("managed-block", 11)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("disk: &d\n", "disk: &d 4\n"),
+        ("disk: &d # why\n", "disk: &d 4 # why\n"),
+        ("disk:\n  &d 3\n", "disk:\n  &d 4\n"),
+        ("{disk: &d , other: 1}\n", "{disk: &d 4 , other: 1}\n"),
+    ],
+)
+def test_an_anchor_that_nothing_refers_to_stays(before: str, after: str) -> None:
+    assert apply(PolicyDocument.of_text(before, "p"), [Set(("disk",), 4)]).text == after
+
+
+def test_an_anchor_on_an_empty_group_stays_when_the_group_gets_a_field() -> None:
+    made = apply(PolicyDocument.of_text("workspace: &w # why\n  # own\n", "p"), [Set(("workspace", "cpu"), 4)])
+    assert made.text == "workspace: &w # why\n  # own\n  cpu: 4\n"
+
+
+@pytest.mark.parametrize("text", ["", "disk: {}\n", "disk:\n", "a: 1\n", "disk: {policy: read}\n"])
+def test_what_does_not_exist_is_not_removed(text: str) -> None:
+    with pytest.raises(InputError, match=r"disk\.value does not exist"):
+        apply(PolicyDocument.of_text(text, "p"), [Remove(("disk", "value"))])
+
+
+def test_a_set_gets_no_values() -> None:
+    with pytest.raises(InputError, match="!!set"):
+        apply(PolicyDocument.of_text("disk: !!set {a, b}\n", "p"), [Set(("disk", "a"), 1)])

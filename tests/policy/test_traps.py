@@ -404,6 +404,15 @@ TRAPS: dict[str, str] = {
     ),
     "comment looks like marker": kubernetes("cpu: {policy: read}") + "# ---\n#...\n",
 }
+UNDECIDED = {
+    "count zero": '"0"',
+    "Workspace": "Kubernetes",
+    "resource_requests": "resource_requests",
+    "github fuse": "github.com/fuse",
+    "zero width": "resource-requests\u200b",
+}
+"""Traps with something that is nearly what Podman needs, and what that is."""
+STRANGERS = {"k8s manifest": "the kind ConfigMap", "full template": "a workspace template"}
 SHARED: dict[str, str] = {
     "anchor used later": (
         'version: "0.2"\nworkspace:\n  specs:\n    kubernetes: &k   # shared\n      cpu: {policy: read}\n'
@@ -494,7 +503,7 @@ def held(before: bytes, after: bytes) -> None:
         )
 
 
-@pytest.mark.parametrize("name", TRAPS)
+@pytest.mark.parametrize("name", [name for name in TRAPS if name not in UNDECIDED | STRANGERS])
 def test_a_merge_makes_just_the_merge(name: str) -> None:
     content = TRAPS[name].encode()
     result = merge_podman(PolicyDocument.parse(content, name))
@@ -512,6 +521,34 @@ def test_a_merge_makes_just_the_merge(name: str) -> None:
     again = merge_podman(PolicyDocument.parse(after, name))
     assert not again.changed
     assert not again.changes
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_what_is_nearly_right_waits_for_a_decision_and_is_never_doubled(name: str) -> None:
+    document = PolicyDocument.parse(TRAPS[name].encode(), name)
+    waiting = merge_podman(document)
+    assert waiting.undecided
+    assert not waiting.changed
+    assert UNDECIDED[name].strip('"') in [conflict.found for conflict in waiting.conflicts]
+    assert all(conflict.line for conflict in waiting.conflicts)
+    kept = merge_podman(document, on_conflict="keep")
+    assert not kept.undecided
+    assert kept.document.text.startswith(document.text)
+    assert (kept.document.content == document.content) == (name not in ("count zero", "zero width"))
+    right = merge_podman(document, on_conflict="replace")
+    assert UNDECIDED[name] not in right.document.text
+    assert right.proof.comments_kept == right.proof.comments
+    fields = right.document.data["workspace"]["specs"]["kubernetes"]
+    for field in ("resource-requests", "resource-limits"):
+        assert fields[field]["value"] == {FUSE_RESOURCE: "1"}
+    assert len(fields) == len({key.strip("\u200b").replace("_", "-") for key in fields})
+    assert not merge_podman(right.document).changed
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_no_policy_is_refused_and_named(name: str) -> None:
+    with pytest.raises(InputError, match=STRANGERS[name]):
+        PolicyDocument.parse(TRAPS[name].encode(), name)
 
 
 @pytest.mark.parametrize("name", SHARED)

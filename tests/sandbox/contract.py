@@ -20,7 +20,8 @@ UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def recordings() -> dict[int, dict[str, Any]]:
     """All recordings by number."""
-    return {int(path.name[:2]): json.loads(path.read_text()) for path in sorted(RECORDINGS.glob("*.json"))}
+    numbered = {int(path.name.partition("-")[0]): path for path in RECORDINGS.glob("*.json")}
+    return {number: json.loads(path.read_text()) for number, path in sorted(numbered.items())}
 
 
 def comparable(value: Any, key: str = "") -> Any:

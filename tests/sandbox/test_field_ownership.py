@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.api import CONFIG_MAP, DAEMON_SET, MERGE, NAMESPACE, Api, guide, running
-from wizard.sandbox.field_ownership import difference, intersection, overlap, paths, union
+from wizard.field_sets import difference, intersection, overlap, paths, union
 
 
 @pytest.fixture
@@ -111,12 +111,17 @@ async def test_a_list_that_is_owned_whole_is_replaced_whole(api: Api) -> None:
     assert taken.body["spec"]["template"]["spec"]["tolerations"] == [{"key": "b", "operator": "Exists"}]
 
 
-async def test_quantities_are_compared_as_the_server_keeps_them(api: Api) -> None:
-    await api.apply(DAEMON_SET, daemon_set(resources={"limits": {"cpu": "0.1", "memory": "1024Mi"}}))
+async def test_quantities_are_kept_in_one_form_and_compared_as_they_are_written(api: Api) -> None:
+    written, stored = {"cpu": "0.1", "memory": "1024Mi"}, {"cpu": "100m", "memory": "1Gi"}
+    await api.apply(DAEMON_SET, daemon_set(resources={"limits": written}))
     live = await api.get(DAEMON_SET)
-    assert live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "100m", "memory": "1Gi"}
-    again = await api.apply(DAEMON_SET, daemon_set(resources={"limits": {"cpu": "0.1", "memory": "1024Mi"}}), "other")
-    assert again.status == 200
+    assert live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == stored
+    again = await api.apply(DAEMON_SET, daemon_set(resources={"limits": written}))
+    assert again.body["metadata"]["generation"] == live["metadata"]["generation"]
+    refused = await api.apply(DAEMON_SET, daemon_set(resources={"limits": written}), "other")
+    limits = '.spec.template.spec.containers[name="smarter-device-manager"].resources.limits'
+    assert [one["field"] for one in refused.body["details"]["causes"]] == [f"{limits}.cpu", f"{limits}.memory"]
+    assert (await api.apply(DAEMON_SET, daemon_set(resources={"limits": stored}), "other")).status == 200
 
 
 async def test_a_dry_run_shows_and_changes_nothing(api: Api) -> None:

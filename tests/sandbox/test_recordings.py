@@ -54,6 +54,10 @@ class Replay:
     def __init__(self, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
         self.sandbox = sandbox
         self.session = session
+        self.tokens: dict[str, str] = {}
+        """Where a list goes on: the sandbox's token by the recorded one."""
+        self.versions: dict[str, str] = {}
+        """The sandbox's resource version by the recorded one."""
 
     def headers(self, user: str) -> dict[str, str]:
         agent = {"User-Agent": "python-requests/2.32.3"}
@@ -63,6 +67,20 @@ class Replay:
             return agent | {"Authorization": "Bearer no-such-token"}
         token = self.sandbox.kubeconfig(user)["users"][0]["user"]["token"]
         return agent | {"Authorization": f"Bearer {token}"}
+
+    def with_our_versions(self, body: Any) -> Any:
+        """A request's body with the resource versions of the sandbox for those of the recorded cluster."""
+        if isinstance(body, list):
+            return [
+                {**one, "value": self.versions.get(one["value"], one["value"])}
+                if isinstance(one, dict) and one.get("path") == "/metadata/resourceVersion"
+                else one
+                for one in body
+            ]
+        if isinstance(body, dict) and (version := body.get("metadata", {}).get("resourceVersion")):
+            metadata = {**body["metadata"], "resourceVersion": self.versions.get(version, version)}
+            return {**body, "metadata": metadata}
+        return body
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         async with self.session.request(
@@ -145,6 +163,23 @@ async def _namespace_emptied(replay: Replay) -> None:
     await replay.until(f"/api/v1/namespaces/{NAMESPACE}", empty)
 
 
+async def _observed(replay: Replay) -> None:
+    await replay.until(
+        DAEMON_SET, lambda found: found["status"].get("observedGeneration") == found["metadata"]["generation"]
+    )
+
+
+async def _quota_counted(replay: Replay) -> None:
+    await replay.until(QUOTA, lambda found: found["status"].get("hard") == found["spec"]["hard"])
+
+
+async def _observed_and_counted(replay: Replay) -> None:
+    await _observed(replay)
+    await _quota_counted(replay)
+
+
+TAKING_OVER = 72
+"""From this one on the recordings are of a second cluster, without nodes, to which the guide was given by kubectl."""
 BEFORE: dict[int, Callable[[Replay], Awaitable[None]]] = {
     45: _observed_1,
     48: _observed_2,
@@ -154,6 +189,20 @@ BEFORE: dict[int, Callable[[Replay], Awaitable[None]]] = {
     59: _refused_by_pod_security,
     64: _verified,
     69: _namespace_emptied,
+    76: _observed_and_counted,
+    86: _observed,
+    87: _observed,
+    88: _observed,
+    90: _observed,
+    91: _observed,
+    92: _observed,
+    94: _observed,
+    95: _observed,
+    97: _observed,
+    99: _observed,
+    102: _observed,
+    104: _observed,
+    110: _quota_counted,
 }
 
 
@@ -191,25 +240,38 @@ def put_recorded_nodes(replay: Replay) -> None:
 
 
 async def test_every_recorded_request_is_answered_as_the_real_server_answered_it() -> None:
-    wrong: list[str] = []
     cluster = scenario("recorded", recorded_cluster())
     async with await Sandbox.start(cluster, speed=4) as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         replay = Replay(sandbox, session)
         put_recorded_nodes(replay)
-        tokens: dict[str, str] = {}
-        for number, recording in recordings().items():
-            if number in BEFORE:
-                await BEFORE[number](replay)
-            wrong += [
-                f"{number} {recording['title']}: {line}" for line in await _replayed(replay, number, recording, tokens)
-            ]
+        wrong = await _played(replay, range(1, TAKING_OVER))
     assert not wrong, "\n".join(wrong)
 
 
-async def _replayed(replay: Replay, number: int, recording: dict[str, Any], tokens: dict[str, str]) -> list[str]:
+async def test_taking_over_what_kubectl_applied_goes_as_on_the_real_server() -> None:
+    cluster = scenario("taking over", {"users": {"admin": {"all": True}}, "nodes": []})
+    async with await Sandbox.start(cluster, speed=4) as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+        replay = Replay(sandbox, session)
+        wrong = await _played(replay, range(TAKING_OVER, 1000))
+    assert not wrong, "\n".join(wrong)
+
+
+async def _played(replay: Replay, numbers: range) -> list[str]:
+    """Returns what the sandbox answers differently, one line for each difference."""
+    wrong: list[str] = []
+    for number, recording in recordings().items():
+        if number not in numbers:
+            continue
+        if number in BEFORE:
+            await BEFORE[number](replay)
+        wrong += [f"{number} {recording['title']}: {line}" for line in await _replayed(replay, number, recording)]
+    return wrong
+
+
+async def _replayed(replay: Replay, number: int, recording: dict[str, Any]) -> list[str]:
     request, expected = recording["request"], recording["response"]
-    body, path = request["body"], request["path"]
-    for theirs, ours in tokens.items():
+    body, path = replay.with_our_versions(request["body"]), request["path"]
+    for theirs, ours in replay.tokens.items():
         path = path.replace(theirs, ours)
     content = None if body is None else body if isinstance(body, str) else json.dumps(body)
     headers = replay.headers(recording["as"]) | request["headers"]
@@ -227,7 +289,9 @@ async def _replayed(replay: Replay, number: int, recording: dict[str, Any], toke
         else:
             answered = await response.json()
     if isinstance(answered, dict) and (token := answered.get("metadata", {}).get("continue")):
-        tokens[expected["body"]["metadata"]["continue"]] = token
+        replay.tokens[expected["body"]["metadata"]["continue"]] = token
+    if isinstance(answered, dict) and (version := answered.get("metadata", {}).get("resourceVersion")):
+        replay.versions[expected["body"].get("metadata", {}).get("resourceVersion", "")] = version
     return found + [line for line in _compared(number, expected["body"], answered) if not _left_out(number, line)]
 
 

@@ -117,6 +117,18 @@ async def test_health_is_for_everybody(path: str) -> None:
         assert response.status == 200
 
 
+async def test_a_deletion_with_a_body_ignores_its_query() -> None:
+    async with running() as api:
+        path = "/api/v1/namespaces/default/pods/trial"
+        pod = {"metadata": {"name": "trial"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+        assert (await api.ask("POST", "/api/v1/namespaces/default/pods", json.dumps(pod))).status == 201
+        for query, body in (("?dryRun=All", ""), ("", '{"dryRun": ["All"]}')):
+            assert (await api.ask("DELETE", path + query, body)).status == 200
+            assert "deletionTimestamp" not in (await api.get(path))["metadata"]
+        assert (await api.ask("DELETE", f"{path}?dryRun=All", '{"gracePeriodSeconds": 0}')).status == 200
+        assert (await api.ask("GET", path)).status == 404
+
+
 async def test_what_a_method_media_type_or_option_is_refused_with() -> None:
     async with running() as api:
         assert (await api.ask("POST", "/api/v1/namespaces/default")).status == 405

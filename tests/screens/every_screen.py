@@ -26,15 +26,15 @@ Screens = dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]]
 SCREENS: Screens = {
     "prerequisites": [
         ("findings", (), "API server answers", ()),
-        ("story", ("enter",), "Seen", ("escape",)),
+        ("story", ("enter",), "Found", ("escape",)),
         ("clusters", ("k",), "Which cluster", ("escape",)),
         ("commands", ("c",), "commands", ("escape",)),
         ("quit", ("ctrl+q",), "Quit podman-wizard", ("escape",)),
         ("help", ("f1",), "Help: Prerequisites", ("escape",)),
     ],
     "security-modules": [
-        ("kinds", (), "kind of node", ()),
-        ("story", ("enter",), "Seen", ("escape",)),
+        ("kinds", (), "node type", ()),
+        ("story", ("enter",), "Found", ("escape",)),
         ("probe", ("p",), "pod", ("escape",)),
         ("export", ("e",), "system admin", ("escape",)),
         ("commands", ("c",), "commands", ("escape",)),
@@ -44,25 +44,26 @@ SCREENS: Screens = {
         ("changes", ("g",), "Changes", ()),
         ("diff", ("d",), "@@", ()),
         ("yaml", ("y",), "apiVersion", ()),
-        ("value", ("o", "v"), "escape leaves it as it was", ("escape",)),
+        ("values", ("o", "v"), "enter to choose", ("escape",)),
+        ("value", ("v", "end", "enter"), "enter to accept", ("escape",)),
         ("story", ("enter",), "image", ("escape",)),
-        ("owners", ("f",), "not decided yet", ()),
-        ("apply", ("L", "o", "a"), "Apply 4 objects?", ("escape",)),
+        ("owners", ("f",), "undecided", ()),
+        ("apply", ("L", "o", "a"), "Apply 1 object?", ("escape",)),
         ("save", ("s",), "Save the manifest", ("escape",)),
         ("commands", ("c",), "commands", ("escape",)),
     ],
     "nodes": [
-        ("nodes", (), "chosen", ()),
+        ("nodes", (), "selected", ()),
         ("filter", ("slash",), "Filter", ("enter",)),
         ("groups", ("g",), "3 of 3", ("g",)),
-        ("selector", ("s",), "label selector", ("escape",)),
+        ("selector", ("s",), "Select by label", ("escape",)),
         ("label", ("l",), "nodes?", ("escape",)),
-        ("story", ("enter",), "Seen", ("escape",)),
+        ("story", ("enter",), "Found", ("escape",)),
     ],
     "policy": [
         ("fields", (), "2 problems", ()),
         ("value", ("p", "p", "p", "enter"), "as YAML", ("escape",)),
-        ("open", ("o",), "enter takes it", ("escape",)),
+        ("open", ("o",), "enter to accept", ("escape",)),
         ("merged", ("m",), "smarter-devices/fuse", ()),
         ("diff", ("d",), "+", ("escape",)),
         ("effect", ("e",), "FUSE", ("escape",)),
@@ -73,13 +74,13 @@ SCREENS: Screens = {
         ("back", ("escape",), "resource-requests", ()),
     ],
     "verify": [
-        ("test", (), "ticked off", ()),
+        ("test", (), "of 5 done", ()),
         ("ticked", ("space",), "1 of", ()),
-        ("story", ("enter",), "Do", ("escape",)),
+        ("story", ("enter",), "To do", ("escape",)),
         ("commands", ("c",), "commands", ("escape",)),
     ],
     "summary": [
-        ("summary", (), "Manifest: the cluster has it", ()),
+        ("summary", (), "Manifest: not applied in this session", ()),
         ("story", ("end", "enter"), "Repeat", ("escape",)),
         ("answers", ("e",), "Answers file", ("escape",)),
         ("hand-over", ("h",), "folder", ("escape",)),
@@ -88,8 +89,8 @@ SCREENS: Screens = {
 
 LOGIN: Screens = {
     "policy": [
-        ("coder-unknown", ("t",), "It is not known where Coder is", ()),
-        ("coder-login", ("l",), "who are you to it", ("escape",)),
+        ("coder-unknown", ("t",), "No Coder URL or session token was found", ()),
+        ("coder-login", ("l",), "Connect to Coder", ("escape",)),
         ("coder-story", ("i",), "Background", ("escape",)),
     ],
 }
@@ -103,7 +104,7 @@ CODER_V2: Screens = {
         ("v2-container", ("down", "enter"), "Its name in your template", ("escape",)),
         ("v2-parts", ("c",), "Parts for a Terraform template", ("escape",)),
     ],
-    "summary": [("v2-summary", (), "Template policy: there is none", ())],
+    "summary": [("v2-summary", (), "Template policy: none", ())],
 }
 """On a Coder that has no template policy."""
 

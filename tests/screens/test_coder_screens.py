@@ -27,12 +27,12 @@ from wizard.answers_file import parse_answers, write_answers
 from wizard.bridge import Bridge
 from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.coder.credentials import config_folder
+from wizard.plan.policy import plan_policy
 from wizard.policy import PolicyDocument, merge_podman
 from wizard.sandbox import coder as sandbox_coder
 from wizard.sandbox.coder import Behaviour, SandboxCoder
 from wizard.state import cluster_folder, deployment_folder
 from wizard.target import Target
-from wizard.unattended import plan_policy
 
 DATA = Path(__file__).parent / "data"
 NEVER_SHOWN = "secret-token-of-ada"
@@ -148,7 +148,7 @@ async def test_enable_impact_upload_and_what_undo_knows(policy: Path) -> None:
         assert "ok You are ada: site-member, site-admin" in screen.flat
         assert "waiting Workspace templates: not enabled" in screen.flat
         await screen.choose("enable")
-        assert "never tried on a live deployment" in screen.text
+        assert "not been tested on a live deployment" in screen.text
         await screen.confirm()
         assert "off before, on now" in screen.text
         await screen.back()
@@ -157,15 +157,15 @@ async def test_enable_impact_upload_and_what_undo_knows(policy: Path) -> None:
         assert screen.step.session.ticks == {"coder-enable-templates"}
 
         await screen.choose("impact")
-        assert "warning Impact: 2 workspaces are touched, 1 cannot be rebuilt" in screen.flat
+        assert "warning Impact: 2 workspaces are affected, 1 cannot be rebuilt" in screen.flat
         assert "gpu-training mia error now cannot be rebuilt: specs" in screen.text
         assert not screen.took()
         asked = len(screen.coder.requests)
         await screen.choose("upload")
         assert len(screen.coder.requests) == asked, "an impact that is known is not asked for again"
-        assert "cannot be read through Coder's API" in screen.text
+        assert "Coder's API cannot return the current policy" in screen.text
         assert "warning once updated: notebooks (mia)" in screen.text
-        assert "never tried on a live deployment" in screen.text
+        assert "not been tested on a live deployment" in screen.text
         await screen.confirm()
         await screen.back()
         assert screen.took() == policy.read_bytes()
@@ -208,18 +208,18 @@ async def test_only_what_is_written_is_uploaded_and_the_impact_is_of_what_is_the
     async with at_coder() as screen:
         await screen.choose("impact")
         await screen.press("m")
-        assert "waiting Impact: not asked yet" in screen.flat
+        assert "waiting Impact: not checked yet" in screen.flat
         assert "skipped Upload policy.yaml" in screen.flat
-        assert "s writes it" in str(screen.step.coder.why_not_upload())
+        assert "Press s to save it" in str(screen.step.coder.why_not_upload())
         given = policy.read_bytes()
         await screen.press("s", "right", "enter")
-        await until(screen.pilot, lambda: not screen.step.desk.dirty)
+        await until(screen.pilot, lambda: not screen.step.model.dirty)
         await screen.choose("upload")
         assert ".bak" in screen.text, "what the person gave is in the backup now"
         await screen.confirm()
         await screen.back()
         assert screen.coder.policy == policy.read_bytes() != given
-        assert screen.step.desk.given is not None and screen.step.desk.given.read_bytes() == given
+        assert screen.step.model.given is not None and screen.step.model.given.read_bytes() == given
 
 
 async def test_a_file_that_somebody_changed_is_not_uploaded(policy: Path) -> None:
@@ -236,11 +236,11 @@ async def test_a_file_that_somebody_changed_is_not_uploaded(policy: Path) -> Non
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ("unauthorized", "refuses the session token (401)"),
-        ("login-page", "with a web page (200)"),
-        ("login-redirect", "sends GET /api on to https://login.example.org"),
-        ("not-coder", "There is no Coder at"),
-        ("other-shape", "in a shape that is not known"),
+        ("unauthorized", "rejected the session token (401)"),
+        ("login-page", "returned a web page for GET /api (200)"),
+        ("login-redirect", "redirected GET /api to https://login.example.org"),
+        ("not-coder", "No Coder was found at"),
+        ("other-shape", "has an unknown format"),
     ],
 )
 async def test_without_an_answer_the_clicks_remain(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
@@ -256,7 +256,9 @@ async def test_without_an_answer_the_clicks_remain(behaviour: str, said: str, be
         assert "ok Coder v1" in screen.flat, "r asks again"
 
 
-@pytest.mark.parametrize(("behaviour", "said"), [("old", "from 1.28 on"), ("wrong-role", "policies want site-admin")])
+@pytest.mark.parametrize(
+    ("behaviour", "said"), [("old", "only 1.28 and later"), ("wrong-role", "policies require site-admin")]
+)
 async def test_where_nothing_may_be_done_it_says_why(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
     behaves(behaviour)
     async with at_coder() as screen:
@@ -272,12 +274,12 @@ async def test_a_refused_policy_leads_to_its_line_in_the_fields(behaves: Callabl
     behaves("refuses")
     async with at_coder() as screen:
         await screen.choose("upload")
-        assert "failed Coder refuses the policy" in screen.flat
+        assert "failed Coder rejected the policy" in screen.flat
         message = next(row for row in screen.rows.items if row.refused is not None)
         assert message.refused is not None and message.refused.line > 1
         assert "resource-limits is not a field" in message.title
         await screen.choose(message.id)
-        current = screen.step._lists["fields"].current
+        current = screen.step.fields.rows.current
         assert screen.step.view == "fields"
         assert getattr(current, "label", "") == "resource-limits"
         assert "is not a field of this deployment" in screen.text
@@ -295,12 +297,12 @@ async def test_a_server_that_is_gone_between_dry_run_and_upload(behaves: Callabl
         assert not screen.step.session.ticks
         screen.rows.move_to("upload")
         await screen.pilot.pause()
-        assert "Coder has what it had" in screen.text
+        assert "Coder still has its earlier policy" in screen.text
 
 
 @pytest.mark.parametrize(
     ("behaviour", "said"),
-    [("breaks-off", "not known whether it was uploaded"), ("precondition", "policy.yaml was not uploaded")],
+    [("breaks-off", "Unknown whether policy.yaml was uploaded"), ("precondition", "policy.yaml was not uploaded")],
 )
 async def test_an_upload_that_fails(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
     behaves(behaviour)
@@ -308,13 +310,13 @@ async def test_an_upload_that_fails(behaviour: str, said: str, behaves: Callable
         await screen.choose("upload")
         await screen.confirm()
         await until(screen.pilot, lambda: screen.app._main.showing_progress and not screen.app.walk_through.busy)
-        assert " Do " in screen.text, "what to do next stands beside what happened"
+        assert " To do " in screen.text, "what to do next stands beside what happened"
         await screen.back()
         assert said in screen.flat
         assert not screen.step.session.ticks
         assert not screen.step.session.answers.coder.upload
         lines = await summary(screen)
-        word = "It is not known whether Coder took" if behaviour == "breaks-off" else "The policy was not uploaded"
+        word = "It is unknown whether Coder accepted" if behaviour == "breaks-off" else "The policy was not uploaded"
         assert any(line.startswith("failed Coder: Upload policy.yaml") and word in line for line in lines)
         assert any(line.startswith("waiting") and "upload policy.yaml" in line for line in lines)
         assert any(line.startswith("info Undo") for line in lines) == (behaviour == "breaks-off")
@@ -341,10 +343,10 @@ async def test_a_dry_run_that_never_ends_is_stopped_and_steps_are_walked_meanwhi
         await screen.pilot.press("ctrl+n")
         await until(screen.pilot, lambda: screen.app._main.current == "verify")
         await screen.app.action_go("policy")
-        await until(screen.pilot, lambda: "Asking Coder for the impact" in screen.text)
+        await until(screen.pilot, lambda: "Checking the impact" in screen.text)
         await screen.pilot.press("x")
         await screen.idle()
-        assert "failed The impact is not known" in screen.flat
+        assert "failed The impact is unknown" in screen.flat
         assert screen.coder.policy is None
 
 
@@ -352,8 +354,8 @@ async def test_fifty_megabytes_are_not_read(behaves: Callable[..., None]) -> Non
     behaves("huge")
     async with at_coder() as screen:
         await screen.choose("impact")
-        assert "failed The impact is not known" in screen.flat
-        assert "answers with more than" in screen.text
+        assert "failed The impact is unknown" in screen.flat
+        assert "returned more than" in screen.text
 
 
 async def test_doubts_of_the_deployments_schema_are_shown(behaves: Callable[..., None]) -> None:
@@ -361,7 +363,7 @@ async def test_doubts_of_the_deployments_schema_are_shown(behaves: Callable[...,
     async with at_coder() as screen:
         await screen.choose("impact")
         await screen.press("i")
-        assert "is not in the JSON Schema that this deployment serves" in screen.text
+        assert "is not in the JSON Schema of this deployment" in screen.text
 
 
 # URL and token ---------------------------------------------------------------------------------------------------
@@ -375,7 +377,7 @@ async def type_into(screen: Screen, name: str, text: str) -> None:
 async def test_typed_credentials_are_never_shown_and_not_stored(deployment: Callable[..., SandboxCoder]) -> None:
     server = deployment()
     async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
-        assert "unknown It is not known where Coder is" in screen.flat
+        assert "unknown No Coder URL or session token was found" in screen.flat
         await screen.choose("coder")
         assert isinstance(screen.app.screen, AskLogin)
         await type_into(screen, "coder-url", "not a url")
@@ -391,7 +393,7 @@ async def test_typed_credentials_are_never_shown_and_not_stored(deployment: Call
         assert not config_folder().exists()
         assert "saved facts" in screen.step.coder.why_not_upload()
         await screen.choose("impact")
-        assert "Impact: 2 workspaces are touched" in screen.flat, "a dry run changes nothing"
+        assert "Impact: 2 workspaces are affected" in screen.flat, "a dry run changes nothing"
 
 
 async def test_credentials_are_stored_where_asked_for_once_coder_took_them(
@@ -431,7 +433,7 @@ async def test_a_coder_admin_without_a_cluster_has_a_journal_of_the_deployment(
     app = make_app(AppOptions(target=target, answers=Answers(), policy_file="policy.yaml"))
     async with at_coder(app) as screen:
         await screen.choose("enable")
-        assert f"To take it back: podman-wizard undo --coder-url {server.url}" in screen.text
+        assert f"To undo this: podman-wizard undo --coder-url {server.url}" in screen.text
         await screen.confirm()
         await screen.back()
         await screen.choose("upload")
@@ -452,7 +454,7 @@ async def test_a_coder_admin_without_a_cluster_has_a_journal_of_the_deployment(
 
 async def test_beside_another_wizard_the_deployment_has_the_journal() -> None:
     async with at_coder() as screen:
-        screen.step.session.read_only = "Another podman-wizard (process 1) is at work on this cluster."
+        screen.step.session.read_only = "Another podman-wizard (process 1) is changing this cluster."
         await screen.choose("upload")
         await screen.confirm()
         await screen.back()
@@ -477,16 +479,16 @@ async def test_the_summary_of_an_upload_of_a_file_that_was_not_written_here(poli
         await screen.back()
         lines = await summary(screen)
         step = screen.app.query_one(SummaryStep)
-        assert "done Template policy: policy.yaml, uploaded as it was" in lines
-        assert "done Coder: policy.yaml uploaded, 2 workspaces are touched, 1 cannot be rebuilt" in lines
+        assert "done Template policy: policy.yaml, uploaded unchanged" in lines
+        assert "done Coder: policy.yaml uploaded, 2 workspaces are affected, 1 cannot be rebuilt" in lines
         left = [line for line in lines if line.startswith("waiting")]
-        assert left[0].startswith("waiting Coder admin: in Coder, Manage > Admin > Templates, switch Enable")
+        assert left[0].startswith("waiting Coder admin: In Coder, go to Manage > Admin > Templates, set Enable")
         assert not any("under Template policy" in line for line in left), "the upload is done"
-        assert "info Undo: the sandbox ends with the wizard, and all that was done in it" in lines
+        assert "info Undo: not needed, the sandbox ends with the wizard" in lines
         assert screen.app.walk_through.session.step_states()["policy"] == "ok"
         step.rows.move_to("Repeat: podman-wizard run --answers podman-wizard-answers.yaml --yes")
         await screen.pilot.pause()
-        assert "it first merges what Podman needs into a copy of policy.yaml" in screen.text
+        assert "It first merges the FUSE request into a copy of policy.yaml" in screen.text
         await screen.press("e")
         assert "upload: true" in screen.text and "file: policy.yaml" in screen.text
         assert "output" not in screen.text, "a run writes into no file that was only uploaded"
@@ -511,7 +513,7 @@ async def test_a_policy_that_is_written_anew_after_its_upload_is_left_to_upload(
         await screen.confirm()
         await screen.back()
         await screen.press("m", "s", "right", "enter")
-        await until(screen.pilot, lambda: not screen.step.desk.dirty)
+        await until(screen.pilot, lambda: not screen.step.model.dirty)
         await until(screen.pilot, lambda: screen.step.session.policy_saved == "policy.yaml")
         lines = await summary(screen)
         assert "done Template policy: written to policy.yaml" in lines
@@ -564,13 +566,13 @@ async def test_an_upload_that_is_stopped_on_its_way_is_in_doubt(behaves: Callabl
         await screen.pilot.press("x")
         await screen.idle()
         await screen.back()
-        assert "failed policy.yaml: not known whether it was uploaded" in screen.flat
+        assert "failed Unknown whether policy.yaml was uploaded" in screen.flat
         assert not screen.step.session.ticks
         folder = cluster_folder(screen.app.walk_through.engine.identity)
         (change,) = [change for run in journal.runs(folder) for change in run.changes]
-        assert change.result == "interrupted"
+        assert change.result == "stopped"
         lines = await summary(screen)
-        assert any(line.startswith("failed Coder: Upload") and "is not known whether" in line for line in lines)
+        assert any(line.startswith("failed Coder: Upload") and "is unknown whether" in line for line in lines)
 
 
 async def test_a_token_is_pasted_with_new_lines_around_and_in_it(deployment: Callable[..., SandboxCoder]) -> None:
@@ -592,7 +594,7 @@ async def test_a_password_in_a_url_is_in_no_message(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CODER_URL", "https://ada:hunter2@coder.example.org")
     monkeypatch.setenv("CODER_TOKEN", NEVER_SHOWN)
     async with at_coder(on_facts(cluster(*nodes(3)), policy_file="policy.yaml")) as screen:
-        assert "holds a user name or a password" in screen.flat
+        assert "contains a user name or a password" in screen.flat
         await screen.press("i")
         assert "hunter2" not in screen.text
         await screen.press("escape", "l")
@@ -601,7 +603,7 @@ async def test_a_password_in_a_url_is_in_no_message(monkeypatch: pytest.MonkeyPa
         assert screen.text.count("hunter2") == 1, "only the field holds it, as it was typed"
         await screen.press("enter", "enter")
         assert isinstance(screen.app.screen, AskLogin)
-        assert "Leave it out" in screen.text
+        assert "Remove it." in screen.text
         await screen.press("escape")
         assert "hunter2" not in screen.text + screen.flat + repr(screen.step.coder)
 
@@ -649,7 +651,7 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         assert "Coder v2, v2.24.1" in screen.flat and "[ ]" not in screen.flat
         screen.rows.move_to("part-resources")
         await screen.pilot.pause()
-        assert "Into container { ... } of the pod" in screen.text and '"smarter-devices/fuse"' in screen.text
+        assert "Add to container { ... } of the pod" in screen.text and '"smarter-devices/fuse"' in screen.text
         screen.rows.move_to("outline")
         await screen.pilot.pause()
         assert 'container { name = "dev" # 3. FUSE device: resources' in screen.text
@@ -658,10 +660,10 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         assert "Merge" not in screen.text and "Save" not in screen.text
         await screen.choose("resource")
         assert "Resource: github.com/fuse (fuse-device-plugin)" in screen.flat
-        assert "at most 5 workspaces a node" in screen.text
+        assert "for 5 workspaces" in screen.text
         await screen.choose("container")
         await type_into_only(screen, "Not A Name")
-        assert "not the name of a container" in screen.text
+        assert "not a valid container name" in screen.text
         await type_into_only(screen, "workspace")
         await screen.press("enter")
         assert "Container: workspace" in screen.flat
@@ -672,8 +674,8 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         assert '"github.com/fuse"' in written and "apparmor.security.beta.kubernetes.io/workspace" in written
         assert screen.app.walk_through.files == ["coder-podman-parts.tf.txt"]
         lines = await summary(screen)
-        assert "skipped Template policy: there is none in Coder v2" in lines
-        assert any(line.startswith("waiting Template author: Coder v2 has no template policy") for line in lines)
+        assert "skipped Template policy: none in Coder v2" in lines
+        assert any(line.startswith("waiting Template admin: Coder v2 has no template policy") for line in lines)
         assert not any("Manage > Admin" in line for line in lines)
 
 

@@ -38,12 +38,12 @@ async def test_the_keys_of_a_step_that_was_left_do_nothing() -> None:
         await pilot.press("ctrl+n", "ctrl+n", "d")
         await until(pilot, lambda: "[Diff]" in screen_text(app))
         at_once(app, "o", "ctrl+n")
-        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app) and app.focused is not None)
+        await until(pilot, lambda: "57 of 60 selected" in screen_text(app) and app.focused is not None)
         before = app.walk_through.session.answers
         assert app.focused in app._main.step.query("*")
-        assert "Mark" in screen_text(app).splitlines()[-1]
+        assert "space Select" in screen_text(app).splitlines()[-1]
         at_once(app, "space")
-        await until(pilot, lambda: "57 of 60 chosen" not in screen_text(app))
+        await until(pilot, lambda: "57 of 60 selected" not in screen_text(app))
         assert app.walk_through.session.answers.manifest == before.manifest
 
 
@@ -51,7 +51,7 @@ async def test_a_filter_that_was_left_before_it_opened_takes_no_letters() -> Non
     app = on_facts()
     async with running(app) as pilot:
         await app.action_go("nodes")
-        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        await until(pilot, lambda: "57 of 60 selected" in screen_text(app))
         at_once(app, "/", "escape")
         await until(pilot, lambda: app._main.current == "manifest")
         await pilot.pause()
@@ -67,7 +67,7 @@ async def test_a_key_that_is_pressed_twice_asks_once() -> None:
         await until(pilot, lambda: not isinstance(app.screen, Dialog))
         assert "Which cluster?" not in screen_text(app)
         await app.action_go("nodes")
-        await until(pilot, lambda: "8 of 12 chosen" in screen_text(app))
+        await until(pilot, lambda: "8 of 12 selected" in screen_text(app))
         at_once(app, "l", "l", "l")
         await until(pilot, lambda: "Label 8 nodes?" in screen_text(app))
         await pilot.pause()
@@ -81,20 +81,20 @@ PASTED = "a\x07b\x0ec\x9bd\x7fe\u202ef\tg\u2069h"
 
 
 @pytest.mark.parametrize(
-    ("step", "key", "waits_for"),
+    ("step", "keys", "waits_for"),
     [
-        ("manifest", "v", "It would be"),
-        ("manifest", "s", "Save the manifest"),
-        ("nodes", "s", "label selector"),
-        ("nodes", "/", "Filter "),
-        ("policy", "o", "enter takes it"),
+        ("manifest", ["v", "end", "enter"], "Current value:"),
+        ("manifest", ["s"], "Save the manifest"),
+        ("nodes", ["s"], "Select by label"),
+        ("nodes", ["/"], "Filter "),
+        ("policy", ["o"], "enter to accept"),
     ],
 )
-async def test_what_is_pasted_is_not_obeyed_by_the_terminal(step: StepId, key: str, waits_for: str) -> None:
+async def test_what_is_pasted_is_not_obeyed_by_the_terminal(step: StepId, keys: list[str], waits_for: str) -> None:
     app = on_facts()
     async with running(app) as pilot:
         await app.action_go(step)
-        at_once(app, key)
+        at_once(app, *keys)
         await until(pilot, lambda: waits_for in screen_text(app) and isinstance(app.focused, Input))
         app.post_message(events.Paste(PASTED + "\r\nsecond line"))
         await until(pilot, lambda: "abcdef gh" in screen_text(app))
@@ -106,7 +106,7 @@ async def test_an_end_while_a_choice_is_being_taken_is_no_crash() -> None:
     go_on = threading.Event()
     async with running(app) as pilot:
         await app.action_go("nodes")
-        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        await until(pilot, lambda: "57 of 60 selected" in screen_text(app))
         app.run_worker(app.walk_through.compute(go_on.wait))
         await pilot.press("n")
         await until(pilot, lambda: any(worker.group == "marks" for worker in app.workers))
@@ -128,7 +128,7 @@ async def test_keys_work_again_when_the_terminal_is_large_enough_again() -> None
         await pilot.press("down")
         await until(pilot, lambda: app._main.step.query_one(RowList).cursor == 1)
         await app.action_go("nodes")
-        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        await until(pilot, lambda: "57 of 60 selected" in screen_text(app))
         await pilot.press("slash", *"jam")
         await resize_and_back(pilot)
         await pilot.press(*"my")
@@ -153,12 +153,12 @@ async def test_work_can_be_stopped_and_left_after_the_terminal_was_too_small() -
         await app.action_go("policy")
         await pilot.resize_terminal(60, 20)
         await until(
-            pilot, lambda: re.search(r"5 of 7 Template policy +at work: 0 of 2, \d+ s", screen_text(app)) is not None
+            pilot, lambda: re.search(r"5 of 7 Template policy +running: 0 of 2, \d+ s", screen_text(app)) is not None
         )
         await pilot.resize_terminal(80, 24)
         await app.action_go("manifest")
         await pilot.press("x")
-        await until(pilot, lambda: "enter Back to the step" in screen_text(app))
+        await until(pilot, lambda: "enter Back" in screen_text(app))
         said = screen_text(app)
         assert "stopped  0 of 2 done" in said
         assert "waiting" not in said, "nothing waits any more"

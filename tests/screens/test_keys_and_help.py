@@ -138,5 +138,5 @@ async def test_an_action_of_another_step_is_done_there() -> None:
     async with running(app) as pilot:
         commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
         commands["Nodes: Selector"]()
-        await until(pilot, lambda: "Choose by label selector" in screen_text(app))
+        await until(pilot, lambda: "Select by label" in screen_text(app))
         assert app._main.current == "nodes"

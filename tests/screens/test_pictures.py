@@ -80,7 +80,7 @@ def test_verify_at_work(snap_compare: Snapshot, size: tuple[int, int], monkeypat
     kinds = ("6 x Amazon Linux 2023", "1 x Bottlerocket 1.21", "31 x Ubuntu 24.04", "18 x Ubuntu 22.04")
 
     async def work(engine: Engine, operation: Operation) -> None:
-        operation.take(ActionStarted("verify", "Run Podman on 4 kinds of nodes", 4))
+        operation.take(ActionStarted("verify", "Test Podman on 4 node types", 4))
         operation.take(ObjectResult("verify", kinds[0], "proved", message="Rootless Podman ran a container"))
         cause = "A mount is denied: AppArmor's profile of the container forbids it"
         operation.take(ObjectResult("verify", kinds[2], "failed", message=cause))
@@ -90,10 +90,10 @@ def test_verify_at_work(snap_compare: Snapshot, size: tuple[int, int], monkeypat
     async def run(pilot: Pilot[object]) -> None:
         await until(pilot, lambda: was_read(app))
         await app.action_go("verify")
-        app.walk_through.begin("verify", "Run Podman on 4 kinds of nodes", kinds, work)
+        app.walk_through.begin("verify", "Test Podman on 4 node types", kinds, work)
         await until(pilot, lambda: "2 of 4, 12 s" in screen_text(app))
         await pilot.press("down", "down")
-        await until(pilot, lambda: "Seen  does not work" in screen_text(app))
+        await until(pilot, lambda: "Found  does not work" in screen_text(app))
 
     assert snap_compare(app, terminal_size=size, run_before=run)
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from screens.app import WizardApp
+from screens.coder_clicks import CLICKS
 from screens.policy import PolicyStep
 from screens.policy_forms import SavePage
-from screens.policy_view import CLICKS, Row, tree_rows
+from screens.policy_rows import Row, tree_rows
 from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, until
 from wizard.policy import PolicyDocument
@@ -58,7 +59,7 @@ async def settle(pilot: Pilot[Any]) -> None:
 
 
 async def go_to(pilot: Pilot[Any], step: PolicyStep, label: str) -> None:
-    step._lists["fields"].move_to(next(row.key for row in step._tree if row.label == label))
+    step.fields.rows.move_to(next(row.key for row in step.fields.tree_rows if row.label == label))
     await pilot.pause()
 
 
@@ -75,7 +76,7 @@ def picture(pilot: Pilot[Any]) -> str:
 
 
 def row(step: PolicyStep) -> Row:
-    current = step._lists["fields"].current
+    current = step.fields.rows.current
     assert isinstance(current, Row)
     return current
 
@@ -83,53 +84,53 @@ def row(step: PolicyStep) -> Row:
 async def test_a_file_is_opened_and_its_tree_shown(policy: Path) -> None:
     async with at_policy(policy) as (pilot, _):
         shown = picture(pilot)
-        assert "policy.yaml: 2 problems, 1 warning, FUSE not sure" in shown
+        assert "policy.yaml: 2 problems, 1 warning, FUSE not guaranteed" in shown
         assert "specs.kubernetes" in shown and "configure.start" in shown
         assert "0 lines added, 0 other bytes changed, 24 of 24 comments" in shown
 
 
 async def test_policy_words_change_by_one_key_and_come_back(policy: Path) -> None:
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await go_to(pilot, step, "cpu")
         for key, word in (("r", "read"), ("a", "append"), ("w", "write")):
             await pilot.press(key)
             view = row(step).view
             assert view is not None and view.word == word
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
         await pilot.press("u")
         assert row(step).marks.startswith("*") and step.dirty
         await pilot.press("U")
-        assert step.desk.document.content == before and not step.dirty
+        assert step.model.document.content == before and not step.dirty
 
 
 async def test_a_wrong_value_is_not_taken_and_a_right_one_is(policy: Path) -> None:
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await go_to(pilot, step, "gpu-count")
         await pilot.press("enter")
         await type_text(pilot, "many")
-        assert "gpu-count is text, not a whole number from 0" in picture(pilot).replace("\n", "")
+        assert "gpu-count is text, not a whole number of at least 0" in picture(pilot).replace("\n", "")
         await pilot.press("enter")
-        assert step._editor.row is not None and step.desk.document.content == before
+        assert step.fields.editor.row is not None and step.model.document.content == before
         await type_text(pilot, "[1")
         assert "not valid YAML" in picture(pilot)
         await pilot.press("enter")
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
         await type_text(pilot, "2")
         await pilot.press("enter")
-        assert b"gpu-count: {policy: read, value: 2}   # ask the platform team" in step.desk.document.content
-        assert step._editor.row is None and pilot.app.focused is step._lists["fields"]
+        assert b"gpu-count: {policy: read, value: 2}   # ask the platform team" in step.model.document.content
+        assert step.fields.editor.row is None and pilot.app.focused is step.fields.rows
 
 
 async def test_escape_leaves_the_value_and_then_the_step(policy: Path) -> None:
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await go_to(pilot, step, "gpu-count")
         await pilot.press("enter")
         await type_text(pilot, "5")
         await pilot.press("escape")
-        assert step._editor.row is None and step.desk.document.content == before and step.display
+        assert step.fields.editor.row is None and step.model.document.content == before and step.display
         await pilot.press("escape")
         assert not step.display
 
@@ -138,7 +139,7 @@ async def test_a_value_with_two_readings_is_settled_by_enter(policy: Path) -> No
     async with at_policy(policy) as (pilot, step):
         await go_to(pilot, step, "privileged")
         await pilot.press("enter", "enter")
-        assert b"value: false                  # never" in step.desk.document.content
+        assert b"value: false                  # never" in step.model.document.content
 
 
 async def test_an_emptied_value_is_taken_away(policy: Path) -> None:
@@ -153,15 +154,15 @@ async def test_an_emptied_value_is_taken_away(policy: Path) -> None:
 
 async def test_a_list_with_comments_is_not_rewritten_without_a_word(policy: Path) -> None:
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await go_to(pilot, step, "configure.start")
         await pilot.press("enter")
         await type_text(pilot, "[{command: ls}]")
         await pilot.press("enter")
         await pilot.pause()
-        assert "1 comment goes with it" in picture(pilot)
+        assert "This also removes 1 comment" in picture(pilot)
         await pilot.press("escape")
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
 
 
 @pytest.mark.parametrize("key", ["plus", "r", "enter"])
@@ -173,7 +174,7 @@ async def test_a_missing_field_is_added_by_one_key(policy: Path, key: str) -> No
         if key == "enter":
             await type_text(pilot, "1000")
             await pilot.press("enter")
-        added = step.desk.document.data["workspace"]["specs"]["kubernetes"]["run-as-user"]
+        added = step.model.document.data["workspace"]["specs"]["kubernetes"]["run-as-user"]
         assert added == ({"policy": "read", "value": 1000} if key == "enter" else {"policy": "read"})
 
 
@@ -186,19 +187,19 @@ async def test_what_podman_needs_is_added_to_one_field_by_one_key(policy: Path) 
         await pilot.press("p")
         assert row(step).label == "resource-limits"
         await pilot.press("enter", "enter")
-        merged = step.desk.document.content
+        merged = step.model.document.content
         await pilot.press("u", "u", "m")
-        assert step.desk.document.content == merged
+        assert step.model.document.content == merged
 
 
 async def test_a_field_is_removed_after_a_question(policy: Path) -> None:
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await go_to(pilot, step, "tolerations")
         await pilot.press("x", "enter")
-        assert step.desk.document.content == before, "the dangerous choice has no focus"
+        assert step.model.document.content == before, "the dangerous choice has no focus"
         await pilot.press("x", "right", "enter")
-        assert b"tolerations" not in step.desk.document.content
+        assert b"tolerations" not in step.model.document.content
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ async def test_merging_by_key_gives_the_bytes_of_the_command(
         await pilot.pause()
         if "devices" in name:
             await pilot.press("enter")  # keeping has the focus
-        assert step.desk.document.content == merged
+        assert step.model.document.content == merged
         await pilot.press("s", "right", "enter")
         await settle(pilot)
     assert path.read_bytes() == merged
@@ -228,11 +229,11 @@ async def test_another_count_is_kept_or_replaced_as_one_says(tmp_path: Path) -> 
     path = tmp_path / "policy.yaml"
     shutil.copyfile(NASTY / "40_two_devices.yaml", path)
     async with at_policy(path) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await pilot.press("m", "escape")
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
         await pilot.press("m", "right", "enter")
-        kubernetes = step.desk.document.data["workspace"]["specs"]["kubernetes"]
+        kubernetes = step.model.document.data["workspace"]["specs"]["kubernetes"]
         assert kubernetes["resource-requests"]["value"]["smarter-devices/fuse"] == "1"
 
 
@@ -240,14 +241,14 @@ async def test_what_is_shared_is_copied_only_by_choice(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     shutil.copyfile(NASTY / "24_alias_on_the_way.yaml", path)
     async with at_policy(path) as (pilot, step):
-        before = step.desk.document.content
+        before = step.model.document.content
         await pilot.press("m")
         await pilot.pause()
-        assert "This would change other places too" in picture(pilot)
+        assert "This change also affects other fields" in picture(pilot)
         await pilot.press("enter")
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
         await pilot.press("m", "right", "enter")
-        assert step.desk.document.content.count(b"smarter-devices/fuse") == 2
+        assert step.model.document.content.count(b"smarter-devices/fuse") == 2
 
 
 async def test_a_refused_merge_is_explained_in_place(tmp_path: Path) -> None:
@@ -256,10 +257,10 @@ async def test_a_refused_merge_is_explained_in_place(tmp_path: Path) -> None:
     async with at_policy(path) as (pilot, step):
         await pilot.press("m")
         await pilot.pause()
-        assert "The merge was refused" in picture(pilot) and "Nothing was changed." in picture(pilot)
+        assert "The merge failed" in picture(pilot) and "Nothing was changed." in picture(pilot)
         await pilot.press("down")
         await pilot.pause()
-        assert "The merge was refused" not in picture(pilot) and not step.dirty
+        assert "The merge failed" not in picture(pilot) and not step.dirty
 
 
 async def test_diff_effect_problems_and_the_way_back(policy: Path) -> None:
@@ -270,7 +271,7 @@ async def test_diff_effect_problems_and_the_way_back(policy: Path) -> None:
         assert '+ smarter-devices/fuse: "1"' in shown and "2 lines added" in shown
         await pilot.press("e")
         await pilot.pause()
-        assert "FUSE in every workspace not sure sure" in picture(pilot)
+        assert "FUSE in every workspace no yes" in picture(pilot)
         await pilot.press("P")
         await pilot.pause()
         assert "warning 88" in picture(pilot)
@@ -290,7 +291,7 @@ async def test_saving_asks_writes_and_remembers(policy: Path) -> None:
         assert policy.read_bytes() == before, "writing has not the focus"
         await pilot.press("s", "right", "enter")
         await settle(pilot)
-        assert policy.read_bytes() == step.desk.document.content != before
+        assert policy.read_bytes() == step.model.document.content != before
         assert not step.dirty
         assert step.session.policy_saved == "policy.yaml"
         written, backup = step.walk.files
@@ -299,7 +300,7 @@ async def test_saving_asks_writes_and_remembers(policy: Path) -> None:
         [backup] = Path().glob("policy.yaml.*.bak")
         assert backup.read_bytes() == before
         await pilot.press("u")
-        assert step.desk.document.content == before and step.dirty
+        assert step.model.document.content == before and step.dirty
 
 
 async def test_saving_to_another_file_leaves_the_first(policy: Path) -> None:
@@ -314,8 +315,8 @@ async def test_saving_to_another_file_leaves_the_first(policy: Path) -> None:
         await pilot.press("enter", "enter")
         await settle(pilot)
         assert policy.read_bytes() == before
-        assert Path("merged.yaml").read_bytes() == step.desk.document.content
-        assert step.desk.path == Path("merged.yaml")
+        assert Path("merged.yaml").read_bytes() == step.model.document.content
+        assert step.model.path == Path("merged.yaml")
 
 
 async def test_a_file_that_changed_on_disk_is_shown_and_not_overwritten(policy: Path) -> None:
@@ -325,15 +326,15 @@ async def test_a_file_that_changed_on_disk_is_shown_and_not_overwritten(policy: 
         policy.write_bytes(theirs)
         await pilot.press("ctrl+n", "escape")
         await pilot.pause()
-        assert "policy.yaml is no longer what was read" in picture(pilot)
+        assert "policy.yaml was changed after you opened it" in picture(pilot)
         await pilot.press("s")
         await pilot.pause()
         assert "policy.yaml has changed on disk" in picture(pilot) and "gpu-count: {policy: write}" in picture(pilot)
         await pilot.press("escape")
         assert policy.read_bytes() == theirs and step.dirty
-        await pilot.press("s", "right", "enter")
+        await pilot.press("s", "right", "right", "enter")
         await pilot.pause()
-        assert policy.read_bytes() == theirs and not step.dirty and step.desk.document.content == theirs
+        assert policy.read_bytes() == theirs and not step.dirty and step.model.document.content == theirs
 
 
 async def test_a_change_between_question_and_answer_is_not_overwritten(policy: Path) -> None:
@@ -350,21 +351,21 @@ async def test_a_refused_file_is_explained_with_its_line_and_nothing_is_lost(pol
     Path("bad.yaml").write_text('version: "0.2"\nworkspace:\n\tspecs: {}\n')
     async with at_policy(Path("bad.yaml")) as (pilot, step):
         shown = picture(pilot)
-        assert "bad.yaml:3:1" in shown and "A tab stands where YAML wants spaces" in shown
+        assert "bad.yaml:3:1" in shown and "YAML does not allow a tab here" in shown
         await pilot.press("o")
         await type_text(pilot, "policy.yaml")
         await pilot.press("enter")
         await pilot.pause()
-        assert step.desk.path == policy
+        assert step.model.path == policy
         await pilot.press("m", "o")
         await pilot.pause()
-        assert "has changes that were not saved" in picture(pilot)
+        assert "has unsaved changes" in picture(pilot)
         await pilot.press("right", "enter")
         await type_text(pilot, "bad.yaml")
         await pilot.press("enter")
         assert "bad.yaml:3:1" in picture(pilot)
         await pilot.press("escape")
-        assert step.desk.path == policy and step.dirty
+        assert step.model.path == policy and step.dirty
 
 
 async def test_the_guides_policies_are_there_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,10 +377,10 @@ async def test_the_guides_policies_are_there_to_start_from(tmp_path: Path, monke
         assert step.dirty and step.view == "fields"
         await pilot.press("s", "right", "enter")
         await settle(pilot)
-        assert Path("policy.yaml").read_bytes() == step.desk.document.content
+        assert Path("policy.yaml").read_bytes() == step.model.document.content
         await pilot.press("n", "down", "enter")
         await pilot.pause()
-        assert "dev-urls" in step.desk.document.data["workspace"]
+        assert "dev-urls" in step.model.document.data["workspace"]
 
 
 async def test_the_clicks_in_coder_are_ticked_off_and_kept(policy: Path) -> None:
@@ -404,7 +405,7 @@ async def test_changes_and_typing_survive_other_steps(policy: Path) -> None:
         assert not step.display
         await pilot.press("escape")
         assert step.display and step.dirty
-        assert pilot.app.focused is step._editor.field and step._editor.field.value == "7"
+        assert pilot.app.focused is step.fields.editor.field and step.fields.editor.field.value == "7"
 
 
 async def test_the_editor_hands_back_a_change(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,9 +417,9 @@ async def test_the_editor_hands_back_a_change(policy: Path, monkeypatch: pytest.
     before = policy.read_bytes()
     async with at_policy(policy) as (pilot, step):
         await pilot.press("E")
-        assert step.desk.document.content == before + b"# by hand\n" and policy.read_bytes() == before
+        assert step.model.document.content == before + b"# by hand\n" and policy.read_bytes() == before
         await pilot.press("u")
-        assert step.desk.document.content == before
+        assert step.model.document.content == before
 
 
 async def test_what_the_editor_broke_is_explained_kept_and_dropped(
@@ -430,13 +431,13 @@ async def test_what_the_editor_broke_is_explained_kept_and_dropped(
     monkeypatch.setenv("EDITOR", str(script))
     monkeypatch.setattr(WizardApp, "suspend", lambda self: contextlib.nullcontext())
     async with at_policy(policy) as (pilot, step):
-        before = step.desk.document
+        before = step.model.document
         await pilot.press("E")
         await pilot.pause()
-        assert "This is no policy yet" in picture(pilot) and "u drops it" in picture(pilot)
-        assert step.desk.document is before and step.dirty
+        assert "This is not a valid policy yet" in picture(pilot) and "u to discard it" in picture(pilot)
+        assert step.model.document is before and step.dirty
         await pilot.press("u")
-        assert step.desk.document is before and not step.dirty
+        assert step.model.document is before and not step.dirty
 
 
 async def test_saving_is_in_the_journal_of_the_cluster(policy: Path, own_home: Path) -> None:
@@ -450,7 +451,34 @@ async def test_saving_is_in_the_journal_of_the_cluster(policy: Path, own_home: P
         assert policy.read_bytes() != before
         [journal] = (own_home / ".local/state/podman-wizard").rglob("*.jsonl")
         assert '"kind":"policy"' in journal.read_text().replace(" ", "")
-        assert "policy.yaml is written" in picture(pilot)
+        assert "policy.yaml was saved" in picture(pilot)
+
+
+@pytest.mark.parametrize("typed", ["", "mine.yaml"])
+async def test_in_a_sandbox_nothing_is_written_elsewhere_unless_its_path_was_typed(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = on_sandbox()
+    async with running(app, (100, 30)) as pilot:
+        walk = app.walk_through
+        await app.action_go("policy")
+        await pilot.pause()
+        await pilot.press("home", "down", "enter", "s")
+        await until(pilot, lambda: isinstance(app.screen, SavePage))
+        folder = walk.engine.sandbox_folder
+        assert folder is not None and "This folder is deleted when the sandbox ends" in picture(pilot)
+        if typed:
+            app.screen.query_one(Input).value = typed
+        await pilot.pause()
+        app.screen.query_one("#write", Button).press()
+        expected = typed or str(folder / "policy.yaml")
+        await until(pilot, lambda: walk.session.policy_saved == expected)
+        assert Path(expected).read_bytes().startswith(b"version")
+        assert [path.name for path in tmp_path.iterdir()] == ([typed] if typed else [])
+        # The answers name no file that is gone with the sandbox.
+        policy = walk.session.answers.policy
+        assert policy is not None and policy.file == (typed or None)
 
 
 async def test_a_refused_file_is_mended_in_the_editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,7 +492,7 @@ async def test_a_refused_file_is_mended_in_the_editor(tmp_path: Path, monkeypatc
     async with at_policy(Path("bad.yaml")) as (pilot, step):
         await pilot.press("E")
         await pilot.pause()
-        assert step.desk.document.content == b"workspace: {}\n" and step.view == "fields"
+        assert step.model.document.content == b"workspace: {}\n" and step.view == "fields"
 
 
 async def test_text_from_the_file_is_neither_markup_nor_obeyed(tmp_path: Path) -> None:
@@ -499,7 +527,7 @@ async def test_a_large_policy_is_judged_beside_the_loop(policy: Path, monkeypatc
         threads.append(threading.current_thread())
         return tree_rows(*documents)
 
-    monkeypatch.setattr("screens.policy.tree_rows", judged)
+    monkeypatch.setattr("screens.policy_judging.tree_rows", judged)
     steps = "".join(f"        - name: step {number}\n          command: echo {number}\n" for number in range(3000))
     policy.write_text(
         f'version: "0.2"\nworkspace:\n  configure:\n    start:\n      policy: append\n      value:\n{steps}'
@@ -507,9 +535,11 @@ async def test_a_large_policy_is_judged_beside_the_loop(policy: Path, monkeypatc
     )
     async with at_policy(policy) as (pilot, step):
         await settle(pilot)
-        assert "FUSE not sure" in picture(pilot)
+        assert "FUSE not guaranteed" in picture(pilot)
         await pilot.press("m")
         await settle(pilot)
-        assert "FUSE not sure" in picture(pilot) and "+" not in "".join(row.marks for row in step._tree)
-        assert step.desk.dirty
+        assert "FUSE not guaranteed" in picture(pilot) and "+" not in "".join(
+            row.marks for row in step.fields.tree_rows
+        )
+        assert step.model.dirty
     assert len(threads) == 2 and threading.main_thread() not in threads

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from screens import policy_desk
-from screens.policy_desk import PolicyDesk, Shared, data_edit, removal, value_removal, word_edit, write_through
-from screens.policy_view import Row, effects, field_of, row_detail, starts, suggested_value, tree_rows
-from wizard.answers import PolicyChoice
+from screens import policy_model
+from screens.policy_changes import data_edit, removal, value_removal, word_edit
+from screens.policy_model import PolicyModel, Shared, write_through
+from screens.policy_rows import Row, field_of, suggested_value, tree_rows
+from screens.policy_view import effects, row_detail, starts
+from wizard import journal as journals
+from wizard.answers import Answers, PolicyChoice
+from wizard.engine import Engine
 from wizard.errors import ConflictError, InputError
 from wizard.policy import PODMAN_FIELDS, PolicyDocument, check, fields
 from wizard.policy.__main__ import main as policy_command
+from wizard.sandbox import Sandbox
+from wizard.target import Target
 
 DATA = Path(__file__).parent / "data"
 POLICIES = Path(__file__).parents[1] / "policy" / "data"
@@ -24,10 +29,10 @@ KUBERNETES = ("workspace", "specs", "kubernetes")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> PolicyDesk:
+def desk(tmp_path: Path) -> PolicyModel:
     path = tmp_path / "policy.yaml"
     path.write_bytes((DATA / "running-deployment.yaml").read_bytes())
-    desk = PolicyDesk()
+    desk = PolicyModel()
     desk.open(path)
     return desk
 
@@ -52,7 +57,7 @@ def test_the_screen_merges_to_the_same_bytes_as_the_command(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     code, merged = command(monkeypatch, capfdbinary, "merge", str(path), *options)
-    desk = PolicyDesk()
+    desk = PolicyModel()
     conflict = "replace" if "replace" in options else "keep"
     try:
         desk.open(path)
@@ -69,7 +74,7 @@ def test_nasty_policies_are_there() -> None:
     assert len(NASTY) > 40
 
 
-def test_a_refused_file_leaves_what_is_on_the_desk(desk: PolicyDesk, tmp_path: Path) -> None:
+def test_a_refused_file_leaves_what_is_on_the_desk(desk: PolicyModel, tmp_path: Path) -> None:
     desk.edit(word_edit((*KUBERNETES, "cpu"), "read"))
     before = desk.document.content
     bad = tmp_path / "bad.yaml"
@@ -81,7 +86,7 @@ def test_a_refused_file_leaves_what_is_on_the_desk(desk: PolicyDesk, tmp_path: P
     assert desk.path == tmp_path / "policy.yaml"
 
 
-def test_a_pipe_is_not_waited_for(desk: PolicyDesk, tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(desk: PolicyModel, tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe")
@@ -91,17 +96,17 @@ def test_a_pipe_is_not_waited_for(desk: PolicyDesk, tmp_path: Path) -> None:
 
 
 def test_a_new_policy_is_unsaved_in_full(tmp_path: Path) -> None:
-    desk = PolicyDesk()
+    desk = PolicyModel()
     desk.start("podman")
     assert desk.edits is not None and desk.dirty
     assert desk.edits.proof.lines_added == desk.document.text.count("\n")
     action = desk.writing(tmp_path / "new.yaml")
-    assert policy_desk.write_now(action) is None
+    assert policy_model.write_now(action).backup is None
     desk.saved(action, desk.document)
     assert not desk.dirty and desk.path == tmp_path / "new.yaml" and desk.changed_on_disk() is None
 
 
-def test_what_another_program_wrote_is_not_overwritten(desk: PolicyDesk) -> None:
+def test_what_another_program_wrote_is_not_overwritten(desk: PolicyModel) -> None:
     desk.merge()
     assert desk.path is not None
     theirs = desk.path.read_bytes() + b"# theirs\n"
@@ -109,17 +114,17 @@ def test_what_another_program_wrote_is_not_overwritten(desk: PolicyDesk) -> None
     changed = desk.changed_on_disk()
     assert changed is not None and changed.content == theirs
     with pytest.raises(ConflictError):
-        policy_desk.write_now(desk.writing(desk.path))
+        policy_model.write_now(desk.writing(desk.path))
     assert desk.path.read_bytes() == theirs
     # by another name for the same file neither
     link = desk.path.with_name("link.yaml")
     link.symlink_to(desk.path)
     with pytest.raises(ConflictError):
-        policy_desk.write_now(desk.writing(link))
+        policy_model.write_now(desk.writing(link))
 
 
 def test_a_shared_field_is_refused_until_it_may_be_copied() -> None:
-    desk = PolicyDesk()
+    desk = PolicyModel()
     desk.open(POLICIES / "nasty" / "24_alias_on_the_way.yaml")
     before = desk.document
     with pytest.raises(Shared) as refused:
@@ -129,7 +134,7 @@ def test_a_shared_field_is_refused_until_it_may_be_copied() -> None:
     assert desk.document.data["workspace"]["specs"]["kubernetes"]["cpu"]["policy"] == "read"
 
 
-def test_edits_of_fields(desk: PolicyDesk) -> None:
+def test_edits_of_fields(desk: PolicyModel) -> None:
     before = desk.document.content
     desk.edit(data_edit((*KUBERNETES, "privileged"), True))
     desk.edit(data_edit((*KUBERNETES, "run-as-user"), 1000, present=False))
@@ -158,7 +163,7 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None
 
 
 def test_the_editor_gets_a_copy_and_gives_one_change(
-    desk: PolicyDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: PolicyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     editor(tmp_path, monkeypatch, 'echo "# by hand" >> "$1"')
     before = desk.document.content
@@ -169,7 +174,7 @@ def test_the_editor_gets_a_copy_and_gives_one_change(
 
 
 def test_what_the_editor_broke_is_kept_for_mending(
-    desk: PolicyDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: PolicyModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = desk.document
     editor(tmp_path, monkeypatch, 'echo "broken: [" >> "$1"')
@@ -182,7 +187,7 @@ def test_what_the_editor_broke_is_kept_for_mending(
 
 
 @pytest.mark.parametrize("words", ["false", "/nowhere/ed", "'"])
-def test_an_editor_that_fails_changes_nothing(desk: PolicyDesk, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_editor_that_fails_changes_nothing(desk: PolicyModel, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", words)
     monkeypatch.setenv("EDITOR", "false")
     with pytest.raises(InputError):
@@ -193,29 +198,36 @@ def test_an_editor_that_fails_changes_nothing(desk: PolicyDesk, words: str, monk
 # The journal -------------------------------------------------------------------------------------------------
 
 
-class StubEngine:
-    def __init__(self, holder: str) -> None:
-        self.holder = holder
-        self.journaled: list[Any] = []
-
-    def other_wizard(self) -> str:
-        return self.holder
-
-    async def write_policy(self, action: Any, listener: Any) -> None:
-        self.journaled.append(action)
-
-
-async def test_saving_goes_through_the_journal_unless_another_wizard_holds_it(desk: PolicyDesk) -> None:
+async def test_saving_goes_through_the_journal_unless_another_wizard_holds_it(
+    desk: PolicyModel, tmp_path: Path
+) -> None:
+    before, path = desk.document.content, desk.path
+    assert path is not None
     desk.merge()
-    assert desk.path is not None
-    action = desk.writing(desk.path)
-    mine: Any = StubEngine("")
-    assert await write_through(mine, action, lambda event: None) == (None, "")
-    assert mine.journaled == [action]
-    theirs: Any = StubEngine("process 7")
-    backup, why = await write_through(theirs, action, lambda event: None)
-    assert backup is not None and "process 7" in why and not theirs.journaled
-    assert desk.path.read_bytes() == desk.document.content
+    async with await Sandbox.start("mixed", speed=100) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "config")
+        mine, theirs = (
+            Engine(Target(kubeconfig=str(tmp_path / "config"))),
+            Engine(Target(kubeconfig=str(tmp_path / "config"))),
+        )
+        await mine.open()
+        outcome, why = await write_through(mine, desk.writing(path), Answers())
+        assert (outcome.policy, why) == (path, "")
+        assert outcome.backup is not None and outcome.backup.read_bytes() == before
+        assert "smarter-devices/fuse" in outcome.outcomes[0].changes[0].after
+        [run] = journals.runs(mine.folder)
+        assert [change.title for change in run.changes] == [f"Write {path}"]
+
+        desk.saved(desk.writing(path), desk.document)
+        desk.put(PolicyDocument.parse(before, path.name))
+        await theirs.open()
+        outcome, why = await write_through(theirs, desk.writing(path), Answers())
+        assert "Another wizard is running" in why and outcome.backup is not None
+        assert path.read_bytes() == before
+        [run] = journals.runs(mine.folder)
+        assert len(run.changes) == 1
+        await theirs.close()
+        await mine.close()
 
 
 # Rows --------------------------------------------------------------------------------------------------------
@@ -229,7 +241,7 @@ def shown(row: Row) -> str:
     return captured.get()
 
 
-def test_the_tree_has_every_field_once_under_its_heading(desk: PolicyDesk) -> None:
+def test_the_tree_has_every_field_once_under_its_heading(desk: PolicyModel) -> None:
     rows = tree_rows(desk.document, desk.document)
     assert [row.path for row in rows if row.view] != []
     assert sorted(row.path for row in rows if row.view) == sorted(view.path for view in fields(desk.document))
@@ -247,7 +259,7 @@ def test_the_tree_has_every_field_once_under_its_heading(desk: PolicyDesk) -> No
     assert len({row.key for row in rows}) == len(rows)
 
 
-def test_marks_follow_the_edits(desk: PolicyDesk) -> None:
+def test_marks_follow_the_edits(desk: PolicyModel) -> None:
     original = desk.document
     desk.merge()
     rows = {row.label: row for row in tree_rows(original, desk.document)}
@@ -284,7 +296,7 @@ def test_a_row_names_the_count_that_the_merge_adds(tmp_path: Path, count: str, d
     path = tmp_path / "policy.yaml"
     text = (POLICIES / "nasty" / "40_two_devices.yaml").read_text()
     path.write_text(text.replace('"2"', count))
-    desk = PolicyDesk()
+    desk = PolicyModel()
     desk.open(path)
     rows = {row.label: row for row in tree_rows(desk.document, desk.document, devices)}
     assert rows["resource-limits"].value == f"+ fuse {added}"
@@ -305,12 +317,12 @@ def test_fuse_is_promised_only_where_the_field_is_in_order(word: str, count: str
     document = PolicyDocument.parse(f'version: "0.2"\nworkspace:\n  specs:\n    kubernetes:\n{pairs}'.encode())
     rows = {row.label: row for row in tree_rows(document, document)}
     for name in ("resource-requests", "resource-limits"):
-        assert ("every workspace gets FUSE" in shown(rows[name])) == promised
+        assert ("Every workspace gets FUSE" in shown(rows[name])) == promised
 
 
-def test_a_file_is_written_with_no_more_promised_than_it_holds(desk: PolicyDesk) -> None:
+def test_a_file_is_written_with_no_more_promised_than_it_holds(desk: PolicyModel) -> None:
     assert desk.path is not None
-    assert "does not get workspaces a FUSE device" in desk.writing(desk.path).why
+    assert "workspaces do not get a FUSE device" in desk.writing(desk.path).why
     desk.merge()
     assert "every workspace gets a FUSE device" in desk.writing(desk.path).why
 

@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.coder_desk import CoderDesk
+from screens.coder_model import CoderModel
 from screens.policy import PolicyStep
 from screens.walk import Walk
 from tests.screens.conftest import on_facts, until
@@ -130,14 +130,14 @@ def test_coder(
             client.url = SHOWN
 
     @asynccontextmanager
-    async def connected(desk: CoderDesk) -> AsyncIterator[CoderClient]:
+    async def connected(desk: CoderModel) -> AsyncIterator[CoderClient]:
         async with CoderClient(CoderCredentials(server.url, server.token, "environment")) as client:
             desk.source, client.url = "environment", SHOWN
             yield client
 
     monkeypatch.setattr(CoderClient, "_exchange", exchanged)
     if behaviour:
-        monkeypatch.setattr(CoderDesk, "_connected", connected)
+        monkeypatch.setattr(CoderModel, "_connected", connected)
     app = on_facts(policy_file="policy.yaml")
 
     async def before(pilot: Pilot[Any]) -> None:

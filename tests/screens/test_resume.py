@@ -12,8 +12,8 @@ from screens.app import AppOptions, WizardApp, make_app
 from tests.screens.conftest import running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
 from wizard.engine import Engine
+from wizard.looking import act, ignored, look
 from wizard.sandbox import Sandbox
-from wizard.session import Judgement
 from wizard.target import Target
 
 
@@ -30,8 +30,8 @@ async def cut_off_after_an_apply(target: Target) -> None:
     await engine.open()
     answers = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
     engine.note_answers(answers)
-    judgement = Judgement(await engine.read_facts(), answers)
-    await engine.apply(judgement.rendering.objects, lambda event: None)
+    plan = await look(engine, answers)
+    await act(engine, plan, ignored, door="run", only=plan.ids("apply"))
     await engine.close(interrupted=True)
 
 
@@ -43,14 +43,14 @@ async def test_going_on(target: Target) -> None:
     await cut_off_after_an_apply(target)
     app = on(target)
     async with running(app) as pilot:
-        await until(pilot, lambda: "Go on where it stood?" in screen_text(app))
+        await until(pilot, lambda: "Resume the interrupted run?" in screen_text(app))
         assert "DaemonSet smarter-device-manager: done" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app._main.current == "manifest")
         assert app.walk_through.session.answers.security_modules.acknowledged
         await until(pilot, lambda: "unchanged" in screen_text(app))
         await app.action_go("summary")
-        await until(pilot, lambda: re.search(r"done +Manifest: the cluster has it", screen_text(app)))
+        await until(pilot, lambda: re.search(r"done +Manifest: already on the cluster", screen_text(app)))
         assert re.search(r"ok +Manifest", screen_text(app))
 
 
@@ -58,7 +58,7 @@ async def test_starting_afresh_asks_once(target: Target) -> None:
     await cut_off_after_an_apply(target)
     app = on(target)
     async with running(app) as pilot:
-        await until(pilot, lambda: "Go on where it stood?" in screen_text(app))
+        await until(pilot, lambda: "Resume the interrupted run?" in screen_text(app))
         await pilot.press("tab", "enter")
         await until(pilot, lambda: app.walk_through.interrupted is None)
         assert not app.walk_through.session.answers.security_modules.acknowledged
@@ -73,9 +73,9 @@ async def test_what_is_not_decided_is_asked_again(target: Target, key: str) -> N
     for _ in range(2):
         app = on(target)
         async with running(app) as pilot:
-            await until(pilot, lambda app=app: "Go on where it stood?" in screen_text(app))
+            await until(pilot, lambda app=app: "Resume the interrupted run?" in screen_text(app))
             await pilot.press(key)
-            await until(pilot, lambda app=app: "Go on where it stood?" not in screen_text(app))
+            await until(pilot, lambda app=app: "Resume the interrupted run?" not in screen_text(app))
             assert "Quit podman-wizard?" not in screen_text(app)
             assert not app.walk_through.session.answers.security_modules.acknowledged
 
@@ -84,7 +84,7 @@ async def test_fresh_does_not_ask(target: Target) -> None:
     await cut_off_after_an_apply(target)
     app = on(target, fresh=True)
     async with running(app):
-        assert "Go on where it stood?" not in screen_text(app)
+        assert "Resume the interrupted run?" not in screen_text(app)
 
 
 async def test_another_cluster_by_key(target: Target) -> None:
@@ -117,7 +117,7 @@ async def test_a_second_wizard_reads_until_the_first_has_ended(target: Target) -
     async with running(app) as pilot:
         await until(pilot, lambda: "API server answers" in screen_text(app))
         assert "READ ONLY" in screen_text(app)
-        assert "is at work on this cluster" in app.walk_through.why_not_act()
+        assert "is changing this cluster" in app.walk_through.why_not_act()
         await first.close()
         await pilot.press("r")
         await until(pilot, lambda: not app.walk_through.session.read_only)

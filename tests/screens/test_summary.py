@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
 from wizard.answers import Answers, SecurityModulesChoice
 from wizard.answers_file import read_answers
-from wizard.engine import Engine
-from wizard.events import ActionStarted, Listener, ObjectResult
-from wizard.facts import KubernetesObject
+from wizard.cluster import Gateway, ObjectCheck
+from wizard.cluster.asking import apply_checked
+from wizard.cluster.gateway import ApplyResult
 from wizard.prove import Proof
 from wizard.sandbox import Sandbox
 from wizard.target import Target
@@ -55,16 +55,12 @@ async def work(app: WizardApp, pilot: Pilot[Any], step: Any, key: str) -> None:
 async def test_what_an_earlier_session_applied_is_not_said_to_be_missing() -> None:
     app = on_sandbox("owned", answers=ACKNOWLEDGED)
     async with running(app) as pilot:
-        session = app.walk_through.session
-        await until(pilot, lambda: session.judgement is not None)
         await app.action_go("summary")
         step = app._main.step
         assert isinstance(step, SummaryStep)
         await until(pilot, lambda: "skipped Manifest: not applied in this session" in lines(step))
-        await app.action_go("manifest")
-        await until(pilot, lambda: bool(session.checks))
-        await app.action_go("summary")
-        await until(pilot, lambda: "skipped Manifest: not applied in this session" not in lines(step))
+        await app.walk_through.change(lambda session: session.decide("DaemonSet", "skip"))
+        await until(pilot, lambda: "skipped Manifest: nothing to apply, what differs is skipped" in lines(step))
 
 
 async def test_verification_is_shown_kind_by_kind_and_summed_up() -> None:
@@ -84,7 +80,7 @@ async def test_verification_is_shown_kind_by_kind_and_summed_up() -> None:
         await until(pilot, lambda: operation.ended)
         assert {row.state for row in operation.rows} == {"done", "failed"}
         await pilot.press("enter")
-        await until(pilot, lambda: "Podman on 4 of 8 kinds, 1 of 5 ticked off" in screen_text(app))
+        await until(pilot, lambda: "Podman works on 4 of 8 node types, 1 of 5 done" in screen_text(app))
         assert walk.session.step_states()["verify"] == "!"
 
         for key in ("ctrl+n", "escape", "escape", "ctrl+n", "ctrl+n"):
@@ -95,7 +91,7 @@ async def test_verification_is_shown_kind_by_kind_and_summed_up() -> None:
         assert walk.session.ticks == {"fuse"} and len(walk.session.proofs) == 8
         found = lines(step)
         assert found[0] == "done Manifest: 4 objects applied"
-        assert "failed Verify: Podman ran on 4 of 8 kinds of nodes" in found
+        assert "failed Verify: Podman works on 4 of 8 node types" in found
         failed = [line for line in found if line.startswith("failed Verify: 1 x ")]
         assert len(failed) == 4
         step.rows.move_to(failed[-1].removeprefix("failed "))
@@ -110,7 +106,7 @@ async def test_where_all_is_well_verify_is_done() -> None:
         session.proofs = (Proof("3 x Ubuntu", "node-1", 3, True, "Rootless Podman works"),)
         await app.action_go("summary")
         await pilot.pause()
-        assert "done Verify: Podman ran on 1 of 1 kinds of nodes" in lines(app.query_one(SummaryStep))
+        assert "done Verify: Podman works on 1 of 1 node type" in lines(app.query_one(SummaryStep))
         assert session.step_states()["verify"] == "ok"
         session.proofs = ()
         assert session.step_states()["verify"] == ""
@@ -132,12 +128,10 @@ async def test_the_answers_that_were_exported_are_among_the_files_at_once() -> N
 async def test_an_apply_that_was_stopped_half_way_is_told_and_can_be_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def apply(self: Engine, objects: Sequence[KubernetesObject], listener: Listener, **options: Any) -> None:
-        listener(ActionStarted("apply", "Apply 4 objects", 4))
-        listener(ObjectResult("apply", "Namespace smarter-device-manager", "create"))
-        await asyncio.Event().wait()
+    def stuck(gateway: Gateway, check: ObjectCheck, on_before: Callable[..., None]) -> Awaitable[ApplyResult]:
+        return apply_checked(gateway, check, on_before) if check.ref.kind == "Namespace" else asyncio.Event().wait()  # type: ignore[return-value]
 
-    monkeypatch.setattr(Engine, "apply", apply)
+    monkeypatch.setattr("wizard.cluster.asking.apply_checked", stuck)
     async with await Sandbox.start("mixed", speed=100) as sandbox:
         kubeconfig = tmp_path / "the config"
         sandbox.write_kubeconfig(kubeconfig)
@@ -152,7 +146,7 @@ async def test_an_apply_that_was_stopped_half_way_is_told_and_can_be_undone(
             await pilot.press("tab", "enter")
             await until(pilot, lambda: walk.operation is not None and walk.operation.done == 1)
             await pilot.press("x")
-            await until(pilot, lambda: "stopped  1 of 4 done" in screen_text(app) and not walk.reading)
+            await until(pilot, lambda: "stopped  1 of 4 objects applied" in screen_text(app) and not walk.reading)
             await app.action_go("summary")
             step = app.query_one(SummaryStep)
             undo = f"podman-wizard --kubeconfig '{kubeconfig}' --context sandbox-mixed undo --yes"
@@ -168,5 +162,7 @@ async def test_in_the_sandbox_no_command_is_offered_that_would_undo_on_a_real_cl
         await work(app, pilot, "manifest", "a")
         await app.action_go("summary")
         step = app.query_one(SummaryStep)
-        await until(pilot, lambda: any(line.startswith("info Undo: the sandbox ends") for line in lines(step)))
+        await until(
+            pilot, lambda: any(line.startswith("info Undo: not needed, the sandbox ends") for line in lines(step))
+        )
         assert not any("undo" in line for line in step.commands())

@@ -105,10 +105,10 @@ def test_bytes_of_a_moved_cursor_and_of_a_step(terminals: Make) -> None:
         terminal.send(b"\x1b[B")
         assert 0 < len(terminal.read(0.5)) <= 1100
     terminal.send(b"\x0e")
-    terminal.wait_for(b"What on the nodes")
+    terminal.wait_for(b"Node settings that can stop Podman")
     terminal.read(0.8)
     terminal.written = b""
-    for title in (b"departures from the guide", b"57 of 60 chosen"):
+    for title in (b"adjustments to the guide", b"57 of 60 selected"):
         terminal.send(b"\x0e")
         terminal.wait_for(title)
         terminal.read(0.8)

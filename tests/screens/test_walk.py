@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from screens.app import WizardApp
+from screens.app import AppOptions, WizardApp, make_app
+from tests.clusters import Cluster, cluster_of
 from tests.screens.conftest import (
     apply_and_label,
+    beside_the_steps,
     ended,
     on_facts,
     on_sandbox,
@@ -17,10 +20,17 @@ from tests.screens.conftest import (
     sixty_nodes,
     until,
 )
-from wizard.answers import Answers, SecurityModulesChoice
+from wizard.answers import Answers, ManifestChoice, SecurityModulesChoice
 from wizard.answers_file import read_answers
+from wizard.engine import Engine
 from wizard.facts import ClusterFacts
-from wizard.names import NODE_LABEL
+from wizard.looking import act, ignored, look
+from wizard.names import NAMESPACE, NODE_LABEL
+from wizard.objects import Json
+from wizard.session import Session
+from wizard.target import Target
+
+ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 
 
 async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +44,7 @@ async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest
         assert "Security modules" in screen_text(app)
         await pilot.press("space")
         await until(pilot, lambda: session.answers.security_modules.acknowledged)
-        assert "[x] I have read this" in screen_text(app)
+        assert "[x] I have reviewed these warnings" in screen_text(app)
 
         await pilot.press("ctrl+n")
         await until(pilot, lambda: bool(session.checks))
@@ -61,9 +71,9 @@ async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest
         )
 
         await pilot.press("ctrl+n", "ctrl+n")
-        await until(pilot, lambda: "8 of 8 labelled nodes advertise it" in screen_text(app))
+        await until(pilot, lambda: "labeled nodes that advertise FUSE: 8 of 8" in screen_text(app))
         await pilot.press("space")
-        assert "1 of 5 ticked off" in screen_text(app)
+        assert "1 of 5 done" in screen_text(app)
 
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "Manifest: 4 objects applied" in screen_text(app))
@@ -80,7 +90,7 @@ async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest
         assert app._main.current == "prerequisites"
         for _ in range(5):
             await pilot.press("ctrl+n")
-        assert "1 of 5 ticked off" in screen_text(app)
+        assert "1 of 5 done" in screen_text(app)
 
 
 async def test_nothing_is_applied_before_it_was_acknowledged_and_confirmed() -> None:
@@ -111,14 +121,14 @@ async def test_before_the_apply_it_is_said_that_no_pod_will_run_and_what_the_ser
         await pilot.press("a")
         await until(pilot, lambda: "Apply 4 objects?" in screen_text(app))
         said = " ".join(screen_text(app).replace("│", " ").split())
-        assert "the server warns: " in said, said
+        assert "warning from the server: " in said, said
         assert "0 nodes will get a pod, 6 will not (Pod Security)." in said
         await pilot.press("escape")
         await app.walk_through.change(lambda session: session.switch("pod-security", True))
         await until(pilot, lambda: bool(session.checks) and not any(check.warnings for check in session.checks))
         await pilot.press("a")
         await until(pilot, lambda: "6 nodes will get a pod." in screen_text(app))
-        assert "6 of the chosen nodes lack the label" in screen_text(app)
+        assert "6 of the selected nodes lack the label" in screen_text(app)
 
 
 async def test_without_rights_the_wizard_goes_on_and_names_the_verb() -> None:
@@ -132,9 +142,6 @@ async def test_without_rights_the_wizard_goes_on_and_names_the_verb() -> None:
 
 
 async def test_an_unreachable_cluster_is_said_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from screens.app import AppOptions, make_app
-    from wizard.engine import Target
-
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     app = make_app(AppOptions(target=Target(), answers=Answers()))
     async with running(app) as pilot:
@@ -151,17 +158,17 @@ async def test_marks_filter_and_groups() -> None:
     async with running(app) as pilot:
         session = app.walk_through.session
         await pilot.press("ctrl+n", "ctrl+n", "ctrl+n")
-        await until(pilot, lambda: "57 of 60 chosen" in screen_text(app))
+        await until(pilot, lambda: "57 of 60 selected" in screen_text(app))
         await pilot.press("slash", *"noble-00003")
         await until(pilot, lambda: "noble-00003" in screen_text(app) and "noble-00004" not in screen_text(app))
         await pilot.press("enter", "space")
         await until(pilot, lambda: len(session.judgement.chosen) == 56)  # type: ignore[union-attr]
         await pilot.press("slash", "escape", "g")
-        await until(pilot, lambda: "30 of 32 marked" in screen_text(app))
+        await until(pilot, lambda: "30 of 32 selected" in screen_text(app))
         await pilot.press("space")
         await until(pilot, lambda: session.judgement is not None and len(session.judgement.chosen) == 57)
         await pilot.press("escape", "ctrl+n")
-        await until(pilot, lambda: "31 of 32 marked" in screen_text(app))
+        await until(pilot, lambda: "31 of 32 selected" in screen_text(app))
 
 
 async def test_more_nodes_than_the_quota_allows_is_said_at_once() -> None:
@@ -180,9 +187,11 @@ async def test_a_value_is_checked_as_it_is_typed() -> None:
     app = on_facts()
     async with running(app) as pilot:
         await pilot.press("ctrl+n", "ctrl+n", "down", "v")
-        await until(pilot, lambda: "Enough memory" in screen_text(app))
+        await until(pilot, lambda: "Another value" in screen_text(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "Current value: 30Mi" in screen_text(app))
         await pilot.press("x", "enter")
-        await until(pilot, lambda: "memory does not take" in screen_text(app))
+        await until(pilot, lambda: "is not a valid value" in screen_text(app))
         await pilot.press("backspace", "backspace", "backspace", "backspace", "backspace", *"64Mi", "enter")
         await until(pilot, lambda: app.walk_through.session.answers.manifest.set.get("memory") == "64Mi")
 
@@ -208,9 +217,9 @@ async def test_escape_leaves_the_forecast_and_then_the_step() -> None:
     async with running(app) as pilot:
         await app.action_go("nodes")
         await pilot.press("f")
-        await until(pilot, lambda: "expected" in screen_text(app))
+        await until(pilot, lambda: "forecast result" in screen_text(app))
         await pilot.press("escape")
-        await until(pilot, lambda: "expected" not in screen_text(app))
+        await until(pilot, lambda: "forecast result" not in screen_text(app))
         assert app._main.current == "nodes"
         await pilot.press("escape")
         await until(pilot, lambda: app._main.current == "manifest")
@@ -221,7 +230,7 @@ async def test_while_a_filter_is_typed_the_keys_that_lead_out_are_named() -> Non
     async with running(app) as pilot:
         await app.action_go("nodes")
         await pilot.press("slash", *"jammy")
-        await until(pilot, lambda: "enter To the list  escape No filter" in screen_text(app))
+        await until(pilot, lambda: "enter To the list  escape Clear filter" in screen_text(app))
         assert "/ Filter" not in screen_text(app)
         await pilot.press("down", "slash", "escape")
         await until(pilot, lambda: "noble-00030" in screen_text(app) and "/ Filter" in screen_text(app))
@@ -281,8 +290,6 @@ async def test_ctrl_c_and_ctrl_q_ask() -> None:
 
 
 async def test_text_from_outside_is_shown_and_not_obeyed() -> None:
-    from dataclasses import replace
-
     facts = sixty_nodes()
     evil = "[red]evil\x1b]0;pwned\x07[/red]"
     members = facts.nodes or ()
@@ -350,9 +357,9 @@ async def test_labels_and_their_removal() -> None:
         walk = app.walk_through
         await walk.change(lambda session: session.acknowledge(True))
         await pilot.press("ctrl+n", "ctrl+n", "ctrl+n")
-        await until(pilot, lambda: "8 of 12 chosen" in screen_text(app))
+        await until(pilot, lambda: "8 of 12 selected" in screen_text(app))
         await pilot.press("l")
-        await until(pilot, lambda: "the label alone does nothing" in " ".join(screen_text(app).split()))
+        await until(pilot, lambda: "The label has no effect" in " ".join(screen_text(app).split()))
         await pilot.press("tab", "enter")
         await until(pilot, lambda: ended(app) and not walk.reading and sum_labelled(app) == 8)
         await pilot.press("enter", "u")
@@ -376,7 +383,7 @@ async def test_pods_look_for_themselves_where_a_person_agrees() -> None:
     async with running(app) as pilot:
         session = app.walk_through.session
         await pilot.press("ctrl+n", "p")
-        await until(pilot, lambda: "Send 8 pods" in screen_text(app))
+        await until(pilot, lambda: "Run 8 pods" in screen_text(app))
         await pilot.press("tab", "enter")
         await until(pilot, lambda: ended(app))
         assert session.judgement is not None
@@ -384,7 +391,7 @@ async def test_pods_look_for_themselves_where_a_person_agrees() -> None:
         await pilot.press("enter")
 
         await pilot.press("ctrl+n", "ctrl+n", "ctrl+n", "ctrl+n", "v")
-        await until(pilot, lambda: "No node offers FUSE yet" in screen_text(app))
+        await until(pilot, lambda: "No node advertises FUSE yet" in screen_text(app))
 
 
 async def test_podman_runs_on_each_kind_of_node_that_offers_fuse() -> None:
@@ -414,4 +421,102 @@ async def test_quitting_says_what_would_be_lost(tmp_path: Path) -> None:
         await until(pilot, lambda: "lines added" in screen_text(app))
         await pilot.press("ctrl+q")
         await until(pilot, lambda: "Quit podman-wizard?" in screen_text(app))
-        assert "policy.yaml are not saved" in screen_text(app)
+        assert "policy.yaml has unsaved changes" in screen_text(app)
+
+
+async def installed(cluster: Cluster, answers: Answers, *, labels: bool = False) -> WizardApp:
+    """The wizard on a cluster to which another machine has applied these choices."""
+    target = Target(kubeconfig=str(cluster.kubeconfig))
+    engine = Engine(target)
+    await engine.open()
+    plan = await look(engine, answers)
+    await act(engine, plan, ignored, door="run", only=None if labels else plan.ids("apply"))
+    await engine.close()
+    return make_app(AppOptions(target=target, answers=ACKNOWLEDGED, fresh=True))
+
+
+async def test_a_plan_that_is_out_of_date_is_not_applied_and_the_new_one_is_asked_about(tmp_path: Path) -> None:
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{NAMESPACE}"
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        app = await installed(cluster, ACKNOWLEDGED)
+        async with running(app) as pilot:
+            walk = app.walk_through
+            walk.was_named()
+            await app.action_go("manifest")
+            await until(pilot, lambda: "Nothing to apply: the cluster already matches." in beside_the_steps(app))
+            await walk.change(lambda session: session.switch("memory", True, "64Mi"))
+            await until(pilot, lambda: bool(walk.session.checks))
+            await pilot.press("a")
+            await until(pilot, lambda: "30Mi -> 64Mi (adjustment memory)" in screen_text(app))
+            body = {"metadata": {"annotations": {"example.org/note": "by somebody else"}}}
+            theirs = f"{path}?fieldManager=kubectl-annotate"
+            assert await cluster.send("PATCH", theirs, body, "application/merge-patch+json") == 200
+            await pilot.press("tab", "enter")
+            await until(pilot, lambda: "changed after the plan was made" in beside_the_steps(app))
+            assert walk.session.step_states()["manifest"] == "!"
+            await pilot.press("enter")
+            await until(pilot, lambda: "30Mi -> 64Mi (adjustment memory)" in screen_text(app))
+            await pilot.press("tab", "enter")
+            await until(pilot, lambda: "1 of 1 object applied" in screen_text(app) and ended(app))
+            await pilot.press("enter")
+            await until(pilot, lambda: "Nothing to apply: the cluster already matches." in beside_the_steps(app))
+        live = await cluster.get(path)
+        assert live["metadata"]["annotations"]["example.org/note"] == "by somebody else"
+        assert live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "64Mi"
+
+
+async def test_taking_fuse_from_nodes_is_a_question_of_its_own(tmp_path: Path) -> None:
+    everywhere = replace(ACKNOWLEDGED, manifest=ManifestChoice(set={"no-node-selector": True}))
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        app = await installed(cluster, everywhere, labels=True)
+        async with running(app, (80, 30)) as pilot:
+            walk = app.walk_through
+            walk.was_named()
+            await app.action_go("manifest")
+            # What is live here stays, although the answers do not say so.
+            await until(pilot, lambda: "Nothing to apply" in beside_the_steps(app))
+            await walk.change(lambda session: session.switch("no-node-selector", False))
+            await until(pilot, lambda: bool(walk.session.checks))
+            for answer in ("enter", "tab enter"):
+                await pilot.press("a")
+                await until(pilot, lambda: "Take FUSE from 8 nodes?" in screen_text(app))
+                assert "talos-a7k-m2p" in screen_text(app)
+                await pilot.press(*answer.split())
+            await until(pilot, lambda: "Apply 1 object?" in screen_text(app))
+            assert walk.operation is None
+            await pilot.press("tab", "enter")
+            await until(pilot, lambda: "1 of 1 object applied" in screen_text(app) and ended(app))
+            await pilot.press("enter")
+            await app.action_go("nodes")
+            await pilot.press("l")
+            await until(pilot, lambda: "Label 8 nodes?" in screen_text(app))
+
+
+async def test_an_adjustment_goes_back_to_what_is_here_to_what_is_recommended_and_to_the_guide(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        app = await installed(cluster, replace(ACKNOWLEDGED, manifest=ManifestChoice(set={"memory": "64Mi"})))
+        async with running(app, (100, 30)) as pilot:
+            session = app.walk_through.session
+            await app.action_go("manifest")
+            await until(pilot, lambda: "now: 64Mi" in beside_the_steps(app))
+            for option, expected in (
+                (1, {"30Mi"}),
+                (0, {"15Mi"}),
+                (2, set()),
+            ):
+                await pilot.press("home", "down", "v")
+                await until(pilot, lambda: "Keep the current value: 64Mi" in screen_text(app))
+                await pilot.press("home", *["down"] * option, "enter")
+                await until(pilot, lambda: app.screen is app._main and bool(session.checks))
+                await until(pilot, lambda expected=expected: memory(session) == expected)  # type: ignore[misc]
+            # Off, it is the guide's; on again, it gets back what is here.
+            await pilot.press("home", "down", "space")
+            await until(pilot, lambda: memory(session) == {"15Mi"})
+            await pilot.press("space")
+            await until(pilot, lambda: bool(session.checks) and memory(session) == set())
+
+
+def memory(session: Session) -> set[Json]:
+    """The values that the plan gives the memory of the device manager."""
+    changes = session.plan.changes if session.plan is not None and session.plan.stage == "asked" else ()
+    return {change.after for change in changes if change.path.endswith(".memory")} if session.checks else {"not asked"}

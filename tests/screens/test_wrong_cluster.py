@@ -26,7 +26,7 @@ async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: P
             await pilot.press("ctrl+n", "ctrl+n")
             await until(pilot, lambda: bool(session.checks))
             await pilot.press("a")
-            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await until(pilot, lambda: "To confirm, type sandbox-mixed" in screen_text(app))
             assert sandbox.identity in screen_text(app).replace("\n", "").replace(" ", "").replace("│", "")
             await pilot.press(*"sandbox-mixe", "tab", "tab", "enter")
             assert app.walk_through.operation is None
@@ -37,7 +37,7 @@ async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: P
             await pilot.press("ctrl+n", "ctrl+n")
             await until(pilot, lambda: bool(session.checks))
             await pilot.press("a")
-            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await until(pilot, lambda: "To confirm, type sandbox-mixed" in screen_text(app))
             await pilot.press(*"sandbox-mixed", "tab", "tab", "enter")
             await until(pilot, lambda: session.applied is not None)
             await until(pilot, lambda: not app.walk_through.busy and not app.walk_through.reading)
@@ -50,13 +50,13 @@ async def test_pods_too_want_the_context_typed_once(tmp_path: Path) -> None:
         app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=Answers()))
         async with running(app) as pilot:
             await pilot.press("ctrl+n", "p")
-            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await until(pilot, lambda: "To confirm, type sandbox-mixed" in screen_text(app))
             await pilot.press("tab", "tab", "enter")
             assert app.walk_through.operation is None
             await pilot.press("escape")
             await until(pilot, lambda: len(app.screen_stack) == 1)
             await pilot.press("p")
-            await until(pilot, lambda: "Type sandbox-mixed" in screen_text(app))
+            await until(pilot, lambda: "To confirm, type sandbox-mixed" in screen_text(app))
             await pilot.press(*"sandbox", "enter", "enter")
             assert app.walk_through.operation is None
             # With the whole word, enter goes on to the button, and once more presses it.
@@ -88,7 +88,7 @@ async def test_every_change_is_confirmed_with_the_cluster_its_uid_and_its_contex
             await pilot.pause()
             shown = "".join(screen_text(app).split()).replace("│", "")
             assert sandbox.url.partition("//")[2] in shown and sandbox.identity in shown and "v1.36.2" in shown
-            assert f"Typesandbox-{sandbox.scenario}" in shown
+            assert f"Toconfirm,typesandbox-{sandbox.scenario}" in shown
             # Field and buttons are in view, however many lines stand over them.
             for widget in (app.screen.query_one(Input), *app.screen.query(Button)):
                 box = app.screen.query_one(".dialog-box").content_region
@@ -102,7 +102,7 @@ async def test_who_may_only_read_sends_no_pods(tmp_path: Path, step: int, key: s
         sandbox.write_kubeconfig(tmp_path / "config")
         app = make_app(AppOptions(target=Target(kubeconfig=str(tmp_path / "config")), answers=Answers()))
         async with running(app) as pilot:
-            app.walk_through.session.read_only = "Another podman-wizard (process 7) is at work on this cluster."
+            app.walk_through.session.read_only = "Another podman-wizard (process 7) is changing this cluster."
             await pilot.press(*["ctrl+n"] * step, key)
             await until(pilot, lambda: "Another podman-wizard" in screen_text(app))
             assert app.walk_through.operation is None

@@ -111,7 +111,7 @@ class FarTerminal(PseudoTerminal):
         """
         self.wait_for(question)
         self.settle()
-        guard = re.search(r"from here\. Type (\S+)", self.text)
+        guard = re.search(r"To confirm, type (\S+)", self.text)
         if guard:
             self.send(guard[1])
             self.settle()

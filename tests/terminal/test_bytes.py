@@ -79,7 +79,7 @@ def test_progress_is_drawn_twice_a_second(clusters: Callable[[str], StandaloneCl
     terminal = host.here(cluster)
     terminal.wait_for("API server answers")
     terminal.send("\x0e\x0e\x0e")
-    terminal.wait_for("80 of 80 chosen")
+    terminal.wait_for("80 of 80 selected")
     terminal.settle()
     cluster.gate.set(LABELLING, delay=1.2)
     terminal.send("l")
@@ -88,7 +88,7 @@ def test_progress_is_drawn_twice_a_second(clusters: Callable[[str], StandaloneCl
     terminal.settle(0.3)
     drawn: list[tuple[float, int]] = []
     began = monotonic()
-    while "80 of 80 nodes labelled" not in terminal.text:
+    while "80 of 80 nodes labeled" not in terminal.text:
         assert monotonic() - began < 30, terminal.text
         got = terminal.read(0.05)
         if got:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.cluster.servers import Certificates
 from tests.terminal.conftest import Host
 from tests.terminal.far_end import ROOT, StandaloneCluster, wait_until
 from tests.terminal.multiplexer import Pane, Tmux
+from tests.terminal.tls_front import tls_front
 
 pytestmark = pytest.mark.terminal
 
@@ -78,13 +83,21 @@ def plugin(mixed: StandaloneCluster, tmp_path: Path) -> Plugin:
 
 
 @pytest.fixture
-def asking(mixed: StandaloneCluster, plugin: Plugin, tmp_path: Path) -> StandaloneCluster:
-    """The cluster, with a kubeconfig whose user logs in by the plugin."""
+def asking(mixed: StandaloneCluster, plugin: Plugin, tmp_path: Path) -> Iterator[StandaloneCluster]:
+    """The cluster by TLS, since no plugin runs for plain http, with a kubeconfig whose user logs in by the plugin."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    (tmp_path / "certificates").mkdir()
+    certificates = Certificates(tmp_path / "certificates")
     config = json.loads(mixed.kubeconfig.read_text())
-    config["users"][0]["user"] = {"exec": {"command": str(plugin.script), "apiVersion": V1}}
-    path = tmp_path / "asking.kubeconfig"
-    path.write_text(json.dumps(config))
-    return replace(mixed, kubeconfig=path)
+    address = urlsplit(config["clusters"][0]["cluster"]["server"])
+    with tls_front(address.port or 80, certificates.context()) as port:
+        secured = address._replace(scheme="https", netloc=f"127.0.0.1:{port}").geturl()
+        config["clusters"][0]["cluster"] |= {"server": secured, "certificate-authority": str(certificates.authority)}
+        config["users"][0]["user"] = {"exec": {"command": str(plugin.script), "apiVersion": V1}}
+        path = tmp_path / "asking.kubeconfig"
+        path.write_text(json.dumps(config))
+        yield replace(mixed, kubeconfig=path)
 
 
 def start(tmux: Tmux, host: Host, cluster: StandaloneCluster, *arguments: str) -> Pane:
@@ -105,7 +118,7 @@ def test_the_screens_step_aside_for_a_prompt_and_come_back(
     plugin.does(where)
     pane = start(tmux, host, asking)
     seen = pane.wait_for(prompt)
-    assert "get-token has the terminal. ctrl+c ends it." in seen
+    assert "get-token is using the terminal. Press ctrl+c to stop it." in seen
     assert "Prerequisites" not in seen
     pane.keys("s", "e", "s", "a", "m", "e", "Enter")
     shown = pane.wait_for("API server answers")

@@ -37,7 +37,7 @@ def journals(host: Host) -> tuple[Run, ...]:
 
 def to_step(terminal: FarTerminal, step: str) -> None:
     """Walks there, seeing each step on the way."""
-    seen = ["API server answers", "What on the nodes|AppArmor", "server-checked", r"chosen", "Template policy"]
+    seen = ["API server answers", "Node settings|AppArmor", "server-checked", r"selected", "Template policy"]
     names = ["prerequisites", "security modules", "manifest", "nodes", "policy"]
     terminal.wait_for(seen[0])
     for pattern in seen[1 : names.index(step) + 1]:
@@ -46,11 +46,11 @@ def to_step(terminal: FarTerminal, step: str) -> None:
 
 def take_up(terminal: FarTerminal) -> str:
     """Agrees to go on; gives what was said about the time away."""
-    terminal.wait_for("Go on where it stood")
+    terminal.wait_for("Resume the interrupted run")
     terminal.settle()
     said = terminal.text
     terminal.send("\r")
-    terminal.wait_until(lambda: "Go on where it stood" not in terminal.text, "the question is answered")
+    terminal.wait_until(lambda: "Resume the interrupted run" not in terminal.text, "the question is answered")
     return said
 
 
@@ -96,7 +96,7 @@ def test_dropped_while_applying(ssh_server: SshServer, clusters: Clusters, host:
 
     (run,) = journals(host)
     assert run.interrupted
-    assert [change.result for change in run.changes] == ["done", "done", "interrupted"]
+    assert [change.result for change in run.changes] == ["done", "done", "stopped"]
     live = {kind: cluster.get(path) for kind, path in OBJECTS.items()}
     for change in run.changes[:2]:
         there = live[change.title.split()[0]]
@@ -109,8 +109,8 @@ def test_dropped_while_applying(ssh_server: SshServer, clusters: Clusters, host:
     again = host.over_ssh(ssh_server, cluster)
     said = take_up(again)
     assert said.count(": done") == 2
-    assert "While you were away" in said
-    assert "stopped half-way" in said
+    assert "was interrupted" in said
+    assert ": stopped" in said
     apply_all(again)
     again.wait_for("4 of 4 objects applied")
     assert all(cluster.get(path) for path in OBJECTS.values())
@@ -135,16 +135,16 @@ def test_dropped_while_labelling(ssh_server: SshServer, clusters: Clusters, host
     (change,) = run.changes
     assert labelled <= set(change.after), "the journal never knows less than what was done"
     assert set(change.after.values()) == {None}
-    assert change.result == "interrupted"
+    assert change.result == "stopped"
 
     cluster.gate.set(LABELLING)
     again = host.over_ssh(ssh_server, cluster)
-    assert "stopped half-way" in take_up(again)
+    assert ": stopped" in take_up(again)
     left = 80 - len(labelled)
-    again.wait_for("80 of 80 chosen")
+    again.wait_for("80 of 80 selected")
     again.send("l")
     again.agree(rf"Label {left} nodes\?")
-    again.wait_for(rf"{left} of {left} nodes labelled")
+    again.wait_for(rf"{left} of {left} nodes labeled")
     assert cluster.gate.seen == left, "nothing is done twice"
     assert len(cluster.labelled()) == 80
     quit_wizard(again)
@@ -197,7 +197,7 @@ def test_dropped_while_saving(ssh_server: SshServer, mixed: StandaloneCluster, h
         again.press("m", "smarter-devices/fuse")
         again.send("s")
         again.agree("Write the policy")
-        again.wait_for("is written")
+        again.wait_for("was saved")
     assert policy.read_text().count('smarter-devices/fuse: "1"') == 2
     quit_wizard(again)
 

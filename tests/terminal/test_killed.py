@@ -62,7 +62,8 @@ def test_in_an_apply(clusters: Clusters, host: Host, number: signal.Signals, los
     cluster = clusters("mixed")
     finished(start(host, cluster, "manifest", "apply", "--preset", "guide"))
     before = state(cluster)
-    cluster.gate.set(APPLYING, hold=(4, lost))
+    # Two objects change: the quota, and the daemon set.
+    cluster.gate.set(APPLYING, hold=(2, lost))
     apply = ("manifest", "apply", "--set", "pod-quota=90", "--set", "memory=64Mi")
     process = start(host, cluster, *apply)
     wait_until(lambda: cluster.gate.holding, "the daemon set is being applied")
@@ -73,15 +74,15 @@ def test_in_an_apply(clusters: Clusters, host: Host, number: signal.Signals, los
 
     last = journals(host)[0]
     assert last.interrupted
-    assert [change.result for change in last.changes[:3]] == ["done"] * 3
-    assert last.changes[3].result == (None if number is signal.SIGKILL else "interrupted")
+    assert last.changes[0].result == "done"
+    assert last.changes[1].result == (None if number is signal.SIGKILL else "stopped")
     assert (state(cluster)["DaemonSet"] == before["DaemonSet"]) == (lost == "request")
     assert state(cluster)["ResourceQuota"]["spec"]["hard"] == {"pods": "90"}
 
     if lost == "request":
         again = json.loads(finished(start(host, cluster, *apply, "-o", "json")))
-        changes = [item["change"] for item in again["objects"]]
-        assert changes == ["unchanged", "unchanged", "unchanged", "configure"]
+        changed = [item["object"] for item in again["objects"] if item["change"] != "unchanged"]
+        assert changed == ["DaemonSet smarter-device-manager"]
         assert journals(host)[0].resumes == last.path.name
         assert not any(run.interrupted for run in journals(host))
     undone = json.loads(finished(start(host, cluster, "undo", "--yes", "-o", "json")))
@@ -110,7 +111,7 @@ def test_in_a_labelling(clusters: Clusters, host: Host, number: signal.Signals) 
     assert len(again["done"]) == 1
     assert cluster.gate.seen == 1, "nothing is done twice"
     shown = finished(start(host, cluster, "undo", "--dry-run"))
-    assert "Take the label off 79 nodes" in shown
+    assert "Remove the label from 79 nodes" in shown
     finished(start(host, cluster, "undo", "--yes"))
     assert cluster.labelled() == {node}
 
@@ -119,10 +120,13 @@ SAVE = """
 import asyncio, os, select, sys
 from pathlib import Path
 from wizard import journal
+from wizard.answers import Answers
 from wizard.commands.running import run_async
 from wizard.engine import Engine
+from wizard.executor import Executor
 from wizard.files import read_target
-from wizard.plan import WritePolicy
+from wizard.plan.actions import WritePolicy
+from wizard.plan.derive import plan_without_cluster
 from wizard.target import Target
 
 kubeconfig, policy, marker, stage = sys.argv[1:]
@@ -149,7 +153,8 @@ async def save():
     content = b"version: '0.2'\\nworkspace: {}\\n"
     action = WritePolicy("Write it", "", (), "", path=Path(policy), content=content, read=read)
     try:
-        await engine.write_policy(action, lambda event: None)
+        plan = plan_without_cluster(Answers(), [action])
+        await Executor(engine, plan, lambda event: None).execute(agreed=plan.digest, door="command")
         await asyncio.sleep(0)
     finally:
         await engine.close(interrupted=True)

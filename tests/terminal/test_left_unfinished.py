@@ -60,9 +60,9 @@ def test_choices_and_edits_are_offered_again(mixed: StandaloneCluster, host: Hos
     assert not list(host.state.glob("*/run-*.jsonl"))
 
     again = host.here(mixed)
-    again.wait_for("Go on where it stood")
+    again.wait_for("Resume the interrupted run")
     again.settle()
-    assert "dropped on" in again.text and "Template policy" in again.text
+    assert "lost its connection" in again.text and "Template policy" in again.text
     assert "without:" in again.text and "- image" in again.text
     assert "policy.yaml" in "".join(again.text.replace("│", "").split())
     again.send("\r")
@@ -70,14 +70,14 @@ def test_choices_and_edits_are_offered_again(mixed: StandaloneCluster, host: Hos
     # Dropped once more, nothing is lost; then the person quits.
     drop(again)
     third = host.here(mixed)
-    third.press_when("Go on where it stood", "\r")
+    third.press_when("Resume the interrupted run", "\r")
     third.wait_for("2 lines added")
     third.settle()
     third.press("u", r"policy\.yaml: ")
     third.press("m", "2 lines added")
     third.press("s", "Write the policy")
     third.agree("Write the policy")
-    third.wait_for("is written")
+    third.wait_for("was saved")
     assert policy.read_text().count('smarter-devices/fuse: "1"') == 2
     third.send("\x03")
     third.agree(r"Quit podman-wizard\?")
@@ -89,8 +89,8 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(mixed: StandaloneClust
     drop(choose_and_edit(host, mixed, policy))
     policy.write_bytes(POLICY.read_bytes() + b"# somebody was here\n")
     again = host.here(mixed)
-    again.press_when("Go on where it stood", "\r")
-    again.wait_for("no longer what was read")
+    again.press_when("Resume the interrupted run", "\r")
+    again.wait_for("was changed after you opened it")
     again.wait_for("2 lines added")
     again.press("s", "has changed on disk")
     assert policy.read_bytes().endswith(b"# somebody was here\n")
@@ -106,8 +106,8 @@ def test_what_was_quit_on_purpose_or_declined_is_not_offered(
     assert not kept(host)
     drop(choose_and_edit(host, mixed, policy))
     again = host.here(mixed)
-    again.press_when("Go on where it stood", "\t\r")
-    again.wait_until(lambda: "Go on where it stood" not in again.text, "the question is answered")
+    again.press_when("Resume the interrupted run", "\t\r")
+    again.wait_until(lambda: "Resume the interrupted run" not in again.text, "the question is answered")
     wait_until(lambda: not kept(host), "nothing is kept")
     again.settle()
     drop(again)
@@ -120,7 +120,7 @@ def test_without_a_cluster_policy_edits_are_kept_too(host: Host, policy: Path, m
     nobody = StandaloneCluster(mixed.process, mixed.gate, host.folder / "nobody", mixed.url, mixed.token)
     nobody.kubeconfig.write_text(json.dumps(config))
     terminal = host.here(nobody, "--policy", str(policy))
-    terminal.wait_for("cannot be reached")
+    terminal.wait_for("Cannot reach the API server")
     terminal.send(NEXT * 4)
     terminal.wait_for("workspace")
     terminal.settle()
@@ -128,5 +128,5 @@ def test_without_a_cluster_policy_edits_are_kept_too(host: Host, policy: Path, m
     drop(terminal)
     assert [path.parent.name for path in kept(host)] == ["no-cluster"]
     again = host.here(nobody)
-    again.press_when("Go on where it stood", "\r")
+    again.press_when("Resume the interrupted run", "\r")
     again.wait_for("2 lines added")

@@ -25,7 +25,7 @@ def labelling(
     terminal = host.here(cluster)
     terminal.wait_for("API server answers")
     terminal.send("\x0e\x0e\x0e")
-    terminal.wait_for("80 of 80 chosen")
+    terminal.wait_for("80 of 80 selected")
     terminal.settle()
     cluster.gate.set(LABELLING, delay=delay, hold=hold)
     terminal.send("l")
@@ -61,7 +61,7 @@ def test_a_terminal_that_stops_reading_stops_no_work(clusters: Clusters, host: H
     stall(terminal, lambda: len(cluster.labelled()) == 80, "all nodes are labelled")
     terminal.resize(80, 24)
     before = len(terminal.written)
-    terminal.wait_for("80 of 80 nodes labelled")
+    terminal.wait_for("80 of 80 nodes labeled")
     assert len(terminal.written) - before > 20_000, "the terminal was not stalled"
     assert cluster.gate.seen == 80
 
@@ -92,7 +92,7 @@ def test_sigterm_stops_the_work_and_restores_the_terminal(clusters: Clusters, ho
     for code in (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1003l", b"\x1b[?25h"):
         assert code in farewell, code
     assert 32 <= len(cluster.labelled()) < 80
-    assert last_result(host) == (True, "interrupted")
+    assert last_result(host) == (True, "stopped")
 
 
 def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host) -> None:
@@ -106,7 +106,7 @@ def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host)
     terminal.agree("Quitting stops it")
     assert terminal.ended(8) == 0
     assert 0 < len(cluster.labelled()) < 80
-    assert last_result(host) == (False, "interrupted")
+    assert last_result(host) == (False, "stopped")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host)
 )
 def test_plain_mode_by_itself(mixed: StandaloneCluster, host: Host, environment: dict[str, str]) -> None:
     terminal = host.here(mixed, **environment)
-    terminal.wait_until(lambda: b"Step 1 of 7: Prerequisites" in terminal.written, "the first step")
+    terminal.wait_until(lambda: b"Step 1 of 7: Check prerequisites" in terminal.written, "the first step")
     terminal.wait_for(r"\(enter: next\)")
     terminal.send("quit\n")
     assert terminal.ended() == 0

@@ -57,7 +57,7 @@ def test_every_terminal_says_the_same_without_colour_too(tmux: Tmux, mixed: Stan
     panes = {term: start(tmux, host, mixed, TERM=term) for term in TERMS}
     panes["NO_COLOR"] = start(tmux, host, mixed, TERM="xterm-256color", NO_COLOR="1")
     panes["exported"] = start(tmux, host, mixed, TERM="xterm-256color", COLUMNS="200", LINES="60")
-    for pattern in ("API server answers", "What on the nodes|AppArmor", "server-checked", "8 of 12 chosen"):
+    for pattern in ("API server answers", "Node settings|AppArmor", "server-checked", "8 of 12 selected"):
         for pane in panes.values():
             pane.wait_for(pattern)
         # Each is held against what the first shows by then: on a busy machine it may rest before all is read.
@@ -76,7 +76,7 @@ def test_with_the_mouse(tmux: Tmux, mixed: StandaloneCluster, host: Host) -> Non
     pane.wait_for("API server answers")
     pane.click("Nodes")
     pane.wait_for("> +Nodes")
-    pane.wait_for("8 of 12 chosen")
+    pane.wait_for("8 of 12 selected")
     pane.click(r"\^n Next")
     pane.wait_for("> +Template policy")
     pane.click("Summary")
@@ -100,7 +100,7 @@ def test_in_tmux_the_line_drops_twice_and_the_work_goes_on(
     first = attached(ssh_server, tmux, host, command)
     first.wait_for("API server answers")
     wizards = set(host.wizards())
-    first.press("\x0e", "AppArmor|What on the nodes")
+    first.press("\x0e", "AppArmor|Node settings")
     first.press("\x0e", "server-checked")
     first.send("a")
     first.agree(r"Apply 4 objects\?")
@@ -110,7 +110,7 @@ def test_in_tmux_the_line_drops_twice_and_the_work_goes_on(
 
     second = attached(ssh_server, tmux, host, command)
     second.wait_for("server-checked")
-    second.press("\x0e", "chosen")
+    second.press("\x0e", "selected")
     cluster.gate.set(LABELLING, delay=1.0)
     second.send("l")
     second.agree(r"Label 8 nodes\?")

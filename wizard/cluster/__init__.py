@@ -1,11 +1,12 @@
-"""The one gateway to Kubernetes.
+"""The gateway to Kubernetes.
 
-Importing this costs little: the Kubernetes client itself, which takes a second, is imported by the first request,
-on a thread.
+This import is fast: the Kubernetes client itself, which takes a second, is imported by the first request, on a
+thread.
 """
 
-from wizard.cluster.contents import Contents, names_of, read_contents
-from wizard.cluster.gateway import ApplyResult, Gateway, ObjectCheck, Seen, Slice, path_of
+from wizard.cluster.asking import ObjectCheck, PlanChanged, apply_checked, check_objects
+from wizard.cluster.contents import Contents, read_contents
+from wizard.cluster.gateway import ApplyResult, Gateway, Seen, Slice, path_of
 from wizard.cluster.kubeconfig import ContextName, contexts
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Cause, FieldConflict
 from wizard.cluster.transport import Answer, Retry
@@ -21,11 +22,13 @@ __all__ = [
     "FieldConflict",
     "Gateway",
     "ObjectCheck",
+    "PlanChanged",
     "Retry",
     "Seen",
     "Slice",
+    "apply_checked",
+    "check_objects",
     "contexts",
-    "names_of",
     "path_of",
     "read_contents",
 ]

@@ -1,4 +1,4 @@
-"""Several requests at the same time, as one: the first that fails ends the others."""
+"""Runs several requests at the same time: the first that fails cancels the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> tuple[T, ...]:
-    """The results in order. Nothing is left running, however it ends; raises the first failure as it is."""
+    """Returns the results in order. Leaves nothing running; raises the first failure unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]

@@ -1,41 +1,43 @@
-"""What is in a namespace: objects of every kind that the server serves, found by discovery.
+"""The objects in a namespace, of every kind that the server has, found by discovery.
 
-Only metadata is asked for, so that no secret is read on the way.
+Only metadata is requested, so that no secret is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
+from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
-from wizard.cluster.gateway import METADATA_LIST, PAGE, Gateway
+from wizard.cluster.gateway import METADATA_LIST, MOST_PAGES, PAGE, Gateway
 from wizard.cluster.refusals import ApiRefusal
+from wizard.counting import counted
 from wizard.errors import ClusterError
-from wizard.escaping import printable
 from wizard.facts import KubernetesObject
 
 AT_ONCE = 12
-"""How many requests are under way together: a cluster with many operators serves some hundred kinds."""
+"""How many requests run at the same time: a cluster with many operators has some hundred kinds."""
 
 DERIVED: frozenset[tuple[str, str]] = frozenset(
     {("", "events"), ("events.k8s.io", "events"), ("", "endpoints"), ("discovery.k8s.io", "endpointslices")}
 )
-"""Kinds (group and plural) that nobody puts there: what they hold comes with other objects, and goes with them."""
+"""Kinds (group and plural) that users do not create: they come and go with other objects."""
 
 DERIVED_GROUPS: frozenset[str] = frozenset({"metrics.k8s.io", "packages.operators.coreos.com"})
-"""Groups that only show what is elsewhere: usage of pods, and the catalogs of the Operator Lifecycle Manager, which
-it lists in each namespace."""
+"""Groups that only show objects from elsewhere: usage of pods, and the catalogs of the Operator Lifecycle Manager,
+which are listed in each namespace."""
 
 FURNITURE: Mapping[str, frozenset[str]] = {
     "ServiceAccount": frozenset({"default", "builder", "deployer"}),
     "ConfigMap": frozenset({"kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"}),
     "RoleBinding": frozenset({"system:deployers", "system:image-builders", "system:image-pullers"}),
 }
-"""What controllers put into each namespace, by kind: Kubernetes' own, OpenShift's, Istio's."""
+"""Objects that controllers create in each namespace, by kind: those of Kubernetes, OpenShift, and Istio."""
 
 TOKEN = re.compile(r"(default|builder|deployer)-(token|dockercfg)-[a-z0-9]{5}")
 """The secrets of those service accounts (Kubernetes before 1.24, OpenShift)."""
@@ -43,19 +45,19 @@ TOKEN = re.compile(r"(default|builder|deployer)-(token|dockercfg)-[a-z0-9]{5}")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was found: the objects that someone put there, and why some kinds could not be looked at, by kind."""
+    """The objects that users created, and the kinds that could not be read, with the reason."""
 
     objects: tuple[KubernetesObject, ...] = ()
     unread: Mapping[str, str] | None = None
 
     @property
     def unread_words(self) -> str:
-        """What could not be looked at, and why, in a sentence's middle; "" where all could."""
+        """The kinds that could not be read, and why, for the middle of a sentence; "" if all could."""
         unread = self.unread or {}
         kinds = list(unread)
         if not kinds:
             return ""
-        more = f" and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
+        more = f" and {counted(len(kinds) - 3, 'more kind')}" if len(kinds) > 3 else ""
         return f"{', '.join(kinds[:3])}{more} ({unread[kinds[0]]})"
 
 
@@ -71,15 +73,15 @@ class _Resource:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str) -> str:
-        prefix = f"/apis/{self.group}" if self.group else "/api"
-        return f"{prefix}/{self.version}/namespaces/{namespace}/{self.plural}"
+        prefix = f"/apis/{quote(self.group, safe='')}" if self.group else "/api"
+        return f"{prefix}/{quote(self.version, safe='')}/namespaces/{namespace}/{quote(self.plural, safe='')}"
 
 
 async def read_contents(gateway: Gateway, namespace: str) -> Contents:
-    """Looks into a namespace, at each kind that can be listed there; what cannot be looked at is told, not raised.
+    """Lists the objects of each kind in a namespace; a kind that cannot be read is reported in the result.
 
-    Left out is what the system puts into each namespace, and what belongs to an object that is there too (a pod to
-    its daemon set): it goes with its owner. Raises ClusterError where the server stays away altogether.
+    Leaves out the objects that the system creates in each namespace, and those with an owner in it (a pod of a
+    DaemonSet), which are deleted with their owner. Raises ClusterError if the server does not answer at all.
     """
     unread: dict[str, str] = {}
     gate = asyncio.Semaphore(AT_ONCE)
@@ -93,29 +95,29 @@ async def read_contents(gateway: Gateway, namespace: str) -> Contents:
                 if refusal.status == 401:
                     raise
                 if refusal.status not in (404, 405):
-                    unread[resource.name] = "no right to list them" if refusal.status == 403 else refusal.message
+                    unread[resource.name] = "no permission to list them" if refusal.status == 403 else refusal.message
                 return []
 
-    # By uid: some groups show the objects of another one.
+    # By UID, because some groups show the objects of another group.
     found = {item["metadata"].get("uid"): item for part in await together(map(look, resources)) for item in part}
     put_there = [item for item in found.values() if not _is_furniture(item) and not _owners(item) & found.keys()]
     return Contents(tuple(put_there), dict(sorted(unread.items())))
 
 
 async def _resources(gateway: Gateway, gate: asyncio.Semaphore, unread: dict[str, str]) -> list[_Resource]:
-    """The kinds that can be listed in a namespace, each once, in the version that its group prefers."""
+    """Returns the kinds that can be listed in a namespace, each once, in the version that its group prefers."""
     groups: list[tuple[str, list[str]]] = [("", ["v1"])]
-    answer = await gateway.request("GET", "/apis")
-    for group in answer.body.get("groups") or ():
-        preferred = (group.get("preferredVersion") or {}).get("version")
-        versions = [str(one["version"]) for one in group.get("versions") or ()]
-        groups.append((str(group["name"]), sorted(versions, key=lambda one: one != preferred)))
+    answer = await gateway.request("GET", "/apis", shape=shapes.GROUPS)
+    for group in answer.body.get("groups", ()):
+        preferred = group.get("preferredVersion", {}).get("version")
+        versions = [one["version"] for one in group.get("versions", ())]
+        groups.append((group["name"], sorted(versions, key=lambda one: one != preferred)))
 
     async def read(group: str, version: str) -> list[_Resource]:
         async with gate:
-            path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+            path = f"/apis/{quote(group, safe='')}/{quote(version, safe='')}" if group else f"/api/{version}"
             try:
-                listed = (await gateway.request("GET", path)).body
+                listed = (await gateway.request("GET", path, shape=shapes.RESOURCES)).body
             except ApiRefusal as refusal:
                 if refusal.status == 401:
                     raise
@@ -126,9 +128,9 @@ async def _resources(gateway: Gateway, gate: asyncio.Semaphore, unread: dict[str
                 unread[f"kinds of {group or 'v1'}"] = error.what
                 return []
         return [
-            _Resource(group, version, str(one["name"]), str(one["kind"]))
-            for one in listed.get("resources") or ()
-            if one.get("namespaced") and "/" not in one["name"] and "list" in (one.get("verbs") or ())
+            _Resource(group, version, one["name"], one.get("kind", one["name"]))
+            for one in listed.get("resources", ())
+            if one.get("namespaced") and "/" not in one["name"] and "list" in one.get("verbs", ())
         ]
 
     wanted = [(group, version) for group, versions in groups if group not in DERIVED_GROUPS for version in versions]
@@ -141,15 +143,18 @@ async def _resources(gateway: Gateway, gate: asyncio.Semaphore, unread: dict[str
 async def _list(gateway: Gateway, resource: _Resource, namespace: str) -> list[KubernetesObject]:
     found: list[KubernetesObject] = []
     query = {"limit": str(PAGE)}
-    while True:
-        answer = await gateway.request("GET", resource.path(namespace), query=query, accept=METADATA_LIST)
-        for item in answer.body.get("items") or ():
-            # What comes as metadata alone says so in place of its kind.
+    for _ in range(MOST_PAGES):
+        answer = await gateway.request(
+            "GET", resource.path(namespace), query=query, accept=METADATA_LIST, shape=shapes.METADATA_LIST
+        )
+        for item in answer.body.get("items", ()):
+            # With metadata only, the kind is PartialObjectMetadata.
             found.append({"kind": resource.kind, "metadata": item["metadata"]})
-        token = (answer.body.get("metadata") or {}).get("continue")
-        if not token:
-            return found
-        query["continue"] = str(token)
+        token = answer.body.get("metadata", {}).get("continue")
+        if not token or token == query.get("continue"):
+            break
+        query["continue"] = token
+    return found
 
 
 def _owners(item: KubernetesObject) -> set[Any]:
@@ -162,9 +167,3 @@ def _is_furniture(item: KubernetesObject) -> bool:
     # The Operator Lifecycle Manager shows an operator that watches all namespaces in each of them.
     copied = "olm.copiedFrom" in (metadata.get("labels") or {})
     return copied or name in FURNITURE.get(kind, ()) or (kind == "Secret" and TOKEN.fullmatch(name) is not None)
-
-
-def names_of(objects: Iterable[KubernetesObject], most: int = 5) -> str:
-    """The first of some objects by kind and name, and how many there are besides."""
-    names = [printable(f"{item['kind']} {item['metadata'].get('name')}") for item in objects]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,65 +1,76 @@
-"""The one gateway to Kubernetes: what the wizard asks of an API server, and nothing else does.
+"""The gateway to Kubernetes: all requests of the wizard to an API server.
 
-It lives on the event loop that it was made on. Objects go in and out as JSON; errors come out as ours.
+It belongs to the event loop on which it was created. Objects go in and out as JSON; errors are the wizard's own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import copy
-import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
+from urllib.parse import quote
 
-from wizard.answers import UNDECIDED, OwnershipChoice
+from wizard.abandoning import abandonable
+from wizard.changes import changes_between, counts
+from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts
 from wizard.cluster.kubeconfig import read_access
-from wizard.cluster.refusals import ApiRefusal, ApplyConflict, FieldConflict, Target, read_conflicts
-from wizard.cluster.transport import APPLY_PATCH, JSON, MERGE_PATCH, TRANSIENT, Answer, Retry, Transport
+from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Target, read_conflicts
+from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
+from wizard.cluster.transport import (
+    APPLY_PATCH,
+    JSON,
+    JSON_PATCH,
+    LARGEST,
+    LARGEST_LIST,
+    MERGE_PATCH,
+    TRANSIENT,
+    Answer,
+    Retry,
+    Transport,
+)
 from wizard.credentials import Interactive
-from wizard.errors import ClusterError, ConflictError
+from wizard.errors import ClusterError
 from wizard.escaping import printable
 from wizard.facts import ClusterIdentity, KubernetesObject, NodeFacts, Right
 from wizard.names import FIELD_MANAGER
-from wizard.ownership import without_fields
+from wizard.objects import ObjectRef, with_canonical_quantities
 
 T = TypeVar("T")
 
 PAGE = 500
-"""How many objects are asked for at once, as kubectl does."""
+"""How many objects are requested at once, as in kubectl."""
+
+MOST_PAGES = 4000
+"""How many pages a list can have: two million objects."""
 
 SAMPLE = 5
-"""How many nodes are looked at to tell the distribution."""
+"""How many nodes are read to detect the distribution."""
 
 SLICE_SECONDS = 0.005
-"""How long converting a page may hold the loop before others get their turn."""
+"""How long the conversion of a page can block the loop."""
 
 WATCH_SECONDS = 240
-"""How long one watch lasts before it is opened anew; the server ends it by itself then."""
+"""How long one watch lasts before it is opened again; the server ends it then."""
 
 RECONNECT_SECONDS = 1.0
-"""How long a watch that ended at once waits before it is opened anew."""
+"""How long to wait before a watch is opened again that ended immediately."""
 
 BUSY_TRIES = 5
-"""How often a watch is asked for again where the server is too busy for it, before the list is read anew."""
+"""How often a watch is requested from a busy server before the list is read again."""
 
 POLL_SECONDS = 2.0
-"""How often a list is read anew where it may not be watched."""
-
-BORROWED_NAMESPACE = "default"
-"""Where namespaced objects are checked as long as their own namespace does not exist."""
+"""How often a list is read if watching it is not allowed."""
 
 METADATA_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-"""As the garbage collector asks: for metadata alone. Who does not know it answers with the objects whole (Kubernetes
+"""Requests only metadata, as the garbage collector does. A server that does not know it sends whole objects (Kubernetes
 documentation, API concepts, "Metadata-only fetches")."""
-
-ENFORCE_LABEL = "pod-security.kubernetes.io/enforce"
 
 _KINDS: Mapping[str, tuple[str, str, bool]] = {
     "Namespace": ("/api/v1", "namespaces", False),
@@ -76,10 +87,10 @@ Change = Literal["create", "configure", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class Slice(Generic[T]):
-    """Some of the objects of a list. ``total`` is how many there are, None where the server does not say.
+    """Some of the objects of a list. ``total`` is the number of all, None if the server does not report it.
 
-    After ``restarted`` the list begins anew: what came before it no longer counts. ``version`` is the list's
-    resource version, from which a watch goes on; it is known with the last slice.
+    After ``restarted``, the list begins again: earlier slices no longer count. ``version`` is the list's
+    resource version, from which a watch continues; it is known with the last slice.
     """
 
     items: tuple[T, ...]
@@ -90,7 +101,7 @@ class Slice(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[T]):
-    """What a watch saw. ``listed`` replaces all that was seen before; the others are about one object each."""
+    """An event of a watch. ``listed`` replaces all earlier objects; the others are about one object each."""
 
     kind: Literal["listed", "changed", "deleted"]
     objects: tuple[T, ...]
@@ -98,48 +109,23 @@ class Seen(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """An object that was applied, or would be: as it was before (None: not there), and as it is after."""
+    """An object that was applied: as it was before (None: it did not exist), and as it is now."""
 
     object: KubernetesObject
     before: KubernetesObject | None
-    change: Change
+    change: Literal["create", "configure", "unchanged"]
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectCheck:
-    """What the server said to the dry run of one object.
-
-    ``checked`` says who checked it: "server", "server (in default)" where its namespace does not exist yet, or
-    why nobody did. ``after`` is the object as it would be (None where it was refused), ``before`` as it is.
-    ``wanted`` is the object as the plan has it, ``sent`` what an apply sends of it: without the fields that were left
-    to others, and with ``forced`` where fields of others are taken. With conflicts that are not decided, ``change``
-    says so, and ``after`` is what taking those fields over would give.
-    """
-
-    title: str
-    change: Literal["create", "configure", "unchanged", "conflict", "failed", "skipped"]
-    checked: str
-    message: str = ""
-    todo: str = ""
-    warnings: tuple[str, ...] = ()
-    conflicts: tuple[FieldConflict, ...] = ()
-    before: KubernetesObject | None = None
-    after: KubernetesObject | None = None
-    wanted: KubernetesObject | None = None
-    sent: KubernetesObject | None = None
-    forced: bool = False
 
 
 def path_of(kind: str, name: str = "", namespace: str = "") -> str:
-    """The API path of an object, or of a list where there is no name; in all namespaces where there is none."""
+    """Returns the API path of an object, or of a list if there is no name; without a namespace, of all namespaces."""
     prefix, plural, namespaced = _KINDS[kind]
     place = f"/namespaces/{namespace}" if namespaced and namespace else ""
     return f"{prefix}{place}/{plural}" + (f"/{name}" if name else "")
 
 
 class Gateway:
-    """A connection to one cluster. Make it with ``connect``; close it, or use it with ``async with``."""
+    """A connection to one cluster. Create it with ``connect``; close it, or use it with ``async with``."""
 
     def __init__(self, transport: Transport, sandbox: str = "") -> None:
         self._transport = transport
@@ -154,13 +140,13 @@ class Gateway:
         sandbox: str = "",
         interactive: Interactive | None = None,
     ) -> Gateway:
-        """Connects as kubectl would with the same options, and asks the server for its version.
+        """Connects as kubectl would with the same options, and reads the server's version.
 
-        ``sandbox`` is the scenario where the server is a sandbox. ``interactive`` gives a credential plugin the
-        real terminal. Raises InputError where the kubeconfig cannot be used, ClusterError where the server
-        cannot be reached or does not take the credentials.
+        ``sandbox`` is the scenario if the server is a sandbox. ``interactive`` gives a credential plugin the
+        real terminal. Raises InputError if the kubeconfig cannot be used, ClusterError if the server cannot be
+        reached or rejects the credentials.
         """
-        access = await asyncio.to_thread(read_access, kubeconfig, context)
+        access = await abandonable(read_access, kubeconfig, context)
         gateway = cls(Transport(access, interactive), sandbox)
         try:
             await gateway._read_version()
@@ -186,12 +172,12 @@ class Gateway:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings that the server sent along so far, each once."""
+        """The warnings from the server so far, each once."""
         return tuple(self._transport.warnings)
 
     @property
     def clock_skew(self) -> float:
-        """Seconds by which the server's clock is ahead of ours."""
+        """Seconds by which the server's clock is ahead of the local one."""
         return self._transport.clock_skew
 
     @property
@@ -215,8 +201,10 @@ class Gateway:
         idempotent: bool | None = None,
         on_retry: Callable[[Retry], None] | None = None,
         accept: str = JSON,
+        shape: Shape | None = None,
+        largest: int = LARGEST,
     ) -> Answer[Any]:
-        """One request, for what has no method here; see ``Transport.request``."""
+        """Sends one request, for anything without its own method; see ``Transport.request``."""
         return await self._transport.request(
             method,
             path,
@@ -226,53 +214,59 @@ class Gateway:
             idempotent=idempotent,
             on_retry=on_retry,
             accept=accept,
+            shape=shape,
+            largest=largest,
         )
 
-    # Who is there, and who we are
+    # The cluster, the user, and the user's permissions
 
     async def _read_version(self) -> str:
         try:
-            answer = await self.request("GET", "/version")
+            answer = await self.request("GET", "/version", shape=shapes.VERSION)
         except ApiRefusal as refusal:
-            # Hardened clusters keep /version from those who have not logged in, and some from those who have.
+            # Hardened clusters deny /version to anonymous users, and some to all users.
             if refusal.status != 403:
                 raise
             return ""
-        return str(answer.body.get("gitVersion") or "") if isinstance(answer.body, dict) else ""
+        return str(answer.body.get("gitVersion", ""))
 
     async def identity(self) -> ClusterIdentity:
-        """Which cluster this is. What may not be read is left empty; raises ClusterError where nobody answers.
+        """Returns the identity of the cluster. Parts that are denied are empty; raises ClusterError without an answer.
 
-        The uid says where the journal is, so that it must not be missing for a passing trouble of the server's.
+        The UID is the key of the journal's folder, so a temporary error of the server must not leave it empty.
         """
-        some_nodes = self.request("GET", path_of("Node"), query={"limit": str(SAMPLE)})
         reads: list[Coroutine[Any, Any, Any]] = [
             self._read_version(),
             self._or_none(self.get("Namespace", "kube-system"), but=TRANSIENT),
             self._or_none(self._read_user()),
             self.api_groups(),
-            self._or_none(some_nodes),
+            self._or_none(self._sample()),
         ]
         version, system, user, names, nodes = await together(reads)
-        sample = [node_facts(node) for node in nodes.body.get("items") or ()] if nodes else []
         access = self._transport.access
         return ClusterIdentity(
             context=access.context,
             server=access.server,
             version=printable(version),
-            distribution=find_distribution(version, access.server, names, sample),
-            uid=str(_at(system, "metadata", "uid") or ""),
+            distribution=find_distribution(version, access.server, names, nodes or ()),
+            uid=system["metadata"]["uid"] if system else "",
             user=printable(user or ""),
             sandbox=self._sandbox,
         )
 
+    async def _sample(self) -> list[NodeFacts]:
+        """Returns some nodes."""
+        shape = shapes.struct(items=shapes.list_of(shapes.ITEMS["Node"]))
+        answer = await self.request("GET", path_of("Node"), query={"limit": str(SAMPLE)}, shape=shape)
+        return [node_facts(node) for node in answer.body.get("items", ())]
+
     async def api_groups(self) -> tuple[str, ...]:
-        """The API groups that the server has; none where it does not say."""
-        groups = await self._or_none(self.request("GET", "/apis"))
-        return tuple(str(group.get("name")) for group in groups.body.get("groups") or ()) if groups else ()
+        """Returns the API groups of the server; none if it does not list them."""
+        groups = await self._or_none(self.request("GET", "/apis", shape=shapes.GROUPS))
+        return tuple(group["name"] for group in groups.body.get("groups", ())) if groups else ()
 
     async def _or_none(self, work: Awaitable[T], *, but: Container[int] = ()) -> T | None:
-        """What is read, None where it is refused; raises where the refusal has a status of ``but``, or is a 401."""
+        """Returns the result, or None if it was rejected; raises if the status is 401 or in ``but``."""
         try:
             return await work
         except ApiRefusal as refusal:
@@ -281,17 +275,18 @@ class Gateway:
             return None
 
     async def _read_user(self) -> str:
-        """Our own name; the API is there from Kubernetes 1.28 on, or refused before (404)."""
+        """Returns the name of the user; the API exists since Kubernetes 1.28, before that it answers 404."""
         answer = await self.request(
             "POST",
             "/apis/authentication.k8s.io/v1/selfsubjectreviews",
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
             idempotent=True,
+            shape=shapes.USER_REVIEW,
         )
         return str(_at(answer.body, "status", "userInfo", "username") or "")
 
     async def review_rights(self, rights: Iterable[Right]) -> tuple[Right, ...]:
-        """Asks the server about each right; ``allowed`` is None where it would not say, ``reason`` has why."""
+        """Checks each permission with the server; ``allowed`` is None if it is unknown, ``reason`` has why."""
         return await together(self._review(right) for right in rights)
 
     async def _review(self, right: Right) -> Right:
@@ -312,21 +307,23 @@ class Gateway:
                     "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
                 },
                 idempotent=True,
+                shape=shapes.ACCESS_REVIEW,
             )
         except ApiRefusal as refusal:
             if refusal.status == 401:
                 raise
             return replace(right, allowed=None, reason=refusal.message)
-        status = answer.body.get("status") or {}
+        status = answer.body.get("status", {})
         reason = status.get("reason") or status.get("evaluationError") or ""
-        return replace(right, allowed=bool(status.get("allowed")), reason=printable(str(reason)))
+        # Without an answer to the question, the permission is unknown, not denied.
+        return replace(right, allowed=status.get("allowed"), reason=printable(reason))
 
     # Reading
 
     async def get(self, kind: str, name: str, namespace: str = "") -> KubernetesObject | None:
-        """An object with its managed fields, None where it does not exist. Raises ApiRefusal."""
+        """Returns an object with its managed fields, None if it does not exist. Raises ApiRefusal."""
         try:
-            answer = await self.request("GET", path_of(kind, name, namespace))
+            answer = await self.request("GET", path_of(kind, name, namespace), shape=shapes.OBJECTS[kind])
         except ApiRefusal as refusal:
             if refusal.status == 404:
                 return None
@@ -336,28 +333,31 @@ class Gateway:
     async def list(
         self, kind: str, namespace: str = "", *, labels: str = "", fields: str = ""
     ) -> tuple[KubernetesObject, ...]:
-        """All objects of a kind, in one namespace or in all; ``labels`` and ``fields`` are selectors."""
+        """Returns all objects of a kind, in one namespace or in all; ``labels`` and ``fields`` are selectors."""
         found: list[KubernetesObject] = []
         async for part in self.slices(kind, namespace, labels=labels, fields=fields, convert=_as_it_is):
             found = [*([] if part.restarted else found), *part.items]
         return tuple(found)
 
     async def custom(self, group: str, plural: str, namespace: str = "") -> tuple[KubernetesObject, ...]:
-        """All objects of a custom resource, in the first version that has it; none where no version has.
+        """Returns all objects of a custom resource, in the first version that has it; none if no version has it.
 
         Raises ApiRefusal.
         """
-        described = await self._or_none(self.request("GET", f"/apis/{group}"))
-        for version in described.body.get("versions") or () if described else ():
-            path = f"/apis/{group}/{version.get('version')}"
-            known = await self._or_none(self.request("GET", path))
-            if known and any(resource.get("name") == plural for resource in known.body.get("resources") or ()):
+        described = await self._or_none(self.request("GET", f"/apis/{group}", shape=shapes.GROUP))
+        for version in described.body.get("versions", ()) if described else ():
+            path = f"/apis/{group}/{quote(version['version'], safe='')}"
+            known = await self._or_none(self.request("GET", path, shape=shapes.RESOURCES))
+            if known and any(resource["name"] == plural for resource in known.body.get("resources", ())):
                 place = f"/namespaces/{namespace}" if namespace else ""
-                return tuple((await self.request("GET", f"{path}{place}/{plural}")).body.get("items") or ())
+                found = await self.request(
+                    "GET", f"{path}{place}/{plural}", shape=shapes.CUSTOM_LIST, largest=LARGEST_LIST
+                )
+                return tuple(found.body.get("items", ()))
         return ()
 
     async def nodes(self, selector: str = "", *, at_once: bool = False) -> AsyncGenerator[Slice[NodeFacts], None]:
-        """The nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""
+        """Yields the nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""
         async for part in self.slices("Node", labels=selector, convert=node_facts, at_once=at_once):
             yield part
 
@@ -372,61 +372,56 @@ class Gateway:
         at_once: bool = False,
         metadata_only: bool = False,
     ) -> AsyncGenerator[Slice[T], None]:
-        """A list in pages and slices, converted on the way so that a page is never held whole as objects.
+        """Yields a list in slices, converted while reading so that a page is never kept whole as objects.
 
-        The server makes the next page while one is converted. ``at_once`` reads a page in one go, for commands:
-        with it, a page holds up all that runs beside it. With ``metadata_only`` spec and status may be missing:
-        of a node that is nine tenths.
+        The server prepares the next page while one is converted. ``at_once`` reads a page in one go, for commands:
+        it blocks everything else on the loop. With ``metadata_only``, spec and status can be missing, which are
+        nine tenths of a node.
         """
         selectors = _selectors(labels, fields)
-        query = {**selectors, "limit": str(PAGE)}
-        path = path_of(kind, namespace=namespace)
+        query, path = {**selectors, "limit": str(PAGE)}, path_of(kind, namespace=namespace)
         accept = METADATA_LIST if metadata_only else JSON
-        told, restarted = 0, False
+        told, restarted, pages = 0, False, 0
+        take = _checked(kind, convert, metadata_only)
 
         def ask() -> asyncio.Task[Answer[bytes]]:
-            return asyncio.create_task(self._transport.fetch("GET", path, query=dict(query), accept=accept))
+            fetched = self._transport.fetch("GET", path, query=dict(query), accept=accept, largest=LARGEST_LIST)
+            return asyncio.create_task(fetched)
 
         page = ask()
         try:
             while True:
                 try:
-                    raw = await page
+                    text = (await page).body.decode("utf-8", "replace")
                 except ApiRefusal as refusal:
                     if refusal.status != 410 or "continue" not in query:
                         raise
-                    # The list is older than the server remembers: the whole of it at once cannot grow too old.
+                    # The list is older than the server remembers. A list in one page cannot expire.
                     query, told, restarted = dict(selectors), 0, True
                     page = ask()
                     continue
-                items: list[T] = []
-                metadata: Mapping[str, Any] = {}
-                token = ""
-                text = raw.body.decode("utf-8", "replace")
-                del raw
+                items, metadata, token = list[T](), dict[str, Any](), ""
                 began = time.perf_counter()
                 try:
                     for key, value in list_parts(text, at_once=at_once):
                         if key == "metadata":
-                            metadata = value
-                            if token := str(metadata.get("continue") or ""):
+                            metadata = _list_metadata(value)
+                            if token := metadata.get("continue", ""):
+                                pages += 1
+                                _require_end(token, query, pages)
                                 query["continue"] = token
                                 page = ask()
                         elif key == "items":
-                            # The items of a list have no kind of their own.
-                            value.setdefault("kind", kind)
-                            items.append(convert(value))
+                            items.append(take(value))
                             if time.perf_counter() - began > SLICE_SECONDS:
                                 told += len(items)
                                 yield Slice(tuple(items), self._total(metadata, told), restarted)
                                 items, restarted = [], False
                                 await asyncio.sleep(0)
                                 began = time.perf_counter()
-                except ValueError:
-                    raise ClusterError(
-                        f"The list of {Target.of('GET', path)} that the server sent cannot be read.",
-                        "Check what stands between here and the server (a proxy), and try again.",
-                    ) from None
+                except (ValueError, RecursionError) as error:
+                    odd = error if isinstance(error, Odd) else Odd("is not JSON")
+                    raise self._transport.odd("GET", path, odd) from None
                 told += len(items)
                 version = "" if token else str(metadata.get("resourceVersion") or "")
                 yield Slice(tuple(items), told if not token else self._total(metadata, told), restarted, version)
@@ -440,10 +435,10 @@ class Gateway:
     @staticmethod
     def _total(metadata: Mapping[str, Any], told: int) -> int | None:
         remaining = metadata.get("remainingItemCount")
-        return told + int(remaining) if remaining is not None else None
+        return told + int(remaining) if remaining is not None and remaining > 0 else None
 
     async def log(self, namespace: str, pod: str, container: str = "", *, tail: int = 0, limit: int = 1_000_000) -> str:
-        """A pod's log: its last ``tail`` lines (0: from the start), ``limit`` bytes at most. Raises ApiRefusal."""
+        """Returns a pod's log: its last ``tail`` lines (0: all), ``limit`` bytes at most. Raises ApiRefusal."""
         query = {"limitBytes": str(limit)}
         if container:
             query["container"] = container
@@ -462,16 +457,16 @@ class Gateway:
         fields: str = "",
         convert: Callable[[KubernetesObject], T],
     ) -> AsyncGenerator[Seen[T], None]:
-        """The objects of a list, and then whatever happens to them, without end.
+        """Yields the objects of a list, and then their changes, without end.
 
-        A lost connection is taken up where it broke off, and a server that is too busy for a watch is asked again at
-        growing intervals; where it no longer remembers that point, the list is read anew. Where watching is not
-        allowed, the list is read every two seconds. Raises ApiRefusal where listing is refused, ClusterError where
-        the server stays away.
+        After a lost connection, the watch continues from the same point; a server that is too busy for a watch gets
+        new requests at growing intervals; if it no longer remembers the point, the list is read again. If watching is
+        not allowed, the list is read every two seconds. Raises ApiRefusal if listing is denied, ClusterError if the
+        server does not answer.
         """
         path, selectors = path_of(kind, namespace=namespace), _selectors(labels, fields)
         target = Target("watch", Target.of("GET", path).resource, namespace=namespace)
-        version, may_watch, busy = "", True, 0
+        version, may_watch, busy, faults = "", True, 0, 0
         while True:
             if not version:
                 listed: list[T] = []
@@ -493,21 +488,23 @@ class Gateway:
             opened = time.monotonic()
             try:
                 lines = self._transport.stream(path, query, silence=WATCH_SECONDS + 30)
-                # Whoever leaves this watch leaves the connection with it, not when memory is tidied.
+                # The connection is closed when the watch ends, not when the garbage collector runs.
                 async with aclosing(lines):
                     async for line in lines:
-                        event = json.loads(line)
-                        content, happened = event.get("object") or {}, event.get("type")
-                        if happened == "ERROR":
-                            raise ApiRefusal(target, content.get("code", 0), content)
-                        busy = 0
-                        version = str((content.get("metadata") or {}).get("resourceVersion") or version)
+                        happened, content = _event(line, kind, target)
+                        busy = faults = 0
+                        version = _version_of(content) or version
                         if happened != "BOOKMARK":
                             yield Seen("deleted" if happened == "DELETED" else "changed", (convert(content),))
+            except Odd as odd:
+                # A list may be in order where a watch is not, so it decides; but not again and again.
+                faults, version = faults + 1, ""
+                if faults > BUSY_TRIES:
+                    raise self._transport.odd("GET", path, odd) from None
             except ApiRefusal as refusal:
                 if refusal.status in (403, 405):
                     may_watch = False
-                # A list is what a busy server can bear least of all.
+                # A list is the most expensive request for a busy server.
                 busy = busy + 1 if refusal.status in TRANSIENT else 0
                 if 0 < busy <= BUSY_TRIES:
                     await asyncio.sleep(RECONNECT_SECONDS * 2 ** (busy - 1))
@@ -516,7 +513,7 @@ class Gateway:
                 if refusal.status == 410:
                     continue
             except (ClusterError, ValueError):
-                # Whether the server is still there is found out by the next request, which has patience.
+                # The next request, which is repeated, shows whether the server still answers.
                 if time.monotonic() - opened < RECONNECT_SECONDS:
                     version = ""
             if may_watch and time.monotonic() - opened < RECONNECT_SECONDS:
@@ -525,10 +522,10 @@ class Gateway:
     # Changing
 
     async def apply(self, item: KubernetesObject, *, dry_run: bool = False, force: bool = False) -> ApplyResult:
-        """Server-side apply with our field manager and strict validation; ``force`` takes fields of others over.
+        """Makes a server-side apply with our field manager and strict validation; ``force`` takes over others' fields.
 
-        Whether something changed is told from the object before and after, without what the server keeps for
-        itself. Raises ApplyConflict where other managers own fields, ApiRefusal for any other refusal.
+        Quantities are sent as the server stores them, since a conflict compares texts. Raises ApplyConflict if other
+        managers own fields with other values, ApiRefusal for any other rejection.
         """
         metadata = item["metadata"]
         kind, name, namespace = item["kind"], metadata["name"], metadata.get("namespace", "")
@@ -540,7 +537,12 @@ class Gateway:
             query["force"] = "true"
         try:
             answer = await self.request(
-                "PATCH", path_of(kind, name, namespace), query=query, body=item, content_type=APPLY_PATCH
+                "PATCH",
+                path_of(kind, name, namespace),
+                query=query,
+                body=with_canonical_quantities(item),
+                content_type=APPLY_PATCH,
+                shape=shapes.OBJECTS[kind],
             )
         except ApiRefusal as refusal:
             conflicts = read_conflicts(refusal, before)
@@ -550,125 +552,48 @@ class Gateway:
         change: Change = "configure"
         if before is None:
             change = "create"
-        elif _content(before) == _content(answer.body):
+        elif not counts(changes_between(ObjectRef.of(item), before, answer.body)):
             change = "unchanged"
         return ApplyResult(answer.body, before, change, answer.warnings)
 
-    async def dry_run_all(
-        self, objects: Sequence[KubernetesObject], ownership: OwnershipChoice = UNDECIDED
-    ) -> tuple[ObjectCheck, ...]:
-        """Has the server check every object, whether or not its namespace exists yet; changes nothing.
+    async def json_patch(
+        self, ref: ObjectRef, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
+    ) -> KubernetesObject:
+        """Makes a JSON patch (RFC 6902) and returns the object after it.
 
-        An object whose namespace does not exist is checked in the namespace ``default`` in its place, and what
-        is shown has its own names again. A refusal is an answer here: it is told in the check of its object.
-        What ``ownership`` decides about fields of others is heeded, as an apply heeds it. Raises ClusterError
-        only where the server cannot be reached or does not take the credentials.
+        Raises ApiRefusal: 409 if the patch has a resource version that is not the current one.
         """
-        # A namespace that will say itself what it enforces is not to be judged by another one's Pod Security.
-        labelled = {
-            item["metadata"]["name"]
-            for item in objects
-            if item["kind"] == "Namespace" and ENFORCE_LABEL in (item["metadata"].get("labels") or {})
-        }
-        return await together(self._check_as_decided(item, labelled, ownership) for item in objects)
-
-    async def _check_as_decided(
-        self, item: KubernetesObject, labelled: set[str], ownership: OwnershipChoice
-    ) -> ObjectCheck:
-        check = await self._check(item, labelled, ownership)
-        if not ownership.skips(item["kind"]):
-            return check
-        return replace(check, change="skipped", message="", todo="", warnings=(), after=check.before)
-
-    async def _check(self, item: KubernetesObject, labelled: set[str], ownership: OwnershipChoice) -> ObjectCheck:
-        check = ObjectCheck(f"{item['kind']} {item['metadata']['name']}", "failed", "server", wanted=item, sent=item)
-        try:
-            return await self._dry_run(check, item, ownership)
-        except ApiRefusal as refusal:
-            if not refusal.namespace_missing:
-                return _refused(check, refusal)
-        metadata = item["metadata"]
-        borrowed = copy.deepcopy(item)
-        borrowed["metadata"]["namespace"] = BORROWED_NAMESPACE
-        if await self._or_none(self.get(item["kind"], metadata["name"], BORROWED_NAMESPACE)):
-            # An object of that name is there: the dry run must not be one of changing it.
-            borrowed["metadata"]["name"] = f"{metadata['name']}-dry-run"
-        check = replace(check, checked=f"server (in {BORROWED_NAMESPACE})")
-        try:
-            check = replace(await self._dry_run(check, borrowed, ownership), sent=item)
-        except ApiRefusal as refusal:
-            return _refused(check, refusal)
-        if check.after is not None:
-            check.after["metadata"] |= {"name": metadata["name"], "namespace": metadata["namespace"]}
-        warnings = tuple(
-            f"in {BORROWED_NAMESPACE}: {one}"
-            for one in check.warnings
-            if "violate PodSecurity" not in one or metadata["namespace"] not in labelled
+        query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        path = path_of(ref.kind, ref.name, ref.namespace)
+        answer = await self.request(
+            "PATCH", path, query=query, body=list(operations), content_type=JSON_PATCH, shape=shapes.OBJECTS[ref.kind]
         )
-        return replace(check, warnings=warnings)
+        return dict(answer.body)
 
-    async def _dry_run(self, check: ObjectCheck, item: KubernetesObject, ownership: OwnershipChoice) -> ObjectCheck:
-        conflicts: tuple[FieldConflict, ...] = ()
-        sent, forced = item, False
-        try:
-            result = await self.apply(item, dry_run=True)
-        except ApplyConflict as conflict:
-            conflicts = conflict.conflicts
-            left = {one.field for one in conflicts if ownership.of(item["kind"], one.field) == "leave"}
-            sent = without_fields(item, left)
-            result, forced = await self._dry_run_taking(sent, left)
-        decided = all(ownership.of(item["kind"], one.field) != "fail" for one in conflicts)
-        check = replace(
-            check,
-            change=result.change if decided else "conflict",
-            warnings=result.warnings,
-            conflicts=conflicts,
-            before=result.before,
-            after=result.object,
-            sent=sent,
-            forced=forced,
-        )
-        if (result.object.get("status") or {}).get("phase") == "Terminating":
-            return replace(
-                check,
-                change="failed",
-                message="the namespace is being deleted; nothing can be made in it",
-                todo="Wait until it is gone, then try again.",
-            )
-        return check
-
-    async def _dry_run_taking(self, item: KubernetesObject, left: set[str]) -> tuple[ApplyResult, bool]:
-        """A dry run that takes what is still in conflict, and whether anything is; none of ``left`` is."""
-        try:
-            return await self.apply(item, dry_run=True), False
-        except ApplyConflict as conflict:
-            kept = sorted({one.field for one in conflict.conflicts} & left)
-            if kept:
-                # Forcing would take it against the decision.
-                raise ConflictError(
-                    f"{conflict.object}: {kept[0]} cannot be left out of an apply.",
-                    "Take it, skip the object, or change its source.",
-                ) from None
-        return await self.apply(item, dry_run=True, force=True), True
+    async def exists(self, kind: str, name: str, namespace: str = "") -> bool:
+        """Tells whether an object exists and can be read."""
+        return await self._or_none(self.get(kind, name, namespace)) is not None
 
     async def create(
         self, item: KubernetesObject, *, dry_run: bool = False, idempotent: bool = False
     ) -> KubernetesObject:
-        """Creates an object. Raises ApiRefusal (409 where it is there already).
+        """Creates an object. Raises ApiRefusal (409 if it already exists).
 
-        With ``idempotent`` the request is repeated where its answer was lost; then a 409 may be about the
+        With ``idempotent``, the request is repeated if its answer was lost; then a 409 can be about the
         object of the first try.
         """
         metadata = item["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
         path = path_of(item["kind"], namespace=metadata.get("namespace", ""))
-        return dict((await self.request("POST", path, query=query, body=item, idempotent=idempotent)).body)
+        shape = shapes.OBJECTS[item["kind"]]
+        return dict((await self.request("POST", path, query=query, body=item, idempotent=idempotent, shape=shape)).body)
 
     async def replace(self, item: KubernetesObject) -> KubernetesObject:
-        """Puts an object back whole. With a resource version, raises ApiRefusal (409) where it changed since."""
-        metadata = item["metadata"]
-        path = path_of(item["kind"], metadata["name"], metadata.get("namespace", ""))
-        return dict((await self.request("PUT", path, query={"fieldManager": FIELD_MANAGER}, body=item)).body)
+        """Replaces a whole object. With a resource version, raises ApiRefusal (409) if it changed since."""
+        kind, metadata = item["kind"], item["metadata"]
+        path = path_of(kind, metadata["name"], metadata.get("namespace", ""))
+        query = {"fieldManager": FIELD_MANAGER}
+        return dict((await self.request("PUT", path, query=query, body=item, shape=shapes.OBJECTS[kind])).body)
 
     async def patch(
         self,
@@ -680,7 +605,7 @@ class Gateway:
         dry_run: bool = False,
         on_retry: Callable[[Retry], None] | None = None,
     ) -> None:
-        """A merge patch. Raises ApiRefusal."""
+        """Sends a merge patch. Raises ApiRefusal."""
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         await self._transport.fetch(
             "PATCH",
@@ -689,7 +614,7 @@ class Gateway:
             body=body,
             content_type=MERGE_PATCH,
             on_retry=on_retry,
-            # Nobody reads the object, so that it does not come over the line for each of 5,000 nodes.
+            # The object is not needed, so it is not transferred for each of 5,000 nodes.
             accept=METADATA_OBJECT,
         )
 
@@ -704,10 +629,10 @@ class Gateway:
         dry_run: bool = False,
         grace: int | None = None,
     ) -> bool:
-        """Deletes an object; False where it was gone already. ``grace`` is in seconds.
+        """Deletes an object; returns False if it no longer existed. ``grace`` is in seconds.
 
-        With ``uid`` only that very object, with ``version`` (its resource version) only as it was seen: raises
-        ApiRefusal (409) where another one has its name now, or somebody wrote to it since.
+        With ``uid``, deletes only that object; with ``version`` (its resource version), only that version: raises
+        ApiRefusal (409) if another object has its name now, or if it changed since.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         seen = {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}
@@ -715,9 +640,11 @@ class Gateway:
             options["preconditions"] = seen
         if grace is not None:
             options["gracePeriodSeconds"] = grace
-        query = {"dryRun": "All"} if dry_run else None
+        if dry_run:
+            # In the body: a server ignores the query of a deletion that has one (measured on 1.36.2).
+            options["dryRun"] = ["All"]
         try:
-            await self.request("DELETE", path_of(kind, name, namespace), query=query, body=options)
+            await self.request("DELETE", path_of(kind, name, namespace), body=options)
         except ApiRefusal as refusal:
             if refusal.status == 404:
                 return False
@@ -732,25 +659,62 @@ def _at(item: Any, *path: str) -> Any:
 
 
 def _as_it_is(item: KubernetesObject) -> KubernetesObject:
+    require_flat(item)
     return item
+
+
+def _checked(
+    kind: str, convert: Callable[[KubernetesObject], T], metadata_only: bool
+) -> Callable[[KubernetesObject], T]:
+    """Returns the conversion of an item, with the check before it; ``node_facts`` checks what it reads."""
+    if convert is node_facts:
+        return convert
+    shape = shapes.METADATA_ITEM if metadata_only else shapes.ITEMS[kind]
+
+    def take(item: KubernetesObject) -> T:
+        shape(item)
+        # The items of a list have no kind of their own.
+        item.setdefault("kind", kind)
+        return convert(item)
+
+    return take
+
+
+def _require_end(token: str, query: Mapping[str, str], pages: int) -> None:
+    """Raises Odd if a list goes on for ever."""
+    if token == query.get("continue") or pages > MOST_PAGES:
+        raise Odd("has no end", "the list")
+
+
+def _list_metadata(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    try:
+        shapes.LIST_METADATA(value)
+    except Odd as odd:
+        raise odd.under("metadata") from None
+    return dict(value)
+
+
+def _event(line: bytes, kind: str, target: Target) -> tuple[str, dict[str, Any]]:
+    """Returns the type of a watch's event, and its object. Raises ApiRefusal for an error."""
+    event = decoded(line)
+    shapes.EVENT_OF_WATCH(event)
+    require_flat(event)
+    happened, content = event["type"], event["object"]
+    if happened == "ERROR":
+        code = content.get("code")
+        raise ApiRefusal(target, code if type(code) is int else 0, content)
+    # A bookmark has only a version.
+    if happened != "BOOKMARK":
+        shapes.ITEMS[kind](content)
+    return happened, content
+
+
+def _version_of(content: Mapping[str, Any]) -> str:
+    version = _at(content, "metadata", "resourceVersion")
+    return version if isinstance(version, str) else ""
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
-
-
-def _refused(check: ObjectCheck, refusal: ApiRefusal) -> ObjectCheck:
-    if refusal.status == 401:
-        raise refusal
-    checked = check.checked if refusal.status in (400, 409, 422, 500) else f"not checked ({refusal.status})"
-    return replace(check, change="failed", checked=checked, message=refusal.message or refusal.what, todo=refusal.todo)
-
-
-def _content(item: KubernetesObject) -> dict[str, Any]:
-    """An object without what the server keeps for itself: what a person would call the object."""
-    metadata = {
-        key: value
-        for key, value in item["metadata"].items()
-        if key not in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
-    }
-    return {**{key: value for key, value in item.items() if key != "status"}, "metadata": metadata}

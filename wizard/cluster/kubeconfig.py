@@ -1,20 +1,24 @@
 """The kubeconfig as kubectl reads it: several files merged, contexts, in-cluster as a fallback, proxies.
 
-What comes out is an ``Access``: all that it takes to talk to one server. Every mistake in a file is told with
-file and line.
+The result is an ``Access``: everything needed to talk to one server. An error in a file is reported with the
+file and the line.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import ipaddress
+import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import yaml
 
@@ -22,16 +26,29 @@ from wizard.credentials import EXEC_API_VERSIONS, ExecConfig, Identity
 from wizard.errors import ClusterError, InputError
 from wizard.escaping import printable
 from wizard.files import read_snapshot
+from wizard.redaction import keep_secret
 
-LIMIT = 4_000_000
-"""The largest kubeconfig that is read, in bytes."""
+LIMIT = 32_000_000
+"""The largest kubeconfig that is read, in bytes: ten thousand contexts have some ten million."""
+
+LARGEST_ENTRY = 100_000
+"""How many values an entry can have, each counted as often as an alias repeats it."""
+
+SOCKS = ("socks5", "socks5h")
+"""The schemes of SOCKS5 proxies."""
+
+TOKEN_MARGIN_SECONDS = 10.0
+"""An id-token is not used so shortly before it expires, as in kubectl."""
+
+NAMES_SHOWN = 10
+"""How many contexts an error names."""
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
 class ContextName:
-    """One context of the kubeconfig, for choosing from. ``server`` is "" where its cluster is not defined."""
+    """One context of the kubeconfig. ``server`` is "" if its cluster is not defined."""
 
     name: str
     cluster: str
@@ -43,7 +60,7 @@ class ContextName:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """All that it takes to talk to one API server. ``ca`` is PEM; None means the system's own authorities."""
+    """Everything needed to talk to one API server. ``ca`` is PEM; None means the system's own authorities."""
 
     context: str
     server: str
@@ -55,16 +72,40 @@ class Access:
     tls_server_name: str = ""
     proxy: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = ()
-    """Impersonation headers; a name may be there several times."""
+    """Impersonation headers; a name can appear several times."""
+    proxy_is_configured: bool = False
+    """Whether the proxy is the kubeconfig's; otherwise, it is the environment's."""
+    withheld: bool = False
+    """Whether the user has credentials that are not sent, since the connection is not encrypted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Entry:
-    """A named entry of clusters, contexts or users, and where it stands."""
+    """A named entry of clusters, contexts, or users, with its place; only the entries that are used are read."""
 
-    value: Mapping[str, Any]
+    node: yaml.Node | None
     file: Path
     line: int
+    what: str
+
+    @cached_property
+    def value(self) -> Mapping[str, Any]:
+        """The content, as mappings, lists, and text."""
+        try:
+            content, size = _plain(self.node, {}) if self.node is not None else ({}, 0)
+        except RecursionError:
+            raise InputError("This entry is nested too deeply.", "", file=self.file, line=self.line) from None
+        if size > LARGEST_ENTRY:
+            raise self.refuse("This entry repeats itself too often with aliases.")
+        if content is not None and not isinstance(content, dict):
+            raise self.refuse(f"{self.what} must be a mapping.", "Fix that entry.")
+        return content or {}
+
+    def part(self, value: Mapping[str, Any]) -> _Entry:
+        """Returns a mapping in this entry, as an entry."""
+        part = _Entry(None, self.file, self.line, self.what)
+        part.__dict__["value"] = value
+        return part
 
     def text(self, key: str) -> str:
         value = self.value.get(key)
@@ -73,30 +114,30 @@ class _Entry:
         return "" if value is None else str(value)
 
     def header(self, key: str) -> str:
-        """A text that goes into a header of each request."""
+        """Returns a text for a header of each request."""
         return self._on_one_line(key, self.text(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts that go into headers; empty where there is none."""
+        """Returns a list of texts for headers; empty if there are none."""
         values = self.value.get(key) or []
         if not isinstance(values, list) or any(isinstance(value, (dict, list)) for value in values):
-            raise self.refuse(f"{key} must be a list of texts.")
+            raise self.refuse(f"{key} must be a list of text values.")
         return tuple(self._on_one_line(key, str(value)) for value in values if value is not None)
 
     def _on_one_line(self, key: str, text: str) -> str:
         if any(ord(character) < 32 or ord(character) == 127 for character in text):
-            raise self.refuse(f"{key} has a line break, or another character that no request can carry.")
+            raise self.refuse(f"{key} has a line break, or another character that is not allowed in a request.")
         return text
 
     def flag(self, key: str) -> bool:
         return self.text(key).lower() in ("true", "yes", "on", "y")
 
     def path(self, key: str) -> Path | None:
-        """The file that an entry names, relative to the kubeconfig that it stands in."""
-        return self.file.parent / Path(self.text(key)).expanduser() if self.text(key) else None
+        """Returns the file that an entry names, relative to its kubeconfig."""
+        return self.file.parent / self.text(key) if self.text(key) else None
 
     def data(self, key: str) -> bytes | None:
-        """What ``KEY-data`` holds in base64, else what the file of ``KEY`` holds."""
+        """Returns the content of ``KEY-data`` (base64), else of the file named by ``KEY``."""
         if self.text(f"{key}-data"):
             try:
                 return base64.b64decode("".join(self.text(f"{key}-data").split()), validate=True)
@@ -111,7 +152,7 @@ class _Entry:
             raise self.refuse(f"{key}: {error.what}", error.todo) from None
 
     def refuse(self, what: str, todo: str = "") -> InputError:
-        return InputError(what, todo or "Mend that entry of the kubeconfig.", file=self.file, line=self.line)
+        return InputError(what, todo or "Fix that entry of the kubeconfig.", file=self.file, line=self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +165,17 @@ class _Config:
 
 
 def contexts(kubeconfig: str | None = None) -> tuple[ContextName, ...]:
-    """The contexts that there are to choose from, without connecting; none where there is no kubeconfig.
+    """Returns the contexts without connecting; none if there is no kubeconfig.
 
-    Raises InputError where a file cannot be used, with file and line.
+    Raises InputError with file and line if a file cannot be used.
     """
     config = _read_config(kubeconfig, os.environ)
     found = []
     for name, entry in config.contexts.items():
         cluster = entry.text("cluster")
         server = config.clusters[cluster].text("server") if cluster in config.clusters else ""
+        scheme, separator, rest = server.rpartition("://")
+        server = f"{scheme}{separator}{rest.rpartition('@')[2]}"
         found.append(
             ContextName(name, cluster, server, entry.text("user"), entry.text("namespace"), name == config.current)
         )
@@ -142,10 +185,10 @@ def contexts(kubeconfig: str | None = None) -> tuple[ContextName, ...]:
 def read_access(
     kubeconfig: str | None = None, context: str | None = None, environ: Mapping[str, str] | None = None
 ) -> Access:
-    """How to reach the cluster that kubectl would reach with the same options.
+    """Returns how to reach the cluster that kubectl would reach with the same options.
 
     Raises InputError for a file that cannot be used (with its line), for a context that does not exist, and
-    where none is chosen; ClusterError where there is no kubeconfig at all.
+    if no context is selected; ClusterError if there is no kubeconfig at all.
     """
     environ = os.environ if environ is None else environ
     config = _read_config(kubeconfig, environ)
@@ -153,23 +196,37 @@ def read_access(
         return _read_in_cluster(kubeconfig, context, config, environ)
     where = ", ".join(str(file) for file in config.files)
     name = context or config.current
-    known = "It has: " + ", ".join(printable(one) for one in config.contexts) + "."
-    todo = f"Choose one with --context. {known}" if config.contexts else "It has none: log in to a cluster first."
+    todo = _choose_context(name, config)
     if not name:
-        raise InputError("The kubeconfig names no current context.", todo, file=where)
+        raise InputError("The kubeconfig has no current context.", todo, file=where)
     if name not in config.contexts:
-        whose = "has no context" if context else "names as its current context one that it does not have:"
-        raise InputError(f"The kubeconfig {whose} {printable(name)!r}.", todo, file=where)
+        what = "The kubeconfig has no context" if context else "The current context is not in the kubeconfig:"
+        raise InputError(f"{what} {printable(name)!r}.", todo, file=where)
     return _make_access(name, config, environ)
 
 
+def _choose_context(name: str, config: _Config) -> str:
+    """Returns which contexts there are, or which of many are meant by a name with a mistake in it."""
+    if not config.contexts:
+        return "It has no contexts. Log in to a cluster first."
+    names = list(config.contexts)
+    if len(names) > NAMES_SHOWN:
+        import difflib
+
+        near = difflib.get_close_matches(name, names, NAMES_SHOWN // 2) if name else []
+        meant = f" Similar names: {', '.join(printable(one) for one in near)}." if near else ""
+        return f"Choose one of {len(names)} contexts with --context.{meant} kubectl config get-contexts lists all."
+    return f"Choose one with --context. Contexts: {', '.join(printable(one) for one in names)}."
+
+
 def _files(kubeconfig: str | None, environ: Mapping[str, str]) -> tuple[list[Path], bool]:
-    """The files to read, and whether each of them has to be there."""
+    """Returns the files to read, and whether all of them have to exist."""
     if kubeconfig:
-        return [Path(kubeconfig).expanduser()], True
+        # Shells expand a ~; after --kubeconfig= they do not, and kubectl does not either.
+        return [Path(os.path.expanduser(kubeconfig))], True  # noqa: PTH111 (pathlib raises for an unknown user)
     if environ.get("KUBECONFIG"):
-        return [Path(part).expanduser() for part in environ["KUBECONFIG"].split(os.pathsep) if part], False
-    return [Path("~/.kube/config").expanduser()], False
+        return [Path(part) for part in environ["KUBECONFIG"].split(os.pathsep) if part], False
+    return [Path(os.path.expanduser("~/.kube/config"))], False  # noqa: PTH111
 
 
 def _read_config(kubeconfig: str | None, environ: Mapping[str, str]) -> _Config:
@@ -184,36 +241,45 @@ def _read_config(kubeconfig: str | None, environ: Mapping[str, str]) -> _Config:
         root = _compose(content, path)
         if root is None:
             continue
-        for key, node in root.value:
-            if key.value == "current-context":
-                current = current or str(node.value)
-            elif key.value in kinds:
-                # Of two entries with the same name the one that was read first stands, as in kubectl.
-                for name, entry in _read_entries(key.value, node, path).items():
-                    kinds[key.value].setdefault(name, entry)
+        for key, node in _pairs(root):
+            if key == "current-context":
+                current = current or ("" if _is_null(node) else str(node.value))
+            elif key in kinds:
+                # Of two entries with the same name, the first one wins, as in kubectl.
+                for name, entry in _read_entries(key, node, path).items():
+                    kinds[key].setdefault(name, entry)
     return _Config(tuple(files), current, kinds["clusters"], kinds["contexts"], kinds["users"])
 
 
 def _compose(content: bytes, path: Path) -> yaml.MappingNode | None:
+    # PowerShell writes UTF-16 with a mark; the YAML library of kubectl reads it too.
+    encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     try:
-        root = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
+        # Of several documents, kubectl reads the first.
+        loader = yaml.CSafeLoader(content.decode(encoding))
+        try:
+            root = loader.get_node() if loader.check_node() else None
+        finally:
+            loader.dispose()
     except UnicodeDecodeError:
         raise InputError("The kubeconfig is not UTF-8.", "Save it as UTF-8.", file=path) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise InputError(
-            f"The kubeconfig is not YAML: {error.problem}.",
-            "Mend that line, or log in again.",
+            f"The kubeconfig is not valid YAML: {error.problem}.",
+            "Fix that line, or log in again.",
             file=path,
             line=mark.line + 1 if mark else 0,
             column=mark.column + 1 if mark else 0,
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise InputError("The kubeconfig is not YAML.", printable(str(error)), file=path) from None
+        raise InputError("The kubeconfig is not valid YAML.", printable(str(error)), file=path) from None
     if root is None or _is_null(root):
         return None
     if not isinstance(root, yaml.MappingNode):
-        raise InputError("This is not a kubeconfig: it has no mapping at its root.", "Is it the right file?", file=path)
+        raise InputError(
+            "This is not a kubeconfig: the top level is not a mapping.", "Check that this is the right file.", file=path
+        )
     return root
 
 
@@ -230,33 +296,43 @@ def _read_entries(kind: str, node: yaml.Node, path: Path) -> dict[str, _Entry]:
     entries: dict[str, _Entry] = {}
     for item in node.value:
         line = item.start_mark.line + 1
-        try:
-            value = _plain(item, {})
-        except RecursionError:
-            raise InputError("This entry is nested without end.", "", file=path, line=line) from None
-        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-            raise InputError(f"Every entry of {kind} needs a name.", "Mend that entry.", file=path, line=line)
-        content = value.get(singular)
-        if content is not None and not isinstance(content, dict):
-            raise InputError(
-                f"{singular} of {printable(value['name'])!r} must be a mapping.",
-                "Mend that entry.",
-                file=path,
-                line=line,
-            )
-        entries.setdefault(value["name"], _Entry(content or {}, path, line))
+        pairs = dict(_pairs(item)) if isinstance(item, yaml.MappingNode) else {}
+        name = pairs.get("name")
+        if not isinstance(name, yaml.ScalarNode) or _is_null(name):
+            raise InputError(f"Every entry of {kind} needs a name.", "Fix that entry.", file=path, line=line)
+        what = f"{singular} of {printable(name.value)!r}"
+        entries.setdefault(name.value, _Entry(pairs.get(singular), path, line, what))
     return entries
 
 
-def _plain(node: yaml.Node, seen: dict[int, Any]) -> Any:
-    """The node as dicts, lists and text. Scalars keep their text: a token of digits is still a token."""
+def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+    """Yields the keys and values of a mapping, and of those that it merges (``<<``); the last of a key counts.
+
+    As in the YAML library of kubectl, a merge takes effect where it stands: it replaces keys before it.
+    """
+    for key, value in node.value:
+        if key.tag != "tag:yaml.org,2002:merge":
+            yield str(key.value), value
+            continue
+        for merged in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
+            if isinstance(merged, yaml.MappingNode):
+                yield from _pairs(merged)
+
+
+def _plain(node: yaml.Node, seen: dict[int, tuple[Any, int]]) -> tuple[Any, int]:
+    """Returns the node as dicts, lists, and text, and how many values it has.
+
+    Scalars stay text: a token can consist of digits.
+    """
     if id(node) not in seen:
         if isinstance(node, yaml.MappingNode):
-            seen[id(node)] = {str(key.value): _plain(value, seen) for key, value in node.value}
+            parts = {key: _plain(value, seen) for key, value in _pairs(node)}
+            seen[id(node)] = {key: part for key, (part, _) in parts.items()}, 1 + sum(n for _, n in parts.values())
         elif isinstance(node, yaml.SequenceNode):
-            seen[id(node)] = [_plain(item, seen) for item in node.value]
+            items = [_plain(item, seen) for item in node.value]
+            seen[id(node)] = [part for part, _ in items], 1 + sum(n for _, n in items)
         else:
-            seen[id(node)] = None if _is_null(node) else node.value
+            seen[id(node)] = None if _is_null(node) else node.value, 1
     return seen[id(node)]
 
 
@@ -283,52 +359,145 @@ def _make_access(name: str, config: _Config, environ: Mapping[str, str]) -> Acce
         raise cluster.refuse("The cluster has no server.")
     if "://" not in server:
         server = f"https://{server}" if ca or not verify else f"http://{server}"
-    parts = urlsplit(server)
     try:
+        parts = urlsplit(server)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
-    if not usable:
-        raise cluster.refuse(f"The cluster's server is not an address: {printable(server)}.")
+    if not usable or any(character <= " " or character == "\x7f" for character in server):
+        shown = printable(server.rpartition("@")[2])
+        raise cluster.refuse(f"The server of the cluster is not a valid URL: {shown}.")
+    server, from_address = _without_credentials(server)
     identity, headers = _read_user(user, cluster, server, ca) if user else (Identity(), ())
-    proxy = cluster.text("proxy-url") or proxy_for(server, environ)
-    if proxy and not proxy.startswith(("http://", "https://")):
-        raise cluster.refuse(
-            "The proxy for this cluster is neither http nor https.", "Only these two kinds of proxy can be used."
-        )
+    if from_address is not None:
+        # Go puts them into the request before kubectl adds what the user has.
+        identity = replace(identity, token="", token_file=None, exec=None, username=from_address[0])
+        identity = replace(identity, password=from_address[1])
+    withheld = server.startswith("http:") and identity != Identity()
+    proxy, proxy_is_configured = _read_proxy(cluster, server, environ)
     return Access(
         context=name,
         server=server,
-        identity=identity,
+        # Whoever listens on the way would have them, so kubectl sends none either, and runs no plugin.
+        identity=Identity() if withheld else identity,
         source=str(cluster.file),
         ca=ca if verify else None,
         verify=verify,
         tls_server_name=cluster.text("tls-server-name"),
         proxy=proxy,
+        proxy_is_configured=proxy_is_configured,
         headers=headers,
+        withheld=withheld,
     )
+
+
+def _without_credentials(server: str) -> tuple[str, tuple[str, str] | None]:
+    """Returns the address without the user, the password, and the query in it, and these credentials."""
+    parts = urlsplit(server)
+    given = None
+    if parts.username is not None or parts.password is not None:
+        given = unquote(parts.username or ""), unquote(parts.password or "")
+        keep_secret(given[1])
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}", given
+
+
+def _read_proxy(cluster: _Entry, server: str, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """Returns the proxy for a server, "" for none, and whether the kubeconfig names it."""
+    configured = cluster.text("proxy-url")
+    if not configured:
+        return proxy_for(server, environ), False
+    try:
+        return checked_proxy(configured, "proxy-url of the cluster"), True
+    except InputError as error:
+        raise cluster.refuse(error.what, error.todo) from None
+
+
+def is_socks(proxy: str) -> bool:
+    """Tells whether a proxy speaks SOCKS5."""
+    return urlsplit(proxy).scheme in SOCKS
+
+
+def checked_proxy(proxy: str, where: str) -> str:
+    """Returns a proxy that can be used. Raises InputError, without the password in it; ``where`` says where it is."""
+    try:
+        parts = urlsplit(proxy)
+        usable = bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    keep_secret(parts.password or "", unquote(parts.password or ""))
+    if not usable:
+        shown = printable(proxy.rpartition("@")[2])
+        raise InputError(f"{where} is not a valid address: {shown}.", "Correct the address of the proxy.")
+    if parts.scheme not in ("http", "https", *SOCKS):
+        raise InputError(
+            f"{where} is neither an http, an https, nor a socks5 proxy.", "Use a proxy of one of these kinds."
+        )
+    return proxy
 
 
 def _read_user(
     user: _Entry, cluster: _Entry, server: str, ca: bytes | None
 ) -> tuple[Identity, tuple[tuple[str, str], ...]]:
-    if user.value.get("auth-provider"):
-        raise user.refuse(
-            "This user logs in by auth-provider, which Kubernetes dropped in 1.26.",
-            "Replace it by an exec plugin (gke-gcloud-auth-plugin, kubelogin), as kubectl wants it too.",
-        )
     certificate, key = user.data("client-certificate"), user.data("client-key")
+    token = user.header("token") or _read_provider_token(user)
+    keep_secret(token, user.text("password"))
     if (certificate is None) != (key is None):
         raise user.refuse("This user has a client certificate or a key, but not both.")
     identity = Identity(
         certificate=(certificate, key) if certificate is not None and key is not None else None,
         token_file=user.path("tokenFile"),
-        token=user.header("token"),
+        token=token,
         username=user.text("username"),
         password=user.text("password"),
-        exec=_read_exec(user, cluster, server, ca),
+        # kubectl runs no plugin for a user who has a certificate.
+        exec=_read_exec(user, cluster, server, ca) if certificate is None else None,
     )
     return identity, _read_impersonation(user)
+
+
+def _read_provider_token(user: _Entry) -> str:
+    """Returns the id-token of ``auth-provider: oidc``, which kubectl still uses; "" without a provider.
+
+    An expired one is not refreshed: kubectl does that, and writes the new token into the kubeconfig.
+    """
+    provider = user.value.get("auth-provider")
+    if not provider:
+        return ""
+    entry = user.part(provider) if isinstance(provider, dict) else user.part({})
+    if entry.text("name") != "oidc":
+        raise user.refuse(
+            f"This user logs in with the auth-provider {printable(entry.text('name'))!r}, which Kubernetes removed "
+            "in 1.26.",
+            "Replace it with an exec plugin (gke-gcloud-auth-plugin, kubelogin), as kubectl requires too.",
+        )
+    content = provider.get("config")
+    token = user.part(content if isinstance(content, dict) else {}).header("id-token")
+    keep_secret(token)
+    expires = _expiry_of(token)
+    if user.text("tokenFile") or user.text("username"):
+        return ""
+    if expires is None or expires < time.time() + TOKEN_MARGIN_SECONDS:
+        state = "has no usable id-token" if expires is None else "has an id-token that has expired"
+        raise user.refuse(
+            f"The auth-provider oidc of this user {state}.",
+            "Run kubectl get namespaces, which refreshes it, or log in with the exec plugin kubelogin "
+            "(kubectl oidc-login).",
+        )
+    return token
+
+
+def _expiry_of(token: str) -> float | None:
+    """Returns when a JSON Web Token expires, as a Unix time; None if it cannot be read."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    expires = claims.get("exp") if isinstance(claims, dict) else None
+    return float(expires) if isinstance(expires, (int, float)) and abs(expires) < 1e12 else None
 
 
 def _read_exec(user: _Entry, cluster: _Entry, server: str, ca: bytes | None) -> ExecConfig | None:
@@ -336,22 +505,22 @@ def _read_exec(user: _Entry, cluster: _Entry, server: str, ca: bytes | None) -> 
     if stanza is None:
         return None
     if not isinstance(stanza, dict) or not stanza.get("command"):
-        raise user.refuse("exec of this user has no command.")
-    entry = _Entry(stanza, user.file, user.line)
+        raise user.refuse("The exec entry of this user has no command.")
+    entry = user.part(stanza)
     if entry.text("apiVersion") not in EXEC_API_VERSIONS:
         raise user.refuse(
-            f"exec of this user has the apiVersion {printable(entry.text('apiVersion'))!r}.",
-            "It must be client.authentication.k8s.io/v1 or v1beta1; update the plugin's kubeconfig.",
+            f"The exec entry of this user has the apiVersion {printable(entry.text('apiVersion'))!r}.",
+            "It must be client.authentication.k8s.io/v1 or v1beta1. Update the plugin's kubeconfig.",
         )
     mode = entry.text("interactiveMode") or "IfAvailable"
     if mode not in ("Never", "IfAvailable", "Always"):
-        raise user.refuse("interactiveMode must be Never, IfAvailable or Always.")
+        raise user.refuse("interactiveMode must be Never, IfAvailable, or Always.")
     args, env = stanza.get("args") or [], stanza.get("env") or []
     if not isinstance(args, list) or not isinstance(env, list) or not all(isinstance(one, dict) for one in env):
         raise user.refuse("args and env of exec must be lists.")
     command = entry.text("command")
     if "/" in command:
-        command = str(user.file.parent.absolute() / Path(command).expanduser())
+        command = str(user.file.parent.absolute() / command)
     return ExecConfig(
         command=command,
         api_version=entry.text("apiVersion"),
@@ -385,20 +554,22 @@ def _read_impersonation(user: _Entry) -> tuple[tuple[str, str], ...]:
         raise user.refuse("as-user-extra must be a mapping.")
     if not user.text("as"):
         if groups or extra or user.text("as-uid"):
-            # Whoever takes a lesser role on must not act in their own.
-            raise user.refuse("This user takes on groups, a uid or extras without a user (as), which no server takes.")
+            # A request without impersonation would act with the user's own, wider permissions.
+            raise user.refuse(
+                "This user impersonates groups, a UID, or extras without a user (as). Kubernetes does not allow that."
+            )
         return ()
     headers = [("Impersonate-User", user.header("as"))]
     if user.text("as-uid"):
         headers.append(("Impersonate-Uid", user.header("as-uid")))
     headers += [("Impersonate-Group", group) for group in groups]
-    extras = _Entry(extra, user.file, user.line)
+    extras = user.part(extra)
     headers += [(f"Impersonate-Extra-{_header_name(key)}", value) for key in extra for value in extras.texts(key)]
     return tuple(headers)
 
 
 def _header_name(key: str) -> str:
-    """A key as part of a header's name, as client-go writes it: what none may hold, and %, is percent-encoded."""
+    """Returns a key for a header's name, as in client-go: % and characters that are not allowed are escaped."""
     return quote(key, safe="!#$&'*+-.^_`|~")
 
 
@@ -407,24 +578,29 @@ def _read_in_cluster(
 ) -> Access:
     if config.files and kubeconfig:
         raise InputError(
-            "The kubeconfig has neither clusters nor contexts.", "Is it the right file?", file=config.files[0]
+            "The kubeconfig has neither clusters nor contexts.",
+            "Check that this is the right file.",
+            file=config.files[0],
         )
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
     token_file = SERVICE_ACCOUNT / "token"
     in_pod = bool(host and port and token_file.exists())
     if context or not host or not port or not in_pod:
-        looked = [f"{file} ({'empty' if file in config.files else 'not there'})" for file in _files(None, environ)[0]]
-        source = "named by KUBECONFIG" if environ.get("KUBECONFIG") else "KUBECONFIG is not set"
-        wanted = f", so there is no context {printable(context)!r} to choose" if context else ""
-        what = f"No kubeconfig was found{wanted}. Looked for {', '.join(looked)} ({source})"
+        looked = [f"{file} ({'empty' if file in config.files else 'missing'})" for file in _files(None, environ)[0]]
+        if not looked:
+            looked = ["no file"]
+        source = "from KUBECONFIG" if environ.get("KUBECONFIG") else "KUBECONFIG is not set"
+        wanted = f", so the context {printable(context)!r} does not exist" if context else ""
+        what = f"No kubeconfig was found{wanted}. Looked for: {', '.join(looked)} ({source})."
         if in_pod:
             raise ClusterError(
-                f"{what}; the service account of this pod has no contexts.",
-                "Leave --context away to use the service account, or name a file with --kubeconfig.",
+                f"{what} The service account of this pod has no contexts.",
+                "Omit --context to use the service account, or pass a file with --kubeconfig.",
             )
         raise ClusterError(
-            f"{what} and the service account of a pod.",
-            "Name a file with --kubeconfig, log in to a cluster, or try the wizard on a simulated one: --sandbox.",
+            what,
+            "Pass a file with --kubeconfig, or log in to a cluster. "
+            "To try the wizard without a cluster, use --sandbox.",
         )
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     return Access(
@@ -438,9 +614,10 @@ def _read_in_cluster(
 
 
 def proxy_for(server: str, environ: Mapping[str, str]) -> str:
-    """The proxy from the environment for a server, "" for none, by the rules of Go (and so of kubectl).
+    """Returns the proxy from the environment for a server, "" for none, by the rules of Go (and so of kubectl).
 
-    Python's own reading of NO_PROXY knows no networks (``10.0.0.0/8``), which is how bastion hosts write it.
+    Python's own reading of NO_PROXY does not know networks (``10.0.0.0/8``), which are common on bastion hosts.
+    Raises InputError for a proxy that cannot be used.
     """
     parts = urlsplit(server)
     host = (parts.hostname or "").lower()
@@ -448,7 +625,7 @@ def proxy_for(server: str, environ: Mapping[str, str]) -> str:
     proxy = environ.get(name.upper()) or environ.get(name) or ""
     if not proxy or _is_exempt(host, parts.port or (443 if parts.scheme == "https" else 80), environ):
         return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return checked_proxy(proxy if "://" in proxy else f"http://{proxy}", f"The proxy in {name.upper()}")
 
 
 def _is_exempt(host: str, port: int, environ: Mapping[str, str]) -> bool:
@@ -473,7 +650,7 @@ def _is_exempt(host: str, port: int, environ: Mapping[str, str]) -> bool:
             continue
         pattern = pattern.removeprefix("*")
         if host == pattern.strip("[]").lstrip("."):
-            # ".example.org" is for what is below it only.
+            # ".example.org" matches only names below it.
             if not pattern.startswith("."):
                 return True
         elif address is None and host.endswith(pattern if pattern.startswith(".") else f".{pattern}"):

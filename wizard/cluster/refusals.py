@@ -1,6 +1,6 @@
-"""What an API server says when it will not: its Status, made into errors for people.
+"""Errors for rejected requests, made from the API server's Status.
 
-The server's own words are quoted, made harmless for a terminal; what to do next is ours.
+The server's own words are quoted, safe for a terminal; the advice on what to do is added here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,24 @@ _PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]+))?"
     r"/(?P<resource>[^/?]+)(?:/(?P<name>[^/]+))?(?:/(?P<subresource>[^/]+))?$"
 )
+LONGEST_MESSAGE = 2000
+"""How much of a message is shown, in characters; the longest of Kubernetes itself, on an invalid pod, have some
+thousand."""
+
+MOST_CAUSES = 200
+"""How many causes are kept; a DaemonSet has fewer fields that can be in conflict."""
+
+WITHHELD = (
+    "Its address begins with http, so the connection is not encrypted and no credentials are sent, as with kubectl. "
+    "Use its https address in the kubeconfig."
+)
+
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is about, read from its method and path; ``str()`` names the object."""
+    """The verb and object of a request, read from its method and path; ``str()`` names the object."""
 
     verb: str
     resource: str
@@ -39,7 +51,7 @@ class Target:
 
     @classmethod
     def of(cls, method: str, path: str) -> Target:
-        """The target of a request; a path that is not of an object stands for itself."""
+        """Returns the target of a request; for a path that is not of an object, the path itself."""
         match = _PATH.match(path)
         if match is None:
             return cls(_VERBS.get(method, "get"), path)
@@ -54,27 +66,45 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One cause of a refusal: a reason in one word, the server's sentence, and the field that it is about."""
+    """One cause of a rejection: a reason in one word, the server's sentence, and the field."""
 
     reason: str
     message: str
     field: str
 
 
-class ApiRefusal(ClusterError):
-    """The server answered, and refused. ``message`` has its words; ``object`` names what was asked for."""
+class OddAnswer(ClusterError):
+    """An answer that Kubernetes does not give: ``why`` says what is odd about it."""
 
-    def __init__(self, target: Target, status: int, body: Any) -> None:
+    def __init__(self, host: str, method: str, path: str, why: str) -> None:
+        self.why = why
+        self.object = str(Target.of(method, path))
+        super().__init__(
+            f"{host} gave an answer to {method} {printable(path)} that Kubernetes does not give: {why}.",
+            "Check what answers at this address: a proxy, a gateway, or an aggregated API. kubectl get --raw "
+            f"{printable(path)} shows its answer.",
+        )
+
+
+class ApiRefusal(ClusterError):
+    """The server rejected a request. ``message`` has its words; ``object`` names the requested object.
+
+    ``withheld`` says that no credentials were sent, since the connection is not encrypted.
+    """
+
+    def __init__(self, target: Target, status: int, body: Any, *, withheld: bool = False) -> None:
         content: Mapping[str, Any] = body if isinstance(body, dict) else {}
         raw_details = content.get("details")
         details: Mapping[str, Any] = raw_details if isinstance(raw_details, dict) else {}
         self.status = status
-        self.reason = str(content.get("reason") or "")
-        self.message = printable(str(content.get("message") or (body if isinstance(body, str) else "")).strip())
-        self.kind = str(details.get("kind") or "")
+        self.withheld = withheld
+        self.reason = _words(content.get("reason"))
+        self.message = _words(content.get("message") or body)
+        self.kind = _words(details.get("kind"))
+        causes = details.get("causes")
         self.causes = tuple(
-            Cause(*(printable(str(cause.get(key) or "")) for key in ("reason", "message", "field")))
-            for cause in details.get("causes") or ()
+            Cause(*(_words(cause.get(key)) for key in ("reason", "message", "field")))
+            for cause in (causes[:MOST_CAUSES] if isinstance(causes, list) else ())
             if isinstance(cause, dict)
         )
         self.target = target
@@ -83,48 +113,65 @@ class ApiRefusal(ClusterError):
 
     def _what(self) -> str:
         if self.status == 401:
-            return "The server does not accept the credentials of this context (401 Unauthorized)."
+            if self.withheld:
+                return "The server requires credentials (401 Unauthorized), and none were sent."
+            return "The server rejected the credentials of this context (401 Unauthorized)."
         said = self.message or f"status {self.status}"
-        return f"The server refused to {self.target.verb} {self.object}: {said}"
+        if self.lacks_permission:
+            return f"You do not have permission to {self.target.verb} {self.object}: {said}"
+        return f"The server rejected the request to {self.target.verb} {self.object}: {said}"
 
     def _todo(self) -> str:
+        if self.withheld and (self.status == 401 or "system:anonymous" in self.message):
+            return WITHHELD
         if self.namespace_terminating:
             return "The namespace is being deleted. Wait until it is gone, then try again."
         place = f" in the namespace {printable(self.target.namespace)}" if self.target.namespace else ""
         sentences = {
-            401: "The token may have expired: log in again, or choose another context.",
-            403: f"Ask a cluster admin for the right to {self.target.verb} {self.target.resource}{place}.",
-            404: "Look whether it is still there.",
-            409: "Look at the object again: it changed meanwhile.",
-            410: "Read the list again.",
+            401: "The token may have expired. Log in again, or choose another context.",
+            403: f"Ask a cluster admin for permission to {self.target.verb} {self.target.resource}{place}, or export "
+            "the plan for them: podman-wizard plan --to DIR.",
+            404: "Check that it still exists.",
+            409: "The object changed in the meantime. Check it, and try again.",
+            410: "Refresh, and try again.",
             413: "The request is too large.",
-            422: "Mend the value that it names.",
-            429: "The server is busy. Try again in a while.",
+            422: "Correct the value named in the message.",
+            429: "The server is busy. Try again later.",
         }
-        # A webhook's refusal and a policy's have the status 403 or 400 too, and no right would help.
+        # Rejections by a webhook or an admission policy have status 403 or 400 too, and no permission would help.
         if self.status in (400, 403) and "admission webhook" in self.message:
-            return "An admission webhook decided so: ask whoever runs it, or change what it objects to."
+            return "An admission webhook rejected it. Ask its owner for an exemption, or change what it rejects."
         if self.status == 403 and " cannot " not in self.message:
-            return "Change what it objects to, or ask a cluster admin."
+            return "Change what the server rejects, or ask a cluster admin."
         if self.status >= 500 and not self.permanent:
-            return "The server has a problem of its own. Try again in a while."
-        return sentences.get(self.status, "Change what it objects to, and try again.")
+            return "The server reported an internal error. Try again later."
+        return sentences.get(self.status, "Change what the server rejects, and try again.")
+
+    @property
+    def lacks_permission(self) -> bool:
+        """Whether the user lacks a permission; webhooks and admission policies answer with the same status."""
+        return (
+            self.status == 403
+            and " cannot " in self.message
+            and "admission webhook" not in self.message
+            and not self.namespace_terminating
+        )
 
     @property
     def namespace_missing(self) -> bool:
-        """Whether the object could not be looked at because its namespace does not exist."""
+        """Whether the request failed because the namespace does not exist."""
         return self.status == 404 and self.kind == "namespaces" and not self.target.resource.startswith("namespaces")
 
     @property
     def namespace_terminating(self) -> bool:
-        """Whether it was refused because the namespace is being deleted."""
+        """Whether the request was rejected because the namespace is being deleted."""
         return any(cause.reason == "NamespaceTerminating" for cause in self.causes) or (
             self.status == 403 and "because it is being terminated" in self.message
         )
 
     @property
     def permanent(self) -> bool:
-        """Whether asking again is pointless although the status is 500.
+        """Whether a repeat is pointless although the status is 500.
 
         An API server answers a server-side apply of an unknown field or a bad quantity with 500.
         """
@@ -133,9 +180,16 @@ class ApiRefusal(ClusterError):
         )
 
 
+def _words(value: Any) -> str:
+    """Returns a text of the server, safe for a terminal and not longer than anyone reads; "" for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return printable(value.strip() if len(value) <= LONGEST_MESSAGE else f"{value[:LONGEST_MESSAGE].strip()} ...")
+
+
 @dataclass(frozen=True, slots=True)
 class FieldConflict:
-    """A field that another manager owns, and since when ("" where that is not known)."""
+    """A field that another manager owns, and since when ("" if unknown)."""
 
     field: str
     manager: str
@@ -143,7 +197,7 @@ class FieldConflict:
 
 
 class ApplyConflict(ConflictError):
-    """A server-side apply met fields of other managers; a person has to decide about each."""
+    """A server-side apply found conflicts; the user has to decide about each field."""
 
     def __init__(self, name: str, conflicts: tuple[FieldConflict, ...]) -> None:
         self.object = name
@@ -151,13 +205,13 @@ class ApplyConflict(ConflictError):
         managers = ", ".join(dict.fromkeys(conflict.manager for conflict in conflicts))
         fields = ", ".join(conflict.field for conflict in conflicts)
         super().__init__(
-            f"{name}: fields that must be set belong to {managers}: {fields}.",
-            "Take them over, leave them as they are, or change them where they are managed.",
+            f"{name}: conflict with {managers} over fields that the manifest sets: {fields}.",
+            "Take the fields over, leave them as they are, or change them in their source.",
         )
 
 
 def read_conflicts(refusal: ApiRefusal, live: Mapping[str, Any] | None) -> tuple[FieldConflict, ...]:
-    """The conflicts in a refused apply; times come from the live object's managed fields where they are not said."""
+    """Returns the conflicts of a rejected apply; missing times come from the live object's managed fields."""
     times = _times_of_managers(live)
     found = []
     for cause in refusal.causes:
@@ -174,7 +228,7 @@ def _times_of_managers(live: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def read_warnings(headers: Iterable[str]) -> tuple[str, ...]:
-    """The texts of ``Warning`` headers (``299 - "text"``), several in one header too."""
+    """Returns the texts of ``Warning`` headers (``299 - "text"``), several in one header too."""
     return tuple(
         printable(re.sub(r"\\(.)", r"\1", text)) for header in headers for text in _WARNING.findall(header) if text
     )

@@ -1,7 +1,7 @@
-"""The half of the stock client that is used: its connections, without its models.
+"""The part of the stock client that is used: its connections, without its models.
 
-``kubernetes.aio`` gives TLS, proxies and the connection pool. The packages above that module would bring the blocking
-client along, and the readers of kubeconfigs with all that they need: ten times as much as the half that is wanted.
+``kubernetes.aio`` provides TLS, proxies, and the connection pool. The packages above that module import the blocking
+client and the kubeconfig readers with their dependencies too: ten times as much as is needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class StockClient(NamedTuple):
 
 
 def stock_client() -> StockClient:
-    """What is used of the stock client. Any thread may ask; who comes second waits for the first.
+    """Returns the used part of the stock client. Any thread can call this; a second one waits for the first.
 
-    The garbage collector rests during the import: one pass over all that comes in would hold every thread for tens
-    of milliseconds. What was imported stays, so no later pass has to look at it either.
+    The garbage collector is off during the import: one pass over the new objects would block every thread for tens
+    of milliseconds. They are never freed, so later passes skip them too.
     """
     with _IMPORTING:
         collecting = gc.isenabled()
@@ -44,9 +44,9 @@ def stock_client() -> StockClient:
 
 @cache
 def _import_alone() -> StockClient:
-    """Imports the modules while the packages above them are places without content, and then forgets all of these.
+    """Imports the modules while the packages above them are empty, and then forgets these packages.
 
-    Whoever imports ``kubernetes`` in the same process, before or after, gets it whole.
+    Other code that imports ``kubernetes`` in the same process, before or after, gets the whole package.
     """
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "kubernetes"}
     for name in before:
@@ -65,7 +65,7 @@ def _import_alone() -> StockClient:
 
 
 def _place(name: str) -> ModuleType:
-    """A package with its place on the disk and no content. Raises ModuleNotFoundError."""
+    """Returns an empty package with its location on the disk. Raises ModuleNotFoundError."""
     spec = importlib.util.find_spec(name)
     if spec is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)

@@ -1,12 +1,12 @@
 """The guide's two steps in Coder as actions of a plan, their execution with the journal, and their undo.
 
-The journal's kind is ``coder``; ``before["what"]`` tells the two apart: ``templates`` (with ``enabled``, as it
-was) and ``policy`` (with the file's ``path`` and ``digest``, and ``given``, the file of before that it was made
-from, each None where there is none). ``after["maybe_done"]`` notes a failure that Coder may have done all the same.
+The journal's kind is ``coder``; ``before["what"]`` distinguishes the two: ``templates`` (with the earlier value of
+``enabled``) and ``policy`` (with the file's ``path`` and ``digest``, and ``given``, the original file that it was
+made from; each None if there is none). ``after["maybe_done"]`` marks a failed change that Coder may have made.
 
-A run on a cluster keeps them in the cluster's journal. What is done in Coder alone (``policy upload``, or the
-screens without a cluster) has a journal of the deployment (``wizard.state.deployment_folder``), so that a Coder
-admin needs no cluster, neither to upload nor to undo.
+A run on a cluster records them in the cluster's journal. Changes made in Coder alone (``policy upload``, or the
+screens without a cluster) have a journal of the deployment (``wizard.state.deployment_folder``), so that a Coder
+admin needs no cluster to upload or undo.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from wizard.changes import Change
 from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD, UNTRIED
 from wizard.coder.refusals import CoderError
 from wizard.coder.steps import (
@@ -37,43 +38,52 @@ from wizard.coder.steps import (
     read_status,
     require_v1_admin,
     upload,
+    workspaces_of,
 )
-from wizard.errors import WizardError
+from wizard.counting import counted, named
+from wizard.errors import ConflictError, WizardError
 from wizard.events import ActionEnded, ActionStarted, Listener, Note
 from wizard.journal import digest
 from wizard.journal import runs as journaled_runs
-from wizard.plan import ENABLE_STEP, Action, WritePolicy, upload_step
+from wizard.objects import ObjectRef
+from wizard.plan.actions import Action, WritePolicy
+from wizard.plan.left_to_do import ENABLE_STEP, upload_step
 from wizard.state import deployment_folders
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
     from wizard.coder.client import CoderClient
-    from wizard.journal import Change
+    from wizard.journal import Change as JournaledChange
 
 
 class Journaled(Protocol):
-    """A change while it is made; ``after`` is what the journal keeps of its result."""
+    """A change in progress; ``after`` is what the journal records of its result."""
 
     after: dict[str, Any]
 
 
 Journal = Callable[[str, Mapping[str, Any]], AbstractAsyncContextManager[Journaled]]
-"""Notes a change before it is tried (title, state before) and, at the end of the context, how it ended."""
+"""Records a change before it is made (title, earlier state) and, at the end of the context, its result."""
 
 
 @dataclass(frozen=True)
 class CoderAction(Action):
-    """Something done in Coder. ``replaces`` is the step that a person is spared, as left_to_do has it."""
+    """A change in Coder. ``replaces`` is the manual step that it makes unnecessary, as in left_to_do."""
 
     kind: ClassVar[str] = "coder"
     replaces: str = ""
 
+    @property
+    def changed(self) -> bool:
+        """Tells that it may change something: only Coder knows."""
+        return True
+
 
 @dataclass(frozen=True)
 class EnableTemplates(CoderAction):
-    """Workspace templates are enabled for the whole site.
+    """Enables workspace templates for the whole site.
 
-    With ``upload``, which the plan has next, only where Coder would take that policy: else nobody would be helped.
+    With ``upload``, the next action of the plan, only if Coder would accept that policy: otherwise there is no use.
     """
 
     kind: ClassVar[str] = "coder-templates"
@@ -82,32 +92,38 @@ class EnableTemplates(CoderAction):
 
 @dataclass(frozen=True)
 class UploadPolicy(CoderAction):
-    """A policy becomes the site's. ``given`` is the other file that it was made from, "" where there is none.
+    """Makes a policy the site's. ``given`` is the other file that it was made from, "" if there is none.
 
-    Without a ``path`` it is Coder's default policy, or, with a ``content``, one that came from no file.
+    Without a ``path`` it is Coder's default policy or, with a ``content``, a policy that came from no file.
+    ``on_impact`` decides what happens if workspaces cannot be rebuilt with it, unless someone has seen the impact.
     """
 
     kind: ClassVar[str] = "coder-policy"
     path: Path | None = None
     content: bytes = b""
     given: str = ""
+    on_impact: Literal["fail", "warn"] = "fail"
+
+
+class BreaksWorkspaces(ConflictError):
+    """Workspaces cannot be rebuilt with a policy, so it is not uploaded without a decision."""
 
 
 @dataclass(frozen=True)
 class InCoder:
-    """What was done in one Coder: what became of the two steps, and the command that undoes it."""
+    """What was done in one deployment: the results of the two steps, and the command that undoes them."""
 
     url: str = ""
     enabled: Enabled | None = None
     policy: str = ""
-    """The file that was uploaded last, or tried to be."""
+    """The last file that was uploaded, or whose upload failed."""
     uploaded: Uploaded | None = None
     trouble: str = ""
-    """Why the last try of a step failed; "" where it did not."""
+    """Why the last attempt at a step failed; "" if it did not."""
     undo: str = ""
 
     def with_result(self, url: str, result: Enabled | Uploaded, action: CoderAction) -> InCoder:
-        """The same, and what one more action did; at another deployment only that."""
+        """Returns the same with the result of one more action; for another deployment, only that result."""
         done = replace(self, url=url, trouble="") if self.url in ("", url) else InCoder(url)
         if isinstance(result, Enabled):
             return replace(done, enabled=result)
@@ -115,7 +131,7 @@ class InCoder:
         return replace(done, policy=str(path or ""), uploaded=result)
 
     def to_json(self) -> dict[str, Any] | None:
-        """As commands print it; None where nothing was done."""
+        """Returns the value that commands print; None if nothing was done."""
         if not self.url:
             return None
         uploaded = self.uploaded
@@ -128,53 +144,70 @@ class InCoder:
         }
 
 
+def changes_made(url: str, result: Enabled | Uploaded, content: bytes = b"") -> tuple[Change, ...]:
+    """Returns what was changed in a deployment, field by field; the earlier policy cannot be read."""
+    coder = ObjectRef("Coder", url)
+    if isinstance(result, Uploaded):
+        return (Change(coder, ".template-policy", None, content.decode("utf-8", "replace") or "default"),)
+    if result.before == result.after:
+        return ()
+    return (Change(coder, ".templates-enabled", result.before, result.after),)
+
+
 def enable_action(upload: UploadPolicy | None = None) -> EnableTemplates:
-    """Enabling workspace templates, as every plan has it; ``upload`` is what is done next."""
+    """Returns the action that enables workspace templates; ``upload`` is the action after it."""
     return EnableTemplates(
         title="Enable workspace templates in Coder",
         why=f"A template policy has no effect without them. {UNTRIED}",
         by_hand=(CLICKS_ENABLE,),
-        undo="They are disabled again where they were not enabled before.",
+        undo="Workspace templates are disabled again if they were not enabled before.",
         replaces=ENABLE_STEP,
         upload=upload,
     )
 
 
 def upload_action(
-    content: bytes, path: Path | None, *, given: Path | None = None, url: str | None = None
+    content: bytes,
+    path: Path | None,
+    *,
+    given: Path | None = None,
+    url: str | None = None,
+    on_impact: Literal["fail", "warn"] = "fail",
 ) -> UploadPolicy:
-    """The upload of what ``path`` holds, made from the file ``given``; ``url`` where a choice names the deployment."""
+    """Returns the upload of ``path``, made from the file ``given``; ``url`` if a choice sets the deployment."""
     option = f" --coder-url {shlex.quote(url)}" if url else ""
     name = shlex.quote(str(path)) if path is not None else "-"
     return UploadPolicy(
         title=f"Upload {path or 'a policy'} as Coder's template policy",
-        why=f"It takes the place of the policy that is there; a workspace follows it once it is rebuilt. {UNTRIED}",
+        why=f"It replaces the current policy. It applies to a workspace when the workspace is rebuilt. {UNTRIED}",
         by_hand=(f"podman-wizard policy upload {name}{option}", CLICKS_UPLOAD),
         undo=NOT_READABLE,
         replaces=upload_step(path) if path is not None else "",
         path=path,
         content=content,
         given=str(given.expanduser().absolute()) if given is not None else "",
+        on_impact=on_impact,
     )
 
 
 def reset_action() -> UploadPolicy:
-    """Going back to Coder's default policy; never done but where a person asks for it."""
+    """Returns the action that sets Coder's default policy; used only if the user asks for it."""
     return UploadPolicy(
         title="Reset Coder's template policy to its default",
-        why=f"It takes the place of the policy that is there. {UNTRIED}",
+        why=f"It replaces the current policy. {UNTRIED}",
         by_hand=("podman-wizard policy upload --default", "coder workspaces policy-template --default"),
         undo=NOT_READABLE,
     )
 
 
 def coder_actions(answers: Answers, policy: WritePolicy | None) -> tuple[CoderAction, ...]:
-    """What the choices want done in Coder, in the guide's order; nothing where they want nothing."""
+    """Returns the actions in Coder that the choices ask for, in the guide's order; there can be none."""
     choice = answers.coder
     upload = None
     if choice.upload and policy is not None:
-        given = Path(answers.policy.file) if answers.policy.file and policy.diff else None
-        upload = upload_action(policy.content, policy.path, given=given, url=choice.url)
+        file = answers.policy.file if answers.policy else None
+        given = Path(file) if file and policy.diff else None
+        upload = upload_action(policy.content, policy.path, given=given, url=choice.url, on_impact=choice.on_impact)
     enable = enable_action(upload) if choice.enable_templates else None
     return tuple(action for action in (enable, upload) if action is not None)
 
@@ -186,10 +219,10 @@ async def execute(
     journal: Journal,
     prepared: Prepared | None = None,
 ) -> Enabled | Uploaded:
-    """Executes one action, told to the listener and kept in the journal.
+    """Executes one action, reports it to the listener, and records it in the journal.
 
-    ``prepared`` is the policy with its impact, where a person has confirmed it; else it is prepared now.
-    Raises what the steps raise (CoderError, PolicyRefused), after an ActionEnded that says it.
+    ``prepared`` is the policy with its impact if the user has confirmed it; otherwise it is prepared now.
+    Raises what the steps raise (CoderError, PolicyRefused), after an ActionEnded that reports it.
     """
     listener(ActionStarted(action.kind, action.title, 1))
     try:
@@ -200,7 +233,7 @@ async def execute(
                 return enabled
             case UploadPolicy():
                 uploaded = await _upload(action, client, listener, journal, prepared)
-                done = "policy uploaded" if action.content else "Coder's default policy set"
+                done = "policy uploaded" if action.content else "Coder's default policy restored"
                 said = f"{action.path} uploaded" if action.path else done
                 listener(ActionEnded(action.kind, "done", f"{said}; {impact_sentence(uploaded.impact)}"))
                 return uploaded
@@ -210,18 +243,18 @@ async def execute(
         listener(ActionEnded(action.kind, "failed", " ".join(error.what.split())))
         raise
     except asyncio.CancelledError:
-        listener(ActionEnded(action.kind, "interrupted", "it is not known how far it came in Coder"))
+        listener(ActionEnded(action.kind, "stopped", "it is unknown whether Coder completed it"))
         raise
 
 
 def _said(enabled: Enabled) -> str:
-    return "workspace templates were enabled already" if enabled.before else "workspace templates: off before, on now"
+    return "workspace templates were already on" if enabled.before else "workspace templates: off before, on now"
 
 
 async def _enable(action: EnableTemplates, client: CoderClient, journal: Journal) -> Enabled:
     await require_v1_admin(client)
     if action.upload is not None:
-        await prepare_upload(action.upload, client, enabling=True)
+        require_harmless(await prepare_upload(action.upload, client, enabling=True), action.upload.on_impact)
     if (await client.settings()).templates_enabled:
         return Enabled(before=True, after=True)
     async with journal(action.title, {"what": "templates", "url": client.url, "enabled": False}) as change:
@@ -250,6 +283,7 @@ async def _upload(
             listener(Note(text))
         for line in impact_lines(prepared.impact):
             listener(Note(line))
+        require_harmless(prepared, action.on_impact)
     before = {
         "what": "policy",
         "url": client.url,
@@ -267,7 +301,7 @@ async def _upload(
 
 
 async def prepare_upload(action: UploadPolicy, client: CoderClient, *, enabling: bool = False) -> Prepared:
-    """What the upload would do, as Coder's dry run tells it; changes nothing. Raises what ``prepare`` raises."""
+    """Asks Coder in a dry run what the upload would do; changes nothing. Raises what ``prepare`` raises."""
     from wizard.policy import PolicyDocument
 
     if not action.content:
@@ -276,11 +310,30 @@ async def prepare_upload(action: UploadPolicy, client: CoderClient, *, enabling:
     return await prepare(client, PolicyDocument.parse(action.content, name), enabling=enabling)
 
 
+def breaking(prepared: Prepared, on_impact: Literal["fail", "warn"]) -> BreaksWorkspaces | None:
+    """Returns the error with which an upload ends if workspaces cannot be rebuilt, unless that is accepted."""
+    broken = sorted(workspaces_of(row for row in prepared.impact if row.severity == "error"))
+    if not broken or on_impact == "warn":
+        return None
+    names = named([f"{name} ({owner})" for owner, name in broken])
+    return BreaksWorkspaces(
+        f"The policy is not uploaded: {counted(len(broken), 'workspace')} cannot be rebuilt with it: {names}.",
+        "Change the policy, or accept this with --on-impact warn (answers file: coder: {on-impact: warn}).",
+    )
+
+
+def require_harmless(prepared: Prepared, on_impact: Literal["fail", "warn"]) -> None:
+    """Raises BreaksWorkspaces if workspaces cannot be rebuilt with a policy, and that is not accepted."""
+    error = breaking(prepared, on_impact)
+    if error is not None:
+        raise error
+
+
 @dataclass(frozen=True)
 class Outlook:
-    """What the actions of a plan would do in Coder, as far as it tells without a change.
+    """What the actions of a plan would do in Coder, as far as Coder can tell without a change.
 
-    ``trouble`` says why it cannot be told; then the steps are left to a person.
+    ``trouble`` is the reason why that is unknown, or why they would not be done; the steps remain to be done by hand.
     """
 
     url: str = ""
@@ -290,18 +343,23 @@ class Outlook:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """As sentences and a table, for people."""
-        if self.trouble is not None:
-            return (*str(self.trouble).splitlines(), "So this is left to a person; nothing else waits for it.")
-        words = {True: "on already", False: "off now", None: "on or off: it cannot be read"}
-        said = [f"{self.url}: workspace templates are {words[self.templates_enabled]}"]
+        """The outlook as sentences and a table."""
+        said = []
+        if self.prepared is not None or self.trouble is None:
+            words = {True: "are already on", False: "are off", None: "are on or off; the setting cannot be read"}
+            said.append(f"{self.url}: workspace templates {words[self.templates_enabled]}")
         if self.prepared is not None:
             said += [*self.prepared.notes, NOT_READABLE, f"{impact_sentence(self.prepared.impact)}."]
             said += columns(impact_table(self.prepared.impact)) if self.prepared.impact else ()
+        if self.trouble is not None:
+            said += [
+                *str(self.trouble).splitlines(),
+                "The steps in Coder are left to do by hand. Nothing else depends on them.",
+            ]
         return tuple(said)
 
     def to_json(self) -> dict[str, Any]:
-        """As ``run --dry-run -o json`` prints it."""
+        """Returns what ``run --dry-run -o json`` prints."""
         prepared = self.prepared
         return {
             "url": self.url or None,
@@ -313,42 +371,45 @@ class Outlook:
 
 
 async def look_ahead(actions: Sequence[CoderAction], client: CoderClient) -> Outlook:
-    """Has Coder say what the actions would do: whether templates are enabled, and the dry run of an upload."""
+    """Asks Coder what the actions would do: whether templates are enabled, and the dry run of an upload."""
     status = await read_status(client)
     if status.deployment.kind == "v2":
         return Outlook(client.url, trouble=IsV2("; ".join(status.notes)))
     if status.problems:
         return Outlook(client.url, trouble=CoderError("; ".join(status.problems)))
     enabling = any(isinstance(action, EnableTemplates) for action in actions)
-    prepared = None
+    prepared, trouble = None, None
     for action in actions:
         if isinstance(action, UploadPolicy):
             prepared = await prepare_upload(action, client, enabling=enabling)
-    return Outlook(client.url, status.templates_enabled, prepared)
+            trouble = breaking(prepared, action.on_impact)
+    return Outlook(client.url, status.templates_enabled, prepared, trouble)
 
 
-def had_effect(change: Change) -> bool:
-    """Whether a change of the journal did something in Coder, or may have."""
+def had_effect(change: JournaledChange) -> bool:
+    """Whether a change in the journal did something in Coder, or may have."""
+    if change.before.get("what") == "template":
+        return bool(change.after.get("version") or change.after.get("maybe_done"))
     return change.result != "failed" or bool(change.after.get("maybe_done"))
 
 
-def why_left(change: Change) -> str:
-    """Why undo leaves a change of Coder alone, and what a person can do; "" where it can be taken back."""
+def why_left(change: JournaledChange) -> str:
+    """Returns why undo cannot reverse a change in Coder, and what the user can do; "" if it can."""
     if change.before.get("what") == "templates":
-        return "" if had_effect(change) else "it did not come to pass"
+        return "" if had_effect(change) else "it failed, so there is nothing to undo"
     if not had_effect(change):
         return "it was not uploaded, as far as is known"
     given, url = change.before.get("given"), shlex.quote(str(change.before["url"]))
     upload_it = f"podman-wizard policy upload {shlex.quote(given) if given else 'FILE'} --coder-url {url}"
-    what = "What this one was made from" if given else "The FILE of the earlier policy"
+    what = "the file that this one was made from" if given else "the FILE of the earlier policy"
     return (
-        f"the policy that was there cannot be read through Coder's API. {what} can be uploaded again: {upload_it}; "
-        f"or Coder's default policy: podman-wizard policy upload --default --coder-url {url}"
+        f"Coder's API cannot return the earlier policy. To upload {what}, run {upload_it}; "
+        f"to set Coder's default policy, run podman-wizard policy upload --default --coder-url {url}"
     )
 
 
 def journaled_deployments() -> tuple[str, ...]:
-    """The URLs of the deployments whose own journals tell of something that was not undone."""
+    """Returns the URLs of the deployments whose own journals contain a change that was not undone."""
     found = (
         str(change.before["url"])
         for folder in deployment_folders()
@@ -361,5 +422,5 @@ def journaled_deployments() -> tuple[str, ...]:
 
 
 def undo_command(url: str = "") -> str:
-    """The command that shows what can be taken back, on the cluster, or of what was done in this Coder alone."""
+    """Returns the command that shows what can be undone: on the cluster, or in this deployment alone."""
     return "podman-wizard undo" + (f" --coder-url {shlex.quote(url)}" if url else "")

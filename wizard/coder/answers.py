@@ -1,6 +1,6 @@
-"""What Coder v1 answers, as data. Whatever has not the shape that was expected is an ``UnexpectedAnswer``.
+"""Coder v1's responses, as data. A response of another shape raises ``UnexpectedAnswer``.
 
-The shapes are those of Coder's own command line (coder-sdk: users.go, config.go, workspace.go, version.go).
+The shapes are those of the Coder CLI (coder-sdk: users.go, config.go, workspace.go, version.go).
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from wizard.coder.refusals import CoderError
 from wizard.coder.words import MOST, one_line
 
 SITE_ADMIN = "site-admin"
-"""The one role that may set a policy and the site's configuration."""
+"""The only role that can set a policy and the site's configuration."""
 
 OLDEST = (1, 28)
-"""Custom resource requests came with 1.27.0; up to 1.28.0 they were not kept (Coder's changelog)."""
+"""Custom resource requests were added in 1.27.0, but not saved before 1.28.0 (Coder's changelog)."""
 
 
 class UnexpectedAnswer(CoderError):
-    """Coder answered, but not in the shape that its command line expects."""
+    """A response whose shape is not the one that the Coder CLI expects."""
 
 
 def unexpected(what: str, why: str) -> UnexpectedAnswer:
-    """The error for an answer of another shape."""
+    """Returns the error for a response of another shape."""
     return UnexpectedAnswer(
-        f"Coder answered {what} in a shape that is not known: {why}.", f"{UNTRIED} By hand: {CLICKS_UPLOAD}."
+        f"Coder's response for {what} has an unknown format: {why}.",
+        f"{UNTRIED} To do this by hand: {CLICKS_UPLOAD}.",
     )
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise unexpected(what, "it is no JSON object")
+        raise unexpected(what, "it is not a JSON object")
     return value
 
 
 def _text(value: Mapping[str, Any], name: str, what: str) -> str:
     found = value.get(name)
     if not isinstance(found, str):
-        raise unexpected(what, f"{name} is no text")
+        raise unexpected(what, f"{name} is not text")
     return found
 
 
@@ -50,32 +51,32 @@ def _texts(value: Any, name: str, what: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise unexpected(what, f"{name} is no list")
+        raise unexpected(what, f"{name} is not a list")
     return tuple(one_line(item) for item in value[:MOST])
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Which Coder answers. ``version`` is "" where it does not say."""
+    """The kind of Coder that responds. ``version`` is "" if Coder does not report it."""
 
     kind: Literal["v1", "v2"]
     version: str = ""
 
     @property
     def number(self) -> tuple[int, int] | None:
-        """Major and minor of the version; None where they cannot be told."""
+        """The major and minor version; None if they are unknown."""
         found = re.match(r"v?(\d{1,6})\.(\d{1,6})(?!\d)", self.version)
         return (int(found[1]), int(found[2])) if found else None
 
     @property
     def is_too_old(self) -> bool:
-        """Whether it is known to lose resource requests of a policy."""
+        """Whether this version is known to lose the resource requests of a policy."""
         return self.kind == "v1" and self.number is not None and self.number < OLDEST
 
 
 @dataclass(frozen=True)
 class User:
-    """The person that the token belongs to."""
+    """The user that the token belongs to."""
 
     id: str
     name: str
@@ -83,13 +84,13 @@ class User:
 
     @property
     def is_site_admin(self) -> bool:
-        """Whether this person may set policies and the site's configuration."""
+        """Whether this user can set policies and the site's configuration."""
         return SITE_ADMIN in self.roles
 
     @classmethod
     def of(cls, value: Any) -> User:
-        """Reads the answer of ``/api/v0/users/me``."""
-        what = "who you are"
+        """Reads the response of ``/api/v0/users/me``."""
+        what = "your user"
         user = _mapping(value, what)
         name = one_line(user.get("username") or user.get("email") or _text(user, "id", what))
         return cls(_text(user, "id", what), name, _texts(user.get("roles"), "roles", what))
@@ -97,10 +98,10 @@ class User:
 
 @dataclass(frozen=True)
 class WorkspaceSettings:
-    """The site's settings of workspaces, whole: what is not known here must be written back as it was."""
+    """All of the site's workspace settings: unknown fields must be written back as they were."""
 
     FIELD = "enable_workspaces_as_code"
-    """The screen's Enable workspace templates: no source says so literally; name and meaning match."""
+    """The setting Enable workspace templates of the Coder UI; no source says so, but name and meaning match."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -110,13 +111,13 @@ class WorkspaceSettings:
         return bool(self.fields[self.FIELD])
 
     def with_templates(self, enabled: bool) -> WorkspaceSettings:
-        """The same settings but for that one field."""
+        """Returns the same settings, with only that field changed."""
         return WorkspaceSettings({**self.fields, self.FIELD: enabled})
 
     @classmethod
     def of(cls, value: Any) -> WorkspaceSettings:
-        """Reads the answer of ``/api/v0/workspaces/config``."""
-        what = "the settings of workspaces"
+        """Reads the response of ``/api/v0/workspaces/config``."""
+        what = "the workspace settings"
         fields = _mapping(value, what)
         if not isinstance(fields.get(cls.FIELD), bool):
             raise unexpected(what, f"{cls.FIELD} is not true or false")
@@ -125,20 +126,20 @@ class WorkspaceSettings:
 
 @dataclass(frozen=True)
 class Template:
-    """A template that Coder has parsed. The policy call wants ``id``, which is its ``template_id``."""
+    """A template that Coder has parsed. The policy call needs ``id``, which is its ``template_id``."""
 
     id: str
     file_hash: str = ""
-    """SHA-256 of the file's content in hex, as the command line's sources say."""
+    """SHA-256 of the file's content in hex, according to the Coder CLI source."""
 
     @classmethod
     def of(cls, value: Any) -> Template:
-        """Reads the answer of the parse call."""
+        """Reads the response of the parse call."""
         what = "the parsed template"
         template = _mapping(value, what)
         id = _text(template, "template_id", what)
         if not id:
-            # An empty id would set the default policy in place of ours.
+            # An empty id would set Coder's default policy instead.
             raise unexpected(what, "template_id is empty")
         file_hash = template.get("file_hash")
         return cls(id, file_hash.lower() if isinstance(file_hash, str) else "")
@@ -146,21 +147,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a policy does to a workspace as it is built at one moment."""
+    """The effect of a policy on a workspace, for one version of its template."""
 
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] | None = None
-    """Messages; None for no error: an error may come without a message."""
+    """Messages; None for no error, because an error can come without a message."""
 
     @property
     def is_nothing(self) -> bool:
-        """Neither a warning nor an error."""
+        """Whether there is neither a warning nor an error."""
         return not self.warnings and self.errors is None
 
 
 @dataclass(frozen=True)
 class MergeConflict:
-    """A workspace that a policy touches: when it is rebuilt now, and once it is updated to its latest template."""
+    """An affected workspace: when it is rebuilt now, and after it is updated to its latest template."""
 
     workspace_id: str
     now: Effect
@@ -170,12 +171,12 @@ class MergeConflict:
 
     @classmethod
     def all_of(cls, value: Any) -> tuple[MergeConflict, ...]:
-        """Reads the answer of the policy call."""
+        """Reads the response of the policy call."""
         found = _mapping(value, "the impact of the policy").get("merge_conflicts")
         if found is None:
             return ()
         if not isinstance(found, list):
-            raise unexpected("the impact of the policy", "merge_conflicts is no list")
+            raise unexpected("the impact of the policy", "merge_conflicts is not a list")
         return tuple(cls.of(item) for item in found)
 
     @classmethod
@@ -202,7 +203,7 @@ class MergeConflict:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace by its name and its owner's; the ids where those are not known."""
+    """A workspace with its name and its owner's; ids if the names are unknown."""
 
     id: str
     name: str

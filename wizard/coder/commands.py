@@ -1,18 +1,19 @@
-"""The commands ``policy upload``, ``coder status`` and ``coder template``."""
+"""The commands ``policy upload`` and ``coder status``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from wizard.coder import CLICKS_UPLOAD, UNTRIED
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials
 from wizard.commands.printing import document, out, say
 from wizard.commands.running import engine_of, run_async
+from wizard.counting import counted
 from wizard.errors import ExitCode, InputError, UsageError, WizardError
-from wizard.files import write_file
 from wizard.target import Target
 
 if TYPE_CHECKING:
@@ -26,24 +27,26 @@ if TYPE_CHECKING:
 
 
 def _credentials(arguments: argparse.Namespace, *, token_needed: bool = True) -> CoderCredentials | None:
-    """The credentials that the options mean; None in the sandbox, which has its own."""
+    """Returns the credentials for the options; None in the sandbox, which has its own."""
     if getattr(arguments, "sandbox", None) is not None:
         return None
     if not arguments.ask_token:
         if arguments.store_token:
-            raise UsageError("--store-token keeps a token that was typed.", "Give it together with --ask-token.")
+            raise UsageError(
+                "--store-token needs --ask-token: it saves a token that you type.", "Use it together with --ask-token."
+            )
         return find_credentials(arguments.coder_url, token_needed=token_needed)
     from wizard.coder.credentials import store, typed, where_to_get_a_token
 
     url = find_credentials(arguments.coder_url, token_needed=False).url
     if not sys.stdin.isatty():
-        raise UsageError("--ask-token needs a terminal.", "Without one, set CODER_URL and CODER_TOKEN.")
+        raise UsageError("--ask-token needs a terminal.", "Set CODER_URL and CODER_TOKEN instead.")
     from getpass import getpass
 
     say(where_to_get_a_token(url))
-    credentials = typed(url, getpass("Session token (it is not shown): "))
+    credentials = typed(url, getpass("Session token (hidden): "))
     if arguments.store_token:
-        say(f"Stored in {store(credentials)}, readable by you alone.")
+        say(f"The URL and token were saved in {store(credentials)}, readable only by you.")
     return credentials
 
 
@@ -51,20 +54,21 @@ def _credentials(arguments: argparse.Namespace, *, token_needed: bool = True) ->
 
 
 def policy_upload(arguments: argparse.Namespace) -> int:
-    """``policy upload``: the impact on workspaces, then the policy for the whole site.
+    """Runs ``policy upload``: shows the impact on workspaces, then uploads the policy for the whole site.
 
-    What it changes is in a journal of the deployment, which ``undo --coder-url`` finds; no cluster is asked.
+    Its changes are recorded in a journal of the deployment, which ``undo --coder-url`` reads; no cluster is needed.
     """
     if arguments.default == bool(arguments.file):
         raise UsageError(
-            "policy upload wants a FILE (- for stdin), or --default for Coder's default policy.", "Give one of them."
+            "policy upload needs either a FILE or --default.",
+            "Name the policy file (- for stdin), or use --default for Coder's default policy.",
         )
     read = None if arguments.default else _read_policy(arguments.file)
     try:
         credentials = _credentials(arguments)
     except NoCredentials as error:
         click = CLICKS_UPLOAD if arguments.default else f"{CLICKS_UPLOAD} ({arguments.file})"
-        raise NoCredentials(error.what, f"{error.todo}\nBy hand: {click}.") from None
+        raise NoCredentials(error.what, f"{error.todo}\nTo upload by hand: {click}.") from None
     return run_async(_policy_upload(arguments, read, credentials))
 
 
@@ -74,7 +78,9 @@ def _read_policy(name: str) -> PolicyDocument:
 
     read, _ = read_policy(name)
     if read.is_empty:
-        raise InputError("This policy is empty.", "podman-wizard policy merge makes one of it.", file=read.name)
+        raise InputError(
+            "This policy is empty.", "To add what Podman needs, run podman-wizard policy merge.", file=read.name
+        )
     for problem in check(read):
         if problem.severity == "problem":
             say(f"{place_of(read.name, problem.line, problem.column)}: {problem.message} {problem.hint}")
@@ -84,24 +90,28 @@ def _read_policy(name: str) -> PolicyDocument:
 async def _policy_upload(
     arguments: argparse.Namespace, read: PolicyDocument | None, credentials: CoderCredentials | None
 ) -> int:
-    from wizard.coder.actions import prepare_upload, reset_action, undo_command, upload_action
+    from wizard.coder.actions import breaking, prepare_upload, reset_action, undo_command, upload_action
     from wizard.engine import Engine
 
     say(UNTRIED)
     path = None if arguments.file in (None, "-") else Path(arguments.file)
-    action = reset_action() if read is None else upload_action(read.content, path)
+    on_impact: Literal["fail", "warn"] = arguments.on_impact or "fail"
+    action = reset_action() if read is None else upload_action(read.content, path, on_impact=on_impact)
     target = Target(sandbox=getattr(arguments, "sandbox", None))
     async with engine_of(Engine(target)) as engine, engine.coder(credentials=credentials) as client:
         engine.at_coder(client.url)
         engine.note_answers(_answers_of(client.url, path, enabling=arguments.enable_templates))
-        # Coder has to take the policy before anything is changed for its sake.
+        # Coder has to accept the policy before anything is changed for it.
         prepared = await prepare_upload(action, client, enabling=arguments.enable_templates)
         for note in prepared.notes:
             say(note)
         if arguments.output == "text":
             _print_impact(prepared)
-        if arguments.dry_run:
-            _print_upload(arguments, client, prepared, None, None)
+        stopped = breaking(prepared, on_impact)
+        if arguments.dry_run or stopped:
+            _print_upload(arguments, client, prepared, None, None, stopped)
+            if stopped:
+                raise stopped
             return ExitCode.DONE
         engine.claim()
         enabled = await _enable(engine, client) if arguments.enable_templates else None
@@ -109,36 +119,39 @@ async def _policy_upload(
             uploaded = await _upload(engine, client, action, prepared)
         except WizardError:
             if enabled is not None and not enabled.before:
-                say(f"Workspace templates stay enabled; {undo_command(client.url)} shows how to take that back.")
+                say(f"Workspace templates stay enabled. To see how to undo that, run {undo_command(client.url)}.")
             raise
         _print_upload(arguments, client, prepared, uploaded, enabled)
-        say(f"What can be taken back of this: {undo_command(client.url)}")
+        say(f"To see what can be undone: {undo_command(client.url)}")
     return ExitCode.DONE
 
 
 async def _enable(engine: Engine, client: CoderClient) -> Enabled:
     from wizard.coder.actions import enable_action
+    from wizard.coder.steps import Enabled
 
-    enabled: Enabled = await engine.execute_in_coder(enable_action(), client, _quietly)
+    enabled = await engine.execute_in_coder(enable_action(), client, _quietly)
+    assert isinstance(enabled, Enabled)
     say(f"Workspace templates: {_on(enabled.before)} before, {_on(enabled.after)} now.")
     return enabled
 
 
 async def _upload(engine: Engine, client: CoderClient, action: UploadPolicy, prepared: Prepared) -> Uploaded:
-    from wizard.coder.steps import NOT_READABLE
+    from wizard.coder.steps import NOT_READABLE, Uploaded
 
     say(NOT_READABLE)
     say(f"Uploading to {client.url} …")
-    uploaded: Uploaded = await engine.execute_in_coder(action, client, _quietly, prepared)
+    uploaded = await engine.execute_in_coder(action, client, _quietly, prepared)
+    assert isinstance(uploaded, Uploaded)
     return uploaded
 
 
 def _quietly(event: Event) -> None:
-    """The command says in its own order what there is to say."""
+    """Ignores events, because the command prints its own messages."""
 
 
 def _answers_of(url: str, path: Path | None, *, enabling: bool) -> Answers:
-    """The choices that the journal keeps of an upload."""
+    """Returns the choices that the journal records for an upload."""
     from wizard.answers import Answers, CoderChoice, PolicyChoice
 
     file = str(path.absolute()) if path is not None else None
@@ -155,7 +168,7 @@ def _print_impact(prepared: Prepared) -> None:
     from wizard.coder.steps import columns, impact_sentence, impact_table
 
     if not prepared.impact:
-        out("No workspace is touched, says Coder's dry run.")
+        out("Coder's dry run lists no affected workspaces.")
         return
     for line in columns(impact_table(prepared.impact)):
         out(line)
@@ -168,12 +181,16 @@ def _print_upload(
     prepared: Prepared,
     uploaded: Uploaded | None,
     enabled: Enabled | None,
+    error: WizardError | None = None,
 ) -> None:
     if uploaded and uploaded.note:
         say(uploaded.note)
     if arguments.output == "json":
+        changes = _changes(client.url, prepared, enabled, uploaded)
         document(
             {
+                "changed": bool(changes),
+                "changes": changes,
                 "file": prepared.document.name if prepared.document is not None else None,
                 "url": client.url,
                 "user": prepared.user.name,
@@ -184,20 +201,38 @@ def _print_upload(
                 "impact": [row.to_json() for row in (uploaded or prepared).impact],
                 "workspaces": prepared.workspaces,
                 "notes": [*prepared.notes, *([uploaded.note] if uploaded and uploaded.note else [])],
-            }
+            },
+            error=error,
         )
     elif uploaded:
         name = prepared.document.name if prepared.document is not None else "Coder's default"
-        out(f"{name} is the template policy of {client.url} now, as {prepared.user.name}.")
-    else:
+        out(f"{name} is now the template policy of {client.url}, uploaded as {prepared.user.name}.")
+    elif arguments.dry_run:
         out("Nothing was changed: this was a dry run.")
+
+
+def _changes(url: str, prepared: Prepared, *results: Enabled | Uploaded | None) -> list[dict[str, Any]]:
+    """Returns what was changed in Coder, field by field."""
+    from wizard.coder.actions import changes_made
+
+    content = prepared.document.content if prepared.document is not None else b""
+    return [change.to_json() for one in results if one for change in changes_made(url, one, content)]
 
 
 # ---------------------------------------------------------------------------------------- coder status
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """``coder status``: which Coder this is, who we are to it, and what is in the way of an upload."""
+    """Runs ``coder status``: which Coder this is, who the user is, and what prevents an upload."""
+    try:
+        if not arguments.ask_token and getattr(arguments, "sandbox", None) is None:
+            find_credentials(arguments.coder_url)
+    except NoCredentials:
+        # Someone who is logged in to Coder v2 only is not told to log in.
+        from wizard.coder.v2.credentials import find_credentials as find_v2
+
+        with suppress(NoCredentials):
+            return run_async(_status_of_v2(arguments, find_v2(arguments.coder_url)))
     return run_async(_status(arguments, _credentials(arguments, token_needed=False)))
 
 
@@ -215,9 +250,29 @@ async def _status(arguments: argparse.Namespace, credentials: CoderCredentials |
     return ExitCode.PROBLEMS if found.problems else ExitCode.DONE
 
 
+async def _status_of_v2(arguments: argparse.Namespace, credentials: CoderCredentials) -> int:
+    from wizard.coder.connection import connected_templates
+    from wizard.coder.v2.looking import read_status
+
+    async with connected_templates(credentials=credentials) as client:
+        found = await read_status(client)
+    if arguments.output == "json":
+        document({**found, "credentials": credentials.source})
+        return ExitCode.DONE
+    out(f"{'Coder':10} {found['url']}")
+    out(f"{'Version':10} {found['version']} (Coder v2)")
+    out(f"{'Token':10} {credentials.source}")
+    out(f"{'You':10} {found['user']}: {', '.join(found['roles']) or 'no role'}")
+    for one in found["organizations"]:
+        word = "you can push templates" if one["can_push"] else "no permission to push templates"
+        out(f"{'In':10} {one['name']}: {counted(one['templates'], 'template')}; {word}")
+    out("To check the templates: podman-wizard template list --check")
+    return ExitCode.DONE
+
+
 def _print_status(found: Status, source: str) -> None:
     kind = f"Coder {found.deployment.kind}"
-    version = found.deployment.version or "of unknown version"
+    version = found.deployment.version or "unknown"
     rows = [("Coder", found.url), ("Version", f"{version} ({kind})"), ("Token", source)]
     if found.user is not None:
         rows.append(("You", f"{found.user.name}: {', '.join(found.user.roles) or 'no role'}"))
@@ -230,24 +285,6 @@ def _print_status(found: Status, source: str) -> None:
     for note in found.notes:
         out(f"note       {note}")
     if found.ready:
-        out("ready      A policy can be uploaded: podman-wizard policy upload FILE --dry-run shows its impact.")
+        out("ready      You can upload a policy. To see its impact: podman-wizard policy upload FILE --dry-run")
     if found.deployment.kind == "v1":
         say(UNTRIED)
-
-
-# -------------------------------------------------------------------------------------- coder template
-
-
-def template(arguments: argparse.Namespace) -> int:
-    """``coder template``: what a Terraform template of Coder v2 needs, as HCL."""
-    from wizard.coder.v2 import template_json, template_text
-
-    text = template_text(arguments.resource, arguments.container)
-    if arguments.to:
-        backup = write_file(Path(arguments.to), text.encode())
-        say(f"{arguments.to} written" + (f"; what it held is in {backup}" if backup else "") + ".")
-    if arguments.output == "json":
-        document({**template_json(arguments.resource, arguments.container), "to": arguments.to})
-    elif not arguments.to:
-        sys.stdout.write(text)
-    return ExitCode.DONE

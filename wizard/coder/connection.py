@@ -1,4 +1,4 @@
-"""A connection to the Coder that is meant: a deployment, or the sandbox's own."""
+"""A connection to Coder: a deployment, or the sandbox's own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from wizard.coder.credentials import CoderCredentials, find_credentials
 from wizard.errors import UsageError
 
 if TYPE_CHECKING:
+    from wizard.coder.v2.client import TemplatesClient
     from wizard.sandbox.coder import SandboxCoder
 
 BEHAVIOURS_VARIABLE = "PODMAN_WIZARD_SANDBOX_CODER"
-"""Names of behaviours (wizard.sandbox.coder) with commas between, to see how a failure looks."""
+"""Names of behaviors (wizard.sandbox.coder), separated by commas, to show what a failure looks like."""
 
 
 @asynccontextmanager
@@ -27,10 +28,11 @@ async def connected_coder(
     sandbox: SandboxCoder | None = None,
     token_needed: bool = True,
 ) -> AsyncIterator[CoderClient]:
-    """A client that is open, and closed at the end.
+    """Opens a client, and closes it at the end.
 
-    In the sandbox it talks to ``sandbox``, or with a ``scenario`` to one that lives as long as the connection.
-    Else to the deployment of the ``credentials``, or as ``find_credentials`` finds it. Raises what that raises.
+    In the sandbox it connects to ``sandbox``, or with a ``scenario`` to one that exists as long as the
+    connection; otherwise to the deployment of the ``credentials``, or to the one that ``find_credentials``
+    finds. Raises what that raises.
     """
     async with AsyncExitStack() as stack:
         if sandbox is None and scenario is not None:
@@ -41,15 +43,28 @@ async def connected_coder(
         yield await stack.enter_async_context(CoderClient(found))
 
 
+@asynccontextmanager
+async def connected_templates(
+    url: str | None = None, *, credentials: CoderCredentials | None = None
+) -> AsyncIterator[TemplatesClient]:
+    """Opens a client of Coder v2, and closes it at the end. Raises what ``v2.credentials.find_credentials`` raises."""
+    from wizard.coder.v2.client import TemplatesClient
+    from wizard.coder.v2.credentials import find_credentials as find
+
+    async with TemplatesClient(credentials or find(url)) as client:
+        yield client
+
+
 async def start_sandbox(scenario: str) -> SandboxCoder:
-    """The Coder of a scenario of the sandbox: in ``restricted`` the person is no site admin."""
+    """Starts the Coder of a sandbox scenario; in ``restricted`` the user is not a site admin."""
     from wizard.sandbox.coder import Behaviour, SandboxCoder
 
     named = [name for name in os.environ.get(BEHAVIOURS_VARIABLE, "").split(",") if name]
     known = get_args(Behaviour)
     for name in named:
         if name not in known:
-            raise UsageError(f"{BEHAVIOURS_VARIABLE}: {name} is not known.", f"Known are {', '.join(known)}.")
+            raise UsageError(f"{BEHAVIOURS_VARIABLE}: {name} is unknown.", f"Use one of {', '.join(known)}.")
+
     if scenario == "restricted":
         named.append("wrong-role")
     return await SandboxCoder.start(*(name for name in known if name in named))

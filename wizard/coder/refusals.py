@@ -1,6 +1,6 @@
-"""Coder's refusals in Coder's own words, each with what to do.
+"""Coder's errors in Coder's own words, each with what to do.
 
-A body of an error is ``{"error": {"msg", "code", "details"}}``; the codes ``wac_template``, ``verbose`` and
+The body of an error is ``{"error": {"msg", "code", "details"}}``; the codes ``wac_template``, ``verbose`` and
 ``precondition`` have details of a known shape (coder-v1-cli: coder-sdk/error.go, internal/cmd/errors.go).
 """
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class CoderError(ClusterError):
-    """A request to Coder that did not end as it should.
+    """A request to Coder that failed.
 
-    ``status`` is the HTTP status, 0 without an answer; ``code`` Coder's own; ``maybe_done`` tells that Coder
-    may have done what it was asked for, although its answer did not reach us.
+    ``status`` is the HTTP status, 0 without a response; ``code`` is Coder's own. ``maybe_done`` is set if Coder
+    may have carried out the request although its response was not received.
     """
 
     def __init__(self, what: str, todo: str = "", *, status: int = 0, code: str = "", maybe_done: bool = False) -> None:
@@ -35,16 +35,16 @@ class CoderError(ClusterError):
 
 
 class Refused(CoderError):
-    """Coder answered that it will not."""
+    """A request that Coder rejected."""
 
 
 class TemplateRefused(Refused):
-    """Coder refuses a template (``wac_template``); ``messages`` are its own, one line each."""
+    """A template that Coder rejected (``wac_template``); ``messages`` are Coder's own, one line each."""
 
     def __init__(self, messages: tuple[str, ...], error_type: str, *, status: int) -> None:
         super().__init__(
-            f"Coder refuses the template: {'; '.join(messages)}",
-            "Mend it, and repeat.",
+            f"Coder rejected the template: {'; '.join(messages)}",
+            "Correct it, then try again.",
             status=status,
             code="wac_template",
         )
@@ -54,14 +54,14 @@ class TemplateRefused(Refused):
 
 @dataclass(frozen=True)
 class RefusedLine:
-    """One message about a policy; ``line`` counts from 1, 0 where the message names no field of the file."""
+    """One message about a policy; ``line`` counts from 1, and is 0 if the message names no field of the file."""
 
     line: int
     message: str
 
 
 class PolicyRefused(InputError):
-    """A policy that Coder refuses, with its messages at the lines that they concern."""
+    """A policy that Coder rejected, with its messages at the lines that they concern."""
 
     def __init__(self, document: PolicyDocument, refused: TemplateRefused) -> None:
         lines = [RefusedLine(line_of(document, message), message) for message in refused.messages]
@@ -69,19 +69,19 @@ class PolicyRefused(InputError):
         said = "\n".join(f"  {f'line {item.line}: ' if item.line else ''}{item.message}" for item in self.lines)
         kind = f" ({refused.error_type})" if refused.error_type else ""
         super().__init__(
-            f"Coder refuses the policy{kind}; nothing was changed:\n{said}",
-            "Mend the file; podman-wizard policy check lists what it finds without Coder.",
+            f"Coder rejected the policy{kind}. Nothing was changed.\n{said}",
+            "Correct the file. To check it without Coder, run podman-wizard policy check.",
             file=document.name,
             line=self.lines[0].line if self.lines else 0,
         )
 
 
 def line_of(document: PolicyDocument, message: str) -> int:
-    """The line of the file that a message concerns, from 1; 0 where it names none.
+    """Returns the line of the file that a message concerns, from 1; 0 if it names none.
 
-    Coder's messages are only known to be sentences. A line number in them counts; else the longest path of
-    keys that the file has (``specs.kubernetes.cpu``); else a word in quotes, or with a dash or an underscore,
-    that is a key of the file just once.
+    Coder's messages have no known format. A line number in the message is used first, then the longest path of
+    keys that exists in the file (``specs.kubernetes.cpu``), then a word in quotes, or with a dash or an
+    underscore, that is a key in the file exactly once.
     """
     number = re.search(r"\bline (\d{1,7})\b", message)
     if number and 1 <= int(number[1]) <= document.text.count("\n") + 1:
@@ -90,7 +90,7 @@ def line_of(document: PolicyDocument, message: str) -> int:
     best, depth = 0, 0
     for word in re.findall(r"[\w./-]*\w", message):
         wanted = tuple(word.split("."))
-        # A path may begin below the root, may have a file's name before it, and may end in a key that is not there.
+        # A path can begin below the root, can follow a file name, and can end in a key that is not in the file.
         for start in range(len(wanted) - 1):
             for end in range(len(wanted), start + 1, -1):
                 found = [line for path, line in places if path[start - end :] == wanted[start:end]]
@@ -122,14 +122,14 @@ def _keys(document: PolicyDocument) -> Iterator[tuple[tuple[str, ...], int]]:
 
 
 def refusal(status: int, body: bytes, *, where: str, url: str) -> CoderError:
-    """The error for an answer above 299. ``where`` is method and path, ``url`` the deployment's."""
+    """Returns the error for a status above 299. ``where`` is the method and path, ``url`` the deployment's."""
     error = _error_of(body)
     message, code, details = sentence(error.get("msg")), str(error.get("code") or ""), error.get("details")
     said = f": {message}" if message else ""
     if status == 401:
         return Refused(
-            f"Coder at {url} refuses the session token (401){said}.",
-            f"Get a new one: {url}/internal-auth?show_token=true, or coder login {url}.",
+            f"Coder at {url} rejected the session token (401){said}.",
+            f"Get a new token at {url}/internal-auth?show_token=true, or log in with coder login {url}.",
             status=status,
             code=code,
         )
@@ -140,22 +140,22 @@ def refusal(status: int, body: bytes, *, where: str, url: str) -> CoderError:
         return TemplateRefused(messages or (message or "no reason given",), kind, status=status)
     if status == 403:
         return Refused(
-            f"Coder at {url} does not allow {where} (403){said}.",
-            "It takes the role site-admin; hand the policy file to someone who has it.",
+            f"Coder at {url} denied permission for {where} (403){said}.",
+            "This requires the site-admin role. Give the policy file to a site admin.",
             status=status,
             code=code,
         )
     if status == 404:
         return Refused(
-            f"Coder at {url} does not know {where} (404){said}.",
-            f"Check the URL, with its path if Coder has one. {UNTRIED} By hand: {CLICKS_UPLOAD}.",
+            f"Coder at {url} does not support {where} (404){said}.",
+            f"Check the URL, including its path if Coder has one. {UNTRIED} To do this by hand: {CLICKS_UPLOAD}.",
             status=status,
             code=code,
         )
     todo = _advice(code, details)
     return Refused(
-        f"Coder at {url} answers {where} with {status}{said}{_more(code, details)}.",
-        todo or f"Try again; if it stays, by hand: {CLICKS_UPLOAD}.",
+        f"Coder at {url} answered {where} with {status}{said}{_more(code, details)}.",
+        todo or f"Try again. If it still fails, do it by hand: {CLICKS_UPLOAD}.",
         status=status,
         code=code,
     )
@@ -180,5 +180,5 @@ def _more(code: str, details: Any) -> str:
 def _advice(code: str, details: Any) -> str:
     if code == "precondition" and isinstance(details, dict):
         solution = sentence(details.get("solution"))
-        return f"Coder says: {solution}." if solution else ""
+        return f"Coder suggests: {solution}." if solution else ""
     return ""

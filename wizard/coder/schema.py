@@ -1,7 +1,7 @@
-"""The deployment's own JSON Schema of templates, where it serves one, as a further check.
+"""The deployment's own JSON Schema of templates, if it serves one, as a further check.
 
-It describes templates, not policies, and nobody here has seen one: so it only tells which fields of a policy
-it does not name, and an unfamiliar form of schema tells nothing.
+It describes templates, not policies, and no real one was available for testing. It is therefore used only to
+find policy fields that it does not name; a schema of an unfamiliar form finds nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DEEPEST = 12
 
 
 def unknown_fields(schema: Mapping[str, Any], document: PolicyDocument) -> tuple[tuple[str, int], ...]:
-    """The fields of a policy that the schema does not name, as dotted paths with their lines, from 1."""
+    """Returns the fields of a policy that the schema does not name: dotted paths and their lines, from 1."""
     from wizard.policy.document import show_path
     from wizard.policy.entries import entries
 
@@ -33,7 +33,7 @@ def _names(schema: Mapping[str, Any], path: tuple[str, ...]) -> bool:
         forms = [form for part in here for form in _forms(schema, part, 0)]
         named = [form["properties"] for form in forms if isinstance(form.get("properties"), Mapping)]
         if not named or any(form.get("additionalProperties") or form.get("patternProperties") for form in forms):
-            return True  # it does not say what may stand here
+            return True  # the schema does not list the keys allowed here
         here = [properties[name] for properties in named if isinstance(properties.get(name), Mapping)]
         if not here:
             return any(name in properties for properties in named)
@@ -41,7 +41,7 @@ def _names(schema: Mapping[str, Any], path: tuple[str, ...]) -> bool:
 
 
 def _forms(schema: Mapping[str, Any], part: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
-    """A part of the schema, and what it refers to or is put together from."""
+    """Yields a part of the schema, and the parts that it refers to or combines."""
     if depth > _DEEPEST:
         return
     yield part

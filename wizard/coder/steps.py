@@ -1,7 +1,7 @@
-"""The guide's two steps in Coder, as screens, commands and the unattended run take them.
+"""The guide's two steps in Coder, for the screens, the commands, and the unattended run.
 
-``read_status`` looks; ``enable_templates`` switches; ``prepare`` parses a policy and asks for its impact, which
-changes nothing; ``upload`` makes it the site's policy.
+``read_status`` only reads; ``enable_templates`` turns templates on; ``prepare`` has Coder parse a policy and
+report its impact, which changes nothing; ``upload`` makes it the site's policy.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD
 from wizard.coder.answers import OLDEST, SITE_ADMIN, Deployment, MergeConflict, Template, User, Workspace
 from wizard.coder.credentials import where_to_get_a_token
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused, TemplateRefused
+from wizard.counting import counted
 from wizard.names import FUSE_RESOURCE
 
 if TYPE_CHECKING:
@@ -23,28 +24,28 @@ if TYPE_CHECKING:
     from wizard.policy import PolicyDocument
 
 NOT_READABLE = (
-    "The policy that is there now cannot be read through Coder's API, so it cannot be brought back from here: "
-    "keep the file that it was made from."
+    "Coder's API cannot return the current policy, so undo cannot restore it. Keep the file it was made from."
 )
-"""What is to be said before an upload, and why its undo is a file of the person's own."""
+"""Shown before an upload, and as the reason why an upload cannot be undone."""
 
 
 class IsV2(Refused):
-    """A Coder v2, which has neither a template policy nor a switch for templates."""
+    """Coder v2, which has no template policy and no setting that enables templates."""
 
 
 LACKS_PODMAN = (
-    f"This policy does not ask for {FUSE_RESOURCE} as Podman needs it: podman-wizard policy merge shows what it lacks."
+    f"This policy does not request {FUSE_RESOURCE} as Podman needs it. "
+    "To see what is missing, run podman-wizard policy merge with --diff."
 )
-"""What is to be said of a policy that helps nobody."""
+"""Shown for a policy without what Podman needs."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What can be known of a deployment before anything is done; ``user`` is None where nobody is known.
+    """What is known about a deployment before any change; ``user`` is None without a session token.
 
-    ``templates_enabled`` is None where it cannot be read. ``problems`` are sentences, each with what to do;
-    ``notes`` are worth knowing and in nobody's way.
+    ``templates_enabled`` is None if it cannot be read. ``problems`` are sentences, each with what to do;
+    ``notes`` are worth knowing but block nothing.
     """
 
     url: str
@@ -60,7 +61,7 @@ class Status:
         return self.deployment.kind == "v1" and not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """As ``coder status -o json`` prints it."""
+        """Returns what ``coder status -o json`` prints."""
         return {
             "url": self.url,
             "kind": self.deployment.kind,
@@ -76,22 +77,24 @@ class Status:
 
 
 async def read_status(client: CoderClient) -> Status:
-    """Which Coder this is, who we are to it, and whether templates are enabled.
+    """Reads which Coder this is, who the user is, and whether templates are enabled.
 
-    Raises CoderError where there is no Coder, or it refuses the token.
+    Raises CoderError if there is no Coder, or if it rejects the token.
     """
     deployment = await client.deployment()
     notes = []
     if client.credentials.is_sent_openly:
-        notes.append("The token goes over the network unencrypted: the URL begins with http.")
+        notes.append("The token is sent over the network unencrypted, because the URL begins with http.")
     if deployment.kind == "v2":
-        notes.append("Coder v2 has no template policy: podman-wizard coder template prints what its templates need.")
+        notes.append(
+            "Coder v2 has no template policy. To see what its templates need, run podman-wizard coder template."
+        )
         return Status(client.url, deployment, notes=tuple(notes))
     if not deployment.version:
-        notes.append(f"Coder does not say its version; it takes {_version(OLDEST)} or later.")
+        notes.append(f"Coder does not report its version. Version {_version(OLDEST)} or later is required.")
     problems = [_too_old(deployment)] if deployment.is_too_old else []
     if not client.credentials.token:
-        problems.append(f"There is no session token. {where_to_get_a_token(client.url)}")
+        problems.append(f"No session token was found. {where_to_get_a_token(client.url)}")
         return Status(client.url, deployment, None, None, tuple(problems), tuple(notes))
     user = await client.me()
     enabled: bool | None = None
@@ -104,7 +107,8 @@ async def read_status(client: CoderClient) -> Status:
         problems.append(_not_admin(user))
     if enabled is False:
         notes.append(
-            f"Workspace templates are not enabled: policy upload --enable-templates enables them, or {CLICKS_ENABLE}."
+            "Workspace templates are not enabled. Enable them with policy upload --enable-templates, "
+            f"or by hand: {CLICKS_ENABLE}."
         )
     return Status(client.url, deployment, user, enabled, tuple(problems), tuple(notes))
 
@@ -115,26 +119,26 @@ def _version(number: tuple[int, int]) -> str:
 
 def _too_old(deployment: Deployment) -> str:
     return (
-        f"Coder is version {deployment.version}; resource requests in a policy are kept from {_version(OLDEST)} on. "
-        "Update Coder first."
+        f"Coder is version {deployment.version}, but only {_version(OLDEST)} and later keep the resource requests "
+        "of a policy. Update Coder first."
     )
 
 
 def _not_admin(user: User) -> str:
     roles = ", ".join(user.roles) or "no role"
     return (
-        f"{user.name} has {roles}; templates and policies want {SITE_ADMIN}. "
-        f"Hand the policy file to someone who has it: {CLICKS_UPLOAD}."
+        f"{user.name} has {roles}; templates and policies require {SITE_ADMIN}. "
+        f"Give the policy file to a site admin to upload by hand: {CLICKS_UPLOAD}."
     )
 
 
 async def require_v1_admin(client: CoderClient) -> User:
-    """Who we are, on a Coder v1 that is new enough and lets us. Raises IsV2, or Refused, with what to do otherwise."""
+    """Returns the user if this is a recent Coder v1 and the user is a site admin. Raises IsV2 or Refused if not."""
     deployment = await client.deployment()
     if deployment.kind == "v2":
         raise IsV2(
             f"Coder at {client.url} is v2 ({deployment.version}); it has no template policy.",
-            "podman-wizard coder template prints what a Terraform template of yours needs instead.",
+            "To see what your Terraform template needs instead, run podman-wizard coder template.",
         )
     if deployment.is_too_old:
         raise Refused(_too_old(deployment), "Nothing was changed in Coder.")
@@ -153,14 +157,14 @@ class Enabled:
 
 
 async def enable_templates(client: CoderClient, *, enabled: bool = True) -> Enabled:
-    """Enables workspace templates (or, to undo that, disables them), and reads again whether they are."""
+    """Enables workspace templates (or disables them, for undo), and reads the setting again."""
     before, after = await client.set_templates(enabled)
     return Enabled(before.templates_enabled, after.templates_enabled)
 
 
 @dataclass(frozen=True)
 class ImpactRow:
-    """What a policy does to one workspace, as a row of the table that a person confirms."""
+    """The impact of a policy on one workspace, as a row of the table that the user confirms."""
 
     workspace: str
     owner: str
@@ -171,13 +175,13 @@ class ImpactRow:
 
     @property
     def consequence(self) -> str:
-        """What that means for the workspace, as the Coder CLI's summary has it."""
+        """What that means for the workspace, with the distinctions of the Coder CLI's summary."""
         if self.severity == "warning":
-            return "will be impacted"
+            return "will be affected"
         return "cannot be rebuilt" if self.when == "now" else "cannot be rebuilt once updated"
 
     def to_json(self) -> dict[str, Any]:
-        """As commands print it."""
+        """Returns the row as commands print it."""
         return {
             "workspace": self.workspace,
             "owner": self.owner,
@@ -188,15 +192,15 @@ class ImpactRow:
 
 
 def workspaces_of(rows: Iterable[ImpactRow]) -> set[tuple[str, str]]:
-    """The workspaces of a table, by owner and name: two people may each have one of that name."""
+    """Returns the workspaces of a table by owner and name, because two users can use the same name."""
     return {(row.owner, row.workspace) for row in rows}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A policy that Coder has parsed, with its impact; nothing has changed yet. ``notes`` are doubts.
+    """A policy that Coder has parsed, with its impact; nothing has changed yet. ``notes`` are reservations.
 
-    ``document`` is None for Coder's default policy, which no file holds.
+    ``document`` is None for Coder's default policy, which is in no file.
     """
 
     document: PolicyDocument | None
@@ -207,23 +211,24 @@ class Prepared:
 
     @property
     def workspaces(self) -> int:
-        """How many workspaces are touched."""
+        """How many workspaces are affected."""
         return len(workspaces_of(self.impact))
 
 
 async def prepare(client: CoderClient, document: PolicyDocument, *, enabling: bool = False) -> Prepared:
-    """Has Coder parse the policy and say which workspaces it would touch; changes nothing.
+    """Has Coder parse the policy and list the workspaces it would affect; changes nothing.
 
-    ``enabling`` tells that workspace templates will be enabled before the upload.
+    ``enabling`` is set if workspace templates will be enabled before the upload.
 
-    Raises PolicyRefused with Coder's messages at their lines, CoderError for all else.
+    Raises PolicyRefused with Coder's messages at their lines, or CoderError for anything else.
     """
     user = await require_v1_admin(client)
     notes = [LACKS_PODMAN] * lacks_podman(document) + [*await _schema_notes(client, document)]
     with suppress(Refused):
         if not enabling and not (await client.settings()).templates_enabled:
             notes.append(
-                f"Workspace templates are not enabled, so the policy has no effect until someone does: {CLICKS_ENABLE}."
+                "Workspace templates are not enabled, so the policy has no effect. "
+                f"To enable them by hand: {CLICKS_ENABLE}."
             )
     try:
         template = await client.parse(document.content)
@@ -231,12 +236,12 @@ async def prepare(client: CoderClient, document: PolicyDocument, *, enabling: bo
     except TemplateRefused as error:
         raise PolicyRefused(document, error) from None
     if template.file_hash and template.file_hash != hashlib.sha256(document.content).hexdigest():
-        notes.append("Coder's hash of the file is not the file's own; it may hash what it made of it.")
+        notes.append("Coder reports another hash than the file has. It may be the hash of the parsed template.")
     return Prepared(document, template, user, await _impact(client, conflicts), tuple(notes))
 
 
 async def prepare_default(client: CoderClient) -> Prepared:
-    """The same for Coder's default policy."""
+    """Does the same for Coder's default policy."""
     user = await require_v1_admin(client)
     conflicts = await client.reset_policy(dry_run=True)
     return Prepared(None, Template(""), user, await _impact(client, conflicts))
@@ -247,7 +252,7 @@ def lacks_podman(document: PolicyDocument) -> bool:
     from wizard.errors import InputError
     from wizard.policy import merge_podman
 
-    with suppress(InputError):  # what cannot be merged into may still be a policy to Coder
+    with suppress(InputError):  # Coder may accept a policy that cannot be merged
         return any(change.path != ("version",) for change in merge_podman(document).changes)
     return True
 
@@ -260,7 +265,7 @@ async def _impact(client: CoderClient, conflicts: Iterable[MergeConflict]) -> tu
 
 
 def rows_of(conflict: MergeConflict, workspace: Workspace | None = None) -> Iterable[ImpactRow]:
-    """The rows of one workspace. What holds for its latest template is left out where that is its current one."""
+    """Yields the rows of one workspace; those for its latest template only if it does not use that one already."""
     named = workspace or Workspace(conflict.workspace_id, conflict.workspace_id, "")
     effects: list[tuple[Literal["now", "once updated"], Any]] = [("now", conflict.now)]
     if not conflict.is_latest:
@@ -277,7 +282,7 @@ def rows_of(conflict: MergeConflict, workspace: Workspace | None = None) -> Iter
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What can be told of an upload: Coder's template, and the impact as Coder told it then."""
+    """The result of an upload: Coder's template, and the impact that Coder reported with it."""
 
     template: Template
     impact: tuple[ImpactRow, ...]
@@ -285,7 +290,7 @@ class Uploaded:
 
 
 async def upload(client: CoderClient, prepared: Prepared) -> Uploaded:
-    """Makes the prepared policy the site's. Raises CoderError, which says whether Coder may have taken it."""
+    """Makes the prepared policy the site's. Raises CoderError, which states whether Coder may have accepted it."""
     try:
         if prepared.document is None:
             conflicts = await client.reset_policy(dry_run=False)
@@ -296,21 +301,21 @@ async def upload(client: CoderClient, prepared: Prepared) -> Uploaded:
             raise PolicyRefused(prepared.document, error) from None
         raise _unfinished(error) from None
     impact = await _impact(client, conflicts)
-    # By id: the names may not have been read a second time.
+    # By id, because the names may be unreadable the second time.
     known = {row.workspace_id for row in prepared.impact}
     new = sorted(workspaces_of(row for row in impact if row.workspace_id not in known))
     named = ", ".join(f"{name} ({owner})" for owner, name in new)
-    note = f"Since the dry run these are touched as well: {named}." if new else ""
+    note = f"The upload also affects workspaces that the dry run did not list: {named}." if new else ""
     return Uploaded(prepared.template, impact, note)
 
 
 def _unfinished(error: CoderError) -> CoderError:
     if error.maybe_done:
-        what, todo = "It is not known whether Coder took the policy", "Uploading the same file again does no harm."
+        what, todo = "It is unknown whether Coder accepted the policy", "It is safe to upload the same file again."
     else:
         what, todo = (
-            "The policy was not uploaded; Coder has the one that it had",
-            "Upload it again once that is mended.",
+            "The policy was not uploaded, and Coder still uses its earlier one",
+            "Fix this, then upload the policy again.",
         )
     return CoderError(
         f"{what}: {error.what}",
@@ -328,38 +333,38 @@ async def _schema_notes(client: CoderClient, document: PolicyDocument) -> tuple[
     if schema is None:
         return ()
     return tuple(
-        f"line {line}: {path} is not in the JSON Schema that this deployment serves."
+        f"line {line}: {path} is not in the JSON Schema of this deployment."
         for path, line in unknown_fields(schema, document)
     )
 
 
 def impact_sentence(rows: Iterable[ImpactRow]) -> str:
-    """How many workspaces are touched, and how badly; without a full stop."""
+    """Returns how many workspaces are affected, and how severely; without a period."""
     rows = tuple(rows)
     touched = workspaces_of(rows)
     if not touched:
-        return "no workspace is touched"
+        return "no workspaces are affected"
     broken = workspaces_of(row for row in rows if row.severity == "error" and row.when == "now")
     later = workspaces_of(row for row in rows if row.severity == "error") - broken
-    said = [f"{len(touched)} {'workspace is' if len(touched) == 1 else 'workspaces are'} touched"]
+    said = [f"{counted(len(touched), 'workspace is', 'workspaces are')} affected"]
     said += [f"{len(broken)} cannot be rebuilt"] * bool(broken)
     said += [f"{len(later)} cannot be rebuilt once updated"] * bool(later)
     return ", ".join(said)
 
 
 def impact_lines(rows: Iterable[ImpactRow]) -> tuple[str, ...]:
-    """The impact as sentences, a row each."""
+    """Returns the impact as lines of text, one for each row."""
     return tuple(f"{row.workspace} ({row.owner}): {row.severity} {row.when}: {'; '.join(row.messages)}" for row in rows)
 
 
 def impact_table(rows: Iterable[ImpactRow]) -> tuple[tuple[str, ...], ...]:
-    """The impact as cells: workspace, owner, severity, when, what it says; the head is the first row."""
-    head = ("workspace", "owner", "", "when", "what Coder says")
+    """Returns the impact as cells: workspace, owner, severity, when, message; the head is the first row."""
+    head = ("workspace", "owner", "", "when", "message from Coder")
     return (head, *((r.workspace, r.owner, r.severity, r.when, "; ".join(r.messages)) for r in rows))
 
 
 def columns(table: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Cells as lines, each column as wide as its widest cell."""
+    """Returns cells as lines, each column as wide as its widest cell."""
     rows = tuple(table)
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

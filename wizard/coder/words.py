@@ -1,4 +1,4 @@
-"""Coder's own words, made fit for a line on a screen."""
+"""Coder's own words, made safe and short enough for a line on a screen."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from wizard.escaping import printable
 LONGEST = 500
 """Characters of one message."""
 MOST = 50
-"""Messages of one answer."""
+"""Messages in one response."""
 
 
 def one_line(text: Any) -> str:
-    """Text of the server on one line, harmless for a terminal, of bounded length."""
+    """Returns text from the server on one line, safe for a terminal and of bounded length."""
     line = printable(" ".join(str(text)[: LONGEST * 4].split()))
     return line if len(line) <= LONGEST else line[:LONGEST] + "…"
 
 
 def sentence(value: Any) -> str:
-    """Coder's sentence without its full stop; "" where it is no text."""
+    """Returns Coder's sentence without its final period; "" if it is not text."""
     return one_line(value).rstrip(".") if isinstance(value, str) else ""

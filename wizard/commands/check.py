@@ -1,4 +1,4 @@
-"""``check`` and ``explain``: findings about a cluster or saved facts, and their long texts."""
+"""``check`` and ``explain``: findings about a cluster or saved facts, and their explanations."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers
-from wizard.commands.printing import document, out, say
+from wizard.answers import Answers, SecurityModulesChoice
+from wizard.commands.printing import document, out, say, shortfall_lines
 from wizard.commands.running import connected, run_async
+from wizard.counting import counted
 from wizard.errors import ExitCode, UsageError
 from wizard.events import ActionEnded, Event
 from wizard.facts import ClusterFacts
@@ -17,10 +18,7 @@ from wizard.findings import Finding, Outcome
 from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
-    from wizard.security_modules import Probe
-
-
-WORDS = {Outcome.PASS: "ok"}
+    from wizard.plan.judgement import Judgement
 
 
 SEVERITIES: dict[str, tuple[Outcome, ...]] = {
@@ -31,71 +29,80 @@ SEVERITIES: dict[str, tuple[Outcome, ...]] = {
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """``check``: the findings of the first two steps."""
+    """Runs ``check``: the findings of the first two steps."""
     return run_async(_check(arguments))
 
 
 async def _check(arguments: argparse.Namespace) -> int:
-    from wizard.prerequisites import judge_prerequisites
-    from wizard.security_modules import judge_security_modules
-
     for skipped in arguments.skip:
         _require_id(skipped)
-    facts, probes = await _facts(arguments)
-    answers = Answers()
+    judgement = await _judgement(arguments)
     findings = [
         finding
-        for finding in (*judge_prerequisites(facts, answers), *judge_security_modules(facts, probes))
+        for finding in (*judgement.prerequisites, *judgement.security_modules)
         if not {finding.id, finding.id.partition("@")[0]} & set(arguments.skip)
     ]
     ready = not any(finding.outcome is Outcome.BLOCKER for finding in findings)
+    probe = _probed(judgement) if arguments.probe else None
     if arguments.output == "json":
-        document({"cluster": cluster_json(facts), "findings": [f.to_json() for f in findings], "ready": ready})
+        cluster = cluster_json(judgement.facts)
+        document({"cluster": cluster, "findings": [f.to_json() for f in findings], "ready": ready, "probe": probe})
     else:
-        _print_findings(facts, findings)
+        _print_findings(judgement.facts, findings)
     failing = SEVERITIES[arguments.fail_on]
+    if probe and probe["ran"] < probe["node_types"]:
+        ran = f"{probe['ran']} of {counted(probe['node_types'], 'node type')}"
+        say(f"The probe ran on {ran}. The findings about the others are the known defaults of their systems.")
+        return ExitCode.PROBLEMS
     return ExitCode.PROBLEMS if any(finding.outcome in failing for finding in findings) else ExitCode.DONE
 
 
+def _probed(judgement: Judgement) -> dict[str, int]:
+    """Returns on how many node types a probe should run, and on how many it did."""
+    from wizard.security_modules import security_groups
+
+    return {"node_types": len(security_groups(judgement.verdicts)), "ran": len(judgement.probes)}
+
+
 def _require_id(name: str) -> None:
-    """Raises UsageError for an id that there is not: a typo must not count as a decision."""
+    """Raises UsageError for an unknown id: a typo must not count as a decision."""
     from wizard.explanations import explain as explanation
 
     try:
         explanation(name)
     except UsageError as error:
-        raise UsageError(f"--skip {name}: there is no such finding.", error.todo) from None
+        raise UsageError(f"--skip {name}: no finding has this ID.", error.todo) from None
 
 
-async def _facts(arguments: argparse.Namespace) -> tuple[ClusterFacts, tuple[Probe, ...]]:
+async def _judgement(arguments: argparse.Namespace) -> Judgement:
+    """Returns what follows from the cluster and the server's dry run, or from saved facts alone."""
     from wizard.collect import load_facts, save_facts
-    from wizard.prove import probe_nodes
+    from wizard.looking import look
+    from wizard.plan.judgement import Judgement, Reading
 
-    probes: tuple[Probe, ...] = ()
     if arguments.facts and arguments.probe:
-        raise UsageError("--from and --probe exclude each other.", "A saved file has no nodes to send a pod to.")
+        raise UsageError("--from and --probe cannot be combined.", "Saved facts have no nodes to run a probe pod on.")
     if arguments.facts and target_of(arguments) != Target():
-        raise UsageError("--from and a cluster exclude each other.", "A saved file tells which cluster it is of.")
+        raise UsageError("--from cannot be combined with a cluster.", "The saved facts already name their cluster.")
     if arguments.facts:
-        facts = load_facts(Path(arguments.facts))
+        judgement = Judgement(Reading.of(load_facts(Path(arguments.facts))), Answers())
     else:
+        answers = Answers(security_modules=SecurityModulesChoice(probe=arguments.probe))
         async with connected(target_of(arguments)) as engine:
-            facts = await engine.read_facts()
-            if arguments.probe:
-                probes = await probe_nodes(engine, facts, _tell_shortfalls)
+            judgement = (await look(engine, answers, _tell_shortfalls)).judgement
     if arguments.save:
-        save_facts(facts, Path(arguments.save))
-        say(f"Facts written to {arguments.save}.")
-    return facts, probes
+        save_facts(judgement.facts, Path(arguments.save))
+        say(f"Facts saved to {arguments.save}.")
+    return judgement
 
 
 def _tell_shortfalls(event: Event) -> None:
     if isinstance(event, ActionEnded):
-        say(event.detail + "".join(f"\n  {item.name}: {item.reason}" for item in event.shortfalls))
+        say("\n  ".join([event.detail, *shortfall_lines(event.shortfalls)]))
 
 
 def cluster_json(facts: ClusterFacts) -> dict[str, Any]:
-    """Which cluster the facts are of."""
+    """Returns the identity of the cluster as JSON."""
     identity = facts.identity
     return {
         "context": identity.context,
@@ -111,24 +118,26 @@ def cluster_json(facts: ClusterFacts) -> dict[str, Any]:
 
 
 def _print_findings(facts: ClusterFacts, findings: Iterable[Finding]) -> None:
+    from wizard.commands.showing import finding_line
+
     identity = facts.identity
     out(f"{identity.context}  {identity.server}  {identity.version}  {identity.distribution}".rstrip())
     for finding in findings:
-        out(f"{WORDS.get(finding.outcome, finding.outcome):8} {finding.title}  [{finding.id}]")
-        if finding.outcome in (Outcome.PASS, Outcome.INFO, Outcome.SKIPPED):
+        out(finding_line(finding))
+        if finding.outcome in (Outcome.OK, Outcome.INFO, Outcome.SKIPPED):
             continue
         for seen in finding.evidence:
-            out(f"         Seen  {seen}")
+            out(f"         Found  {seen}")
         if finding.detail:
-            out(f"         Then  {finding.detail}")
-        for number, remedy in enumerate(finding.remedies, 1):
-            out(f"         Do {number:2}  {remedy.text} ({remedy.who}{', reboot' if remedy.reboot else ''})")
+            out(f"         Means  {finding.detail}")
+        for remedy in finding.remedies:
+            out(f"         To do  {remedy.text} ({remedy.who}{', reboot' if remedy.reboot else ''})")
             for line in remedy.command.splitlines():
-                out(f"               {line}")
+                out(f"                {line}")
 
 
 def explain(arguments: argparse.Namespace) -> int:
-    """``explain``: the long text of an id, offline."""
+    """Runs ``explain``: the explanation of an id, offline."""
     from wizard.explanations import explain as explanation
     from wizard.explanations import ids
 

@@ -1,103 +1,152 @@
-"""``run``: all steps by an answers file, unattended."""
+"""``run``: all steps with an answers file, unattended."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers
-from wizard.answers_file import read_answers
-from wizard.commands.manifest import print_dry_run, result_of
-from wizard.commands.printing import document, out, print_comparison, tell, tell_json
-from wizard.commands.running import connected, run_async
-from wizard.errors import ExitCode, InputError, UsageError
-from wizard.forecast import compare
-from wizard.target import target_of
+from wizard.commands.choosing import answers_given, choices_of
+from wizard.commands.printing import out, print_comparison, say, tell, tell_json
+from wizard.commands.running import connected, engine_of, run_async
+from wizard.commands.verify import print_proofs
+from wizard.counting import counted
+from wizard.engine import Engine
+from wizard.errors import ExitCode, UsageError, WizardError
+from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
-    from wizard.coder.actions import Outlook
-    from wizard.plan import Plan
+    from wizard.unattended import Summary
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """``run``: all steps, unattended."""
+    """Runs ``run``: all steps, unattended."""
     return run_async(_run(arguments))
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    from wizard.unattended import look, look_in_coder
+    from wizard.executor import RunOutcome
+    from wizard.unattended import summarize
+
+    as_lines = arguments.output == "json" and not arguments.dry_run
+    try:
+        return await _look_and_run(arguments)
+    except WizardError as error:
+        if as_lines and not error.documented:
+            tell_json(summarize("failed", None, RunOutcome(), error))
+            error.documented = True
+        raise
+
+
+async def _look_and_run(arguments: argparse.Namespace) -> int:
+    answers = _answers_of(arguments)
+    if not arguments.yes and not arguments.dry_run:
+        raise UsageError("run changes the cluster, so it requires --yes.", "To preview, use --dry-run.")
+    target = target_of(arguments, answers)
+    with choices_of(arguments):
+        if _needs_cluster(answers) or target != Target():
+            async with connected(target) as engine:
+                return await _with(engine, arguments, answers)
+        async with engine_of(Engine(target)) as engine:
+            _at_coder(engine, answers)
+            return await _with(engine, arguments, answers)
+
+
+def _answers_of(arguments: argparse.Namespace) -> Answers:
+    answers = answers_given(arguments)
+    if arguments.on_impact is not None:
+        answers = replace(answers, coder=replace(answers.coder, on_impact=arguments.on_impact))
+    return replace(answers, allow_disruption=answers.allow_disruption or arguments.allow_disruption)
+
+
+def _needs_cluster(answers: Answers) -> bool:
+    from wizard.looking import needs_cluster
+
+    return needs_cluster(replace(answers, allow_disruption=False))
+
+
+def _at_coder(engine: Engine, answers: Answers) -> None:
+    """Without a cluster, what is done in Coder is in the journal of the deployment, and can be undone there."""
+    from wizard.coder.credentials import NoCredentials, find_credentials
+
+    if answers.template is not None and answers.template.push is not None:
+        from wizard.coder.v2.credentials import find_credentials as find
+
+        with suppress(NoCredentials):
+            engine.at_coder(find(answers.coder.url, token_needed=False).url)
+    if answers.coder.enable_templates or answers.coder.upload:
+        with suppress(NoCredentials):  # the plan says that these steps are left to do
+            engine.at_coder(find_credentials(answers.coder.url, token_needed=False).url)
+
+
+async def _with(engine: Engine, arguments: argparse.Namespace, answers: Answers) -> int:
     from wizard.unattended import run as run_all
 
-    answers = read_answers(Path(arguments.answers))
-    if not arguments.yes and not arguments.dry_run:
-        raise UsageError(
-            "run changes the cluster, and does so only with --yes.", "Look first: the same with --dry-run."
-        )
-    async with connected(target_of(arguments, answers)) as engine:
-        with choices_of(arguments.answers):
-            if arguments.dry_run:
-                # A dry run creates nothing, probe pods included.
-                unprobed = replace(answers, security_modules=replace(answers.security_modules, probe=False))
-                plan = await look(engine, unprobed)
-                _show_plan(plan, arguments, answers, await look_in_coder(engine, plan, answers))
-                return ExitCode.DONE
-            summary = await run_all(engine, answers, tell_json if arguments.output == "json" else tell)
+    if arguments.dry_run:
+        return await _preview(engine, arguments, answers)
+    try:
+        summary = await run_all(engine, answers, tell_json if arguments.output == "json" else tell)
+    except WizardError as error:
+        error.documented = True  # the summary has it
+        raise
     if arguments.output == "text":
-        print_comparison(summary.groups)
-        out(f"{summary.result}: {summary.ready} of {summary.desired} nodes offer FUSE; policy: {summary.policy}")
-        for step in summary.left_to_do:
-            out(f"  left to do: {step}")
+        _print_summary(engine, summary)
     return ExitCode.DONE if summary.result == "done" else ExitCode.PROBLEMS
 
 
-@contextmanager
-def choices_of(file: str | None) -> Iterator[None]:
-    """A choice that does not fit is an error in the answers file, where it came from one."""
-    try:
-        yield
-    except UsageError as error:
-        if file is None:
-            raise
-        raise InputError(error.what, error.todo, file=file) from None
+def _print_summary(engine: Engine, summary: Summary) -> None:
+    print_comparison(summary.groups)
+    print_proofs(summary.proofs)
+    reached = f"FUSE on {summary.ready} of {counted(summary.desired, 'node')}; " if engine.has_cluster else ""
+    wrote = f"policy: {summary.policy or 'not written'}"
+    if summary.template or summary.pushed:
+        wrote = f"template: {summary.template or 'not written'}"
+    version = f", version {summary.pushed.version.name} active in Coder" if summary.pushed else ""
+    out(f"{summary.result}: {reached}{wrote}{version}")
+    if not summary.changed:
+        out("Nothing was changed.")
+    for step in summary.left_to_do:
+        out(f"  left to do: {step}")
 
 
-def _show_plan(plan: Plan, arguments: argparse.Namespace, answers: Answers, coder: Outlook | None) -> None:
-    from wizard.plan import ApplyObjects, WaitForRollout, WritePolicy
-    from wizard.unattended import left_by
+async def _preview(engine: Engine, arguments: argparse.Namespace, answers: Answers) -> int:
+    """Prints what a run would do; ends as the run would if a gate is closed, or if nodes get no pod."""
+    from wizard.coder.v2.actions import look_at_push
+    from wizard.commands.showing import plan_document, print_gates, print_plan
+    from wizard.looking import look, look_without_cluster
+    from wizard.plan.gates import closed
+    from wizard.unattended import consents, left_by, look_in_coder
 
-    objects = [result_of(check, answers.ownership) for check in plan.checks]
+    # A dry run creates nothing, probe pods included.
+    unprobed = replace(answers, security_modules=replace(answers.security_modules, probe=False))
+    plan = await look(engine, unprobed) if engine.has_cluster else look_without_cluster(answers)
+    probing = plan.judgement.changed(answers=answers)
+    plan = replace(plan, judgement=probing)
+    coder = await look_in_coder(engine, plan, answers)
+    pushing = await look_at_push(engine, plan.actions, answers.coder.url)
+    gates = closed(plan.gates, "run", actions={action.kind for action in plan.actions}, allow=consents(answers))
+    error = gates[0].error("run") if gates else None
+    left = left_by(plan, coder)
+    for line in pushing if arguments.output == "json" else ():
+        say(line)
     if arguments.output == "json":
-        actions = [action.to_json() for action in plan.actions]
-        results = [event.to_json() for event in objects]
-        document(
-            {
-                "actions": actions,
-                "objects": results,
-                "forecast": [row.to_json() for row in plan.forecast],
-                "coder": coder.to_json() if coder else None,
-                "left_to_do": list(left_by(plan, coder)),
-            }
-        )
-        return
-    for action in plan.actions:
-        out(f"{action.title}: {action.why}")
-        for line in action.by_hand:
-            out(f"  {line}")
-        if isinstance(action, ApplyObjects):
-            print_dry_run(objects)
-        if isinstance(action, WaitForRollout):
-            print_comparison(compare(plan.forecast, action.nodes))
-        if isinstance(action, WritePolicy):
-            out(f"  {action.fate}")
-            if action.diff:
-                out(action.diff, lines=True)
-    if coder is not None:
-        out("In Coder:")
-        for line in coder.lines:
-            out(f"  {line}")
-    for step in left_by(plan, coder):
-        out(f"left to do: {step}")
+        plan_document(plan, coder, left, error)
+    else:
+        print_plan(plan)
+        if coder is not None:
+            out("In Coder:")
+            for line in coder.lines:
+                out(f"  {line}")
+        for line in pushing:
+            out(line)
+        for step in left:
+            out(f"left to do: {step}")
+        print_gates(gates[1:])
+        if plan.without_pod:
+            count = counted(len(plan.without_pod), "node")
+            out(f"The rollout would not finish, so run would end with exit code 1: {count} without a pod.")
+    if error is not None:
+        raise error
+    return ExitCode.PROBLEMS if plan.without_pod else ExitCode.DONE

@@ -1,4 +1,4 @@
-"""How a command runs: its engine, opened and closed, and what a signal does to it."""
+"""Running a command: opening and closing its engine, and handling signals."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from wizard.errors import Interrupted
 from wizard.target import Target
 
 COLLECT_AFTER = 50_000
-"""After how many new objects the garbage collector looks for some that are not needed any more."""
+"""The number of new objects after which the garbage collector runs."""
 
 
 def sandbox_speed() -> float:
-    """How many times faster than life the sandbox plays; tests set it in the environment."""
+    """Returns the speed of the sandbox, as a multiple of real time; tests set it in the environment."""
     return float(os.environ.get("PODMAN_WIZARD_SANDBOX_SPEED", "1"))
 
 
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[Engine]:
-    """An engine that is open, and closed at the end; a run that did not come to its end stays open in its journal."""
+    """Opens an engine and closes it at the end; an interrupted run stays open in its journal."""
     async with engine_of(Engine(target, sandbox_speed=sandbox_speed())) as engine:
         await engine.open()
         yield engine
@@ -35,22 +35,22 @@ async def connected(target: Target) -> AsyncIterator[Engine]:
 
 @asynccontextmanager
 async def engine_of(engine: Engine) -> AsyncIterator[Engine]:
-    """An engine that is closed at the end, opened or not; a run that broke off stays open in its journal."""
+    """Closes an engine at the end, whether it was opened or not; an interrupted run stays open in its journal."""
     try:
         yield engine
     except BaseException as error:
         stopped = isinstance(error, asyncio.CancelledError | BrokenPipeError)
         if stopped and engine.has_changed:
-            with contextlib.suppress(OSError):  # where the terminal has gone, nobody hears it
-                say("It stopped in the middle. What was done so far is said above, and kept in the journal.")
+            with contextlib.suppress(OSError):  # if the terminal is gone, there is no reader
+                say("The command was interrupted. Changes made so far are listed above and recorded in the journal.")
         await engine.close(interrupted=True)
         raise
     await engine.close()
 
 
 def run_async(work: Coroutine[Any, Any, int]) -> int:
-    """Runs a command's coroutine; a signal cancels it, so that it can say what was done, and sets the exit code."""
-    # What is read of thousands of nodes stays: the collector would go through it after every 700 new objects.
+    """Runs the coroutine of a command; a signal cancels it, so that it can list its changes, and sets the exit code."""
+    # Facts about thousands of nodes stay in memory, and the collector would scan them after every 700 new objects.
     gc.set_threshold(COLLECT_AFTER)
     return asyncio.run(_until_signalled(work))
 
@@ -69,13 +69,13 @@ async def _until_signalled(work: Coroutine[Any, Any, int]) -> int:
     try:
         return await task
     except (asyncio.CancelledError, OSError):
-        # An OSError, where there was nobody any more to tell of the end.
+        # An OSError means that the output has no reader any more.
         if not received:
             raise
         if received[0] == signal.SIGINT:
             raise Interrupted("Interrupted.") from None
         with contextlib.suppress(OSError):
-            say(f"podman-wizard: Ended by {signal.Signals(received[0]).name}.")
+            say(f"podman-wizard: ended by signal {signal.Signals(received[0]).name}")
         return 128 + received[0]
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,4 +1,4 @@
-"""``sandbox``: a simulated cluster by itself, until interrupted."""
+"""``sandbox``: a simulated cluster that runs until interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wizard.errors import ExitCode
 
 
 def sandbox(arguments: argparse.Namespace) -> int:
-    """``sandbox``: the simulated cluster by itself, until interrupted."""
+    """Runs ``sandbox``: a simulated cluster, until interrupted."""
     return run_async(_sandbox(arguments))
 
 
@@ -28,10 +28,10 @@ async def _sandbox(arguments: argparse.Namespace) -> int:
         if arguments.output == "json":
             document({"scenario": scenario, "url": running.url, "kubeconfig": arguments.kubeconfig_to})
         else:
-            out(f"Sandbox {scenario} listens on {running.url}")
+            out(f"Sandbox {scenario} is running at {running.url}")
             if arguments.kubeconfig_to:
-                out(f"Use it: kubectl --kubeconfig {arguments.kubeconfig_to} get nodes")
-            out("It ends with ctrl+c.")
+                out(f"To use it, run kubectl --kubeconfig {arguments.kubeconfig_to} get nodes")
+            out("Press ctrl+c to stop it.")
         sys.stdout.flush()
         await asyncio.Event().wait()
     return ExitCode.DONE

@@ -1,40 +1,49 @@
-"""``undo``: what runs changed is taken back."""
+"""``undo``: restores the state before earlier runs."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wizard.commands.printing import document, out, say, tell
 from wizard.commands.running import connected, engine_of, run_async
 from wizard.engine import Engine
-from wizard.errors import ExitCode, UsageError
+from wizard.errors import UsageError
 from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
-    from wizard.undo import UndoPlan, UndoStep
+    from wizard.plan.undo import UndoPlan
+    from wizard.undoing import UndoOutcome
 
 
 def undo(arguments: argparse.Namespace) -> int:
-    """``undo``: the last run on this cluster, or all of them; with ``--coder-url`` those in Coder alone."""
+    """Runs ``undo``: the last run on this cluster, another one, or all.
+
+    With ``--coder-url`` only in Coder, with ``--no-cluster`` only files that were written without a cluster.
+    """
     return run_async(_undo(arguments))
 
 
 @asynccontextmanager
 async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
-    """The engine whose journal is meant: the cluster's, or the one of a Coder deployment, which takes no cluster."""
+    """Opens the engine with the journal of the cluster, or with one that needs no cluster."""
     from wizard.coder.actions import journaled_deployments, undo_command
+    from wizard.undo import has_work_without_cluster
 
     target = target_of(arguments)
-    if arguments.coder_url is not None:
+    if arguments.coder_url is not None or arguments.no_cluster:
         from wizard.coder.credentials import base_url
 
         if target != Target():
-            raise UsageError("--coder-url and a cluster exclude each other.", "Each has a journal of its own.")
+            option = "--no-cluster" if arguments.no_cluster else "--coder-url"
+            raise UsageError(
+                f"{option} cannot be combined with a cluster.", "Each has its own journal. Undo them one at a time."
+            )
         async with engine_of(Engine(target)) as engine:
-            engine.at_coder(base_url(arguments.coder_url))
+            if arguments.coder_url is not None:
+                engine.at_coder(base_url(arguments.coder_url))
             yield engine
         return
     try:
@@ -42,54 +51,52 @@ async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
             yield engine
     finally:
         for url in () if target.sandbox else journaled_deployments():
-            say(f"There is more, done in Coder alone: {undo_command(url)}")
+            say(f"Changes made only in Coder have their own journal. To preview their undo, run {undo_command(url)}")
+        if not target.sandbox and has_work_without_cluster():
+            say(
+                "Policy files written without a cluster have their own journal. To preview their undo, run "
+                "podman-wizard undo --no-cluster --dry-run"
+            )
 
 
 async def _undo(arguments: argparse.Namespace) -> int:
-    from wizard.undo import execute_undo, plan_undo
+    from wizard.undo import plan_undo
+    from wizard.undoing import UndoOutcome, execute_undo
 
     async with _undoing(arguments) as engine:
-        undoing = await plan_undo(engine, everything=arguments.all)
+        undoing = await plan_undo(engine, everything=arguments.all, run=arguments.run_id or "")
         changing = arguments.yes and not arguments.dry_run
         for note in undoing.notes:
             say(f"note: {note}")
         if arguments.output == "text":
-            _print_undo(undoing, "on this cluster" if engine.has_cluster else "in this Coder")
-        failed = (
-            await execute_undo(engine, undoing, (lambda event: None) if arguments.output == "json" else tell)
-            if changing and (undoing.todo or undoing.runs)
-            else ()
-        )
+            elsewhere = "in this Coder deployment" if arguments.coder_url is not None else "without a cluster"
+            print_undo(undoing, "on this cluster" if engine.has_cluster else elsewhere)
+        outcome = UndoOutcome(undoing.steps)
+        if changing and (undoing.todo or undoing.runs):
+            outcome = await execute_undo(engine, undoing, (lambda event: None) if arguments.output == "json" else tell)
     if arguments.output == "json":
-        failures = [{"title": item.name, "reason": item.reason} for item in failed]
-        document(undoing.to_json() | {"undone": changing, "failed": failures})
+        document(_json(undoing, outcome, changing=changing))
     if undoing.todo and not changing and not arguments.dry_run:
-        raise UsageError("undo changes things, and does so only with --yes.", "What it would do is shown above.")
-    return ExitCode.CLUSTER if failed else ExitCode.DONE
+        raise UsageError("undo makes changes, so it requires --yes.", "The changes are listed above.")
+    if arguments.output == "text" and changing:
+        for step in outcome.left:
+            say(f"left: {step.title}: {step.left}")
+    # A dry run ends as the undo itself would, as far as it can be known beforehand.
+    return outcome.exit_code
 
 
-def _print_undo(undoing: UndoPlan, where: str) -> None:
-    if not undoing.steps:
-        out(f"There is nothing to undo {where}.")
-        return
-    told = undoing.told_runs() if undoing.todo else ()
-    if told:
-        out(
-            "This takes back, to the state before:"
-            if len(told) == 1
-            else f"This takes back {len(told)} runs, to the state before the first:"
-        )
-    for line in told:
-        out(f"  {line}")
-    for step in undoing.steps:
-        out(f"{step.title}: left alone: {step.left}" if step.left else _undo_line(step))
-        if step.diff:
-            out(step.diff, lines=True)
+def _json(undoing: UndoPlan, outcome: UndoOutcome, *, changing: bool) -> dict[str, Any]:
+    return undoing.to_json() | {
+        "undone": changing,
+        "changed": bool(outcome.done),
+        "left": [{"title": step.title, "reason": step.left} for step in outcome.left],
+        "failed": [{"title": item.name, "reason": item.reason} for item in outcome.failed],
+    }
 
 
-def _undo_line(step: UndoStep) -> str:
-    if step.what == "give back":
-        return f"{step.title}: its content is as it was before; give its fields back to those who owned them"
-    if step.what == "file":
-        return f"{step.title}: put back what it held"
-    return step.title if step.nodes or step.what == "disable templates" else f"{step.title}: {step.what}"
+def print_undo(undoing: UndoPlan, where: str) -> None:
+    """Prints what an undo does, step by step, and what it leaves."""
+    from wizard.plan.words import undo_lines
+
+    for line in undo_lines(undoing, where):
+        out(line)

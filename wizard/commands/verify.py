@@ -1,31 +1,35 @@
-"""``verify``: Podman in a pod on each kind of node."""
+"""``verify``: tests Podman in a pod on each node type."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.answers import VerifyChoice
 from wizard.commands.nodes import require_nodes
-from wizard.commands.printing import document, out, tell
+from wizard.commands.printing import document, out, say, tell
 from wizard.commands.running import connected, run_async
-from wizard.errors import ExitCode
+from wizard.errors import ExitCode, UsageError
+from wizard.names import FUSE_RESOURCE
 from wizard.target import target_of
 
 if TYPE_CHECKING:
     from wizard.prove import Proof
+    from wizard.verification import PodSettings
+
+NO_FUSE_YET = "No node advertises smarter-devices/fuse yet, so only native overlay is tested, without FUSE."
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """``verify``: Podman in a pod on each kind of node."""
+    """Runs ``verify``: tests Podman in a pod on each node type."""
     return run_async(_verify(arguments))
 
 
-async def _verify(arguments: argparse.Namespace) -> int:
-    from wizard.prove import verify_nodes
-    from wizard.verification import check_image, check_namespace
+def _choice(arguments: argparse.Namespace) -> VerifyChoice:
+    from wizard.verification import check_image, check_namespace, check_service_account
 
     choice = VerifyChoice(run=True)
     if arguments.image is not None:
@@ -34,30 +38,103 @@ async def _verify(arguments: argparse.Namespace) -> int:
     if arguments.namespace is not None:
         check_namespace(arguments.namespace)
         choice = replace(choice, namespace=arguments.namespace)
+    if arguments.service_account is not None:
+        check_service_account(arguments.service_account)
+        choice = replace(choice, service_account=arguments.service_account)
+    return choice
+
+
+def _workspace(arguments: argparse.Namespace) -> tuple[VerifyChoice, PodSettings]:
+    """Returns what the policy or the template sets for workspaces: the test pods are to run as these do."""
+    from wizard.verification import PodSettings
+
+    choice = _choice(arguments)
+    if arguments.workspace_template is not None:
+        return _of_template(arguments, choice)
+    if arguments.workspace_policy is None:
+        return choice, PodSettings()
+    from wizard.policy import PolicyDocument
+
+    document, _ = PolicyDocument.read(Path(arguments.workspace_policy))
+    return choice, PodSettings.of_policy(document.data)
+
+
+_OPTIONS = {"image": "--image", "namespace": "--namespace", "service account": "--service-account"}
+"""The options that tell what only Terraform knows."""
+
+
+def _of_template(arguments: argparse.Namespace, choice: VerifyChoice) -> tuple[VerifyChoice, PodSettings]:
+    """Returns the pod that a template describes; an option has priority over the template.
+
+    Raises UsageError if the image is not known, because another one proves nothing about the template.
+    """
+    from wizard.template.described import described
+    from wizard.template.module import read_template
+    from wizard.template.workload import find_workload
+    from wizard.verification import PodSettings, check_image, check_namespace, check_service_account
+
+    workload = find_workload(read_template(Path(arguments.workspace_template)), arguments.resource, arguments.container)
+    found = described(workload)
+    name = workload.document.name
+    for what, expression in found.unknown:
+        option = _OPTIONS.get(what, "")
+        if option and getattr(arguments, option[2:].replace("-", "_")) is not None:
+            continue
+        if what == "image":
+            raise UsageError(f"{name}: the image is {expression}, which only Terraform knows.", "Set it with --image.")
+        instead = f"Set it with {option}; the default is used." if option else "The test pod does without it."
+        say(f"{name}: the {what} is {expression}, which only Terraform knows. {instead}")
+    if not found.has_device:
+        say(f"{name} does not request {FUSE_RESOURCE}; the test pod does. To add it, use podman-wizard template merge.")
+    if found.image and arguments.image is None:
+        check_image(found.image)
+        choice = replace(choice, image=found.image)
+    if found.namespace and arguments.namespace is None:
+        check_namespace(found.namespace)
+        choice = replace(choice, namespace=found.namespace)
+    if found.service_account and arguments.service_account is None:
+        check_service_account(found.service_account)
+        choice = replace(choice, service_account=found.service_account)
+    return choice, PodSettings(apparmor=found.apparmor, pod=found.pod, container=found.container)
+
+
+async def _verify(arguments: argparse.Namespace) -> int:
+    from wizard.prove import subjects, verify_nodes
+
+    choice, settings = _workspace(arguments)
     async with connected(target_of(arguments)) as engine:
         facts = await engine.read_facts()
         require_nodes(facts)
+        native = not subjects(facts)
+        if native:
+            say(NO_FUSE_YET)
         listener = (lambda event: None) if arguments.output == "json" else tell
-        proofs = await verify_nodes(engine, facts, choice, listener, dry_run=arguments.dry_run)
+        proofs = await verify_nodes(
+            engine, facts, choice, listener, dry_run=arguments.dry_run, native=native, settings=settings
+        )
     if arguments.output == "json":
-        document({"proofs": [proof.to_json() for proof in proofs], "dry_run": arguments.dry_run})
+        document({"results": [proof.to_json() for proof in proofs], "fuse": not native, "dry_run": arguments.dry_run})
     else:
         print_proofs(proofs)
         if not proofs:
-            out("No node advertises smarter-devices/fuse yet: nothing to verify.")
+            out("No node can run the test: on none of them can FUSE work.")
     bad = not proofs or any(proof.ok is False for proof in proofs)
     return ExitCode.PROBLEMS if bad and not arguments.dry_run else ExitCode.DONE
 
 
 def print_proofs(proofs: Iterable[Proof]) -> None:
-    """What Podman said where it did not run, and what to do; where it ran, an event has told it."""
+    """Prints each test result with its checks, what follows from it, and the output and the fixes of what failed."""
     for proof in proofs:
-        if proof.ok:
+        if proof.ok is None:
             continue
         out(f"{proof.word:8} {proof.title}, on {proof.node}: {proof.text}")
-        for line in proof.excerpt:
+        for line in proof.lines:
             out(f"         {line}")
+        for number, line in enumerate(proof.excerpt if proof.checks and proof.id != "ok" else ()):
+            out(f"         {'Found' if number == 0 else '':5}  {line}")
+        if proof.means:
+            out(f"         Means  {proof.means}")
         for remedy in proof.remedies:
-            out(f"         Do  {remedy.text}")
+            out(f"         To do  {remedy.text} ({remedy.who})")
             for line in remedy.command.splitlines():
-                out(f"             {line}")
+                out(f"                {line}")

@@ -1,25 +1,27 @@
-"""Template policies: read, checked, edited and merged so that nothing else in the file changes.
+"""Template policies: read, checked, edited, and merged so that nothing else in the file changes.
 
-The contract of every edit, and where new keys go, is written in ``wizard.policy.edit``. What is named
-here is imported when it is first used, because ``policy merge`` shall start as fast as a small tool does.
+``wizard.policy.text_editor`` describes the contract of every edit, and where new keys go. The names listed here are
+imported on first use, so that ``policy merge`` starts as fast as a small tool.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # typing itself would be the largest import of all
 if TYPE_CHECKING:
+    from wizard.names import FUSE_RESOURCE
     from wizard.policy.checks import check
     from wizard.policy.compare import Proof, prove, unified_diff
     from wizard.policy.document import LARGEST, PolicyDocument, show_path
-    from wizard.policy.edit import unshared
-    from wizard.policy.edits import add_field, remove_field, remove_value, set_policy_word, set_value
     from wizard.policy.effective import EffectiveRow, FuseGuarantee, effective_view, fuse_guarantee, outcome_in_words
-    from wizard.policy.entries import FUSE_RESOURCE, PODMAN_FIELDS, count_to_add
+    from wizard.policy.entries import PODMAN_FIELDS, count_to_add
+    from wizard.policy.field_edits import add_field, remove_field, remove_value, set_policy_word, set_value
     from wizard.policy.findings import Problem
     from wizard.policy.merge import Change, Conflict, MergeResult, merge_podman
     from wizard.policy.presets import new_policy
+    from wizard.policy.reapply import Reapplied, reapply_edits
     from wizard.policy.schema import Field
-    from wizard.policy.session import EditSession, save
+    from wizard.policy.session import EditSession
+    from wizard.policy.sharing import unshared
     from wizard.policy.views import FieldView, fields, value_from_text, value_problem, value_text
     from wizard.policy.words import ON_CONFLICT, PRESETS, WORDS
 
@@ -41,6 +43,7 @@ __all__ = [
     "PolicyDocument",
     "Problem",
     "Proof",
+    "Reapplied",
     "add_field",
     "check",
     "count_to_add",
@@ -51,9 +54,9 @@ __all__ = [
     "new_policy",
     "outcome_in_words",
     "prove",
+    "reapply_edits",
     "remove_field",
     "remove_value",
-    "save",
     "set_policy_word",
     "set_value",
     "show_path",
@@ -65,18 +68,20 @@ __all__ = [
 ]
 
 _HOMES = {
+    "reapply": ("Reapplied", "reapply_edits"),
     "checks": ("check",),
     "compare": ("Proof", "prove", "unified_diff"),
     "document": ("LARGEST", "PolicyDocument", "show_path"),
-    "edit": ("unshared",),
-    "edits": ("add_field", "remove_field", "remove_value", "set_policy_word", "set_value"),
+    "sharing": ("unshared",),
+    "field_edits": ("add_field", "remove_field", "remove_value", "set_policy_word", "set_value"),
     "effective": ("EffectiveRow", "FuseGuarantee", "effective_view", "fuse_guarantee", "outcome_in_words"),
-    "entries": ("FUSE_RESOURCE", "PODMAN_FIELDS", "count_to_add"),
+    "entries": ("PODMAN_FIELDS", "count_to_add"),
     "findings": ("Problem",),
     "merge": ("Change", "Conflict", "MergeResult", "merge_podman"),
+    "near": ("FUSE_RESOURCE",),
     "presets": ("new_policy",),
     "schema": ("Field",),
-    "session": ("EditSession", "save"),
+    "session": ("EditSession",),
     "views": ("FieldView", "fields", "value_from_text", "value_problem", "value_text"),
     "words": ("ON_CONFLICT", "PRESETS", "WORDS"),
 }

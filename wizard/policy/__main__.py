@@ -11,7 +11,7 @@ from wizard.policy.commands import add_parser
 
 
 def main() -> int:
-    """Runs one policy command; gives its exit code."""
+    """Runs one policy command and returns its exit code."""
     parser = argparse.ArgumentParser(prog="podman-wizard")
     add_parser(parser.add_subparsers(required=True), [])
     arguments = parser.parse_args(["policy", *sys.argv[1:]])

@@ -1,33 +1,38 @@
-"""What is wrong with a policy."""
+"""The checks of a policy."""
 
 from __future__ import annotations
 
 from wizard.escaping import printable
+from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import (
-    FUSE_RESOURCE,
     PODMAN_FIELDS,
-    WHOLE_NUMBER,
     Entry,
     Path,
     entries,
+    fuse_like,
+    is_whole,
     own_or_inherited,
     quantity,
+    same_amount,
+    value_of,
 )
-from wizard.policy.findings import Findings, Problem, normalized
-from wizard.policy.readings import data_of, is_merge_key
-from wizard.policy.schema import schema, wrong_shape
-from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text, resolved
+from wizard.policy.findings import Findings, Problem
+from wizard.policy.near import near
+from wizard.policy.readings import is_merge_key
+from wizard.policy.schema import schema
+from wizard.policy.shapes import wrong_parts
+from wizard.policy.tree import Collection, Mapping, Node, Scalar, Sequence, key_text, resolved
 from wizard.policy.words import WORDS
 
 
 def check(document: PolicyDocument) -> tuple[Problem, ...]:
-    """All problems and warnings, in the order of the file; what is missing comes first."""
+    """Returns all problems and warnings in the order of the file; those about missing things come first."""
     return _Check(document).all()
 
 
 def podman_problems(document: PolicyDocument) -> tuple[Problem, ...]:
-    """Those of the two fields that Podman needs."""
+    """Returns the problems and warnings of the two fields that Podman needs."""
     checker = _Check(document)
     found = {entry.path: entry for entry in entries(document) if entry.path in PODMAN_FIELDS}
     for entry in found.values():
@@ -41,6 +46,7 @@ class _Check(Findings):
         self.version()
         self.duplicates()
         self.unknown_tags()
+        self.lookalikes()
         found = {entry.path: entry for entry in entries(self.document)}
         for entry in found.values():
             if entry.field is None:
@@ -55,15 +61,15 @@ class _Check(Findings):
         wanted = schema().version
         todo = f'Write version: "{wanted}".'
         if target is None or (isinstance(target, Scalar) and target.is_null):
-            self.add("problem", "version-missing", node, ("version",), "The policy does not say its version.", todo)
+            self.add("problem", "version-missing", node, ("version",), "The policy has no version.", todo)
         elif not isinstance(target, Scalar) or target.value != wanted:
-            shown = printable(target.value) if isinstance(target, Scalar) else "no single value"
+            shown = printable(target.value) if isinstance(target, Scalar) else "not a single value"
             self.add(
                 "problem",
                 "version-unsupported",
                 node,
                 ("version",),
-                f"The version is {shown}; Coder 1.19 and later know only {wanted}.",
+                f"The version is {shown}; Coder 1.19 and later support only {wanted}.",
                 todo,
             )
 
@@ -84,8 +90,8 @@ class _Check(Findings):
                             "duplicate-key",
                             key,
                             here,
-                            f"{show_path(here)} stands here a second time.",
-                            "Remove one of the two; parsers refuse the file or take either.",
+                            f"{show_path(here)} appears a second time here.",
+                            "Remove one of the two. Some parsers reject the file, others use either one.",
                         )
                     seen.add(name)
                     if isinstance(value, Collection):
@@ -113,14 +119,14 @@ class _Check(Findings):
             return
         for name, (key, _) in own_or_inherited(target).items():
             if name not in ("policy", "value"):
-                near = next((word for word in ("policy", "value") if normalized(word) == normalized(name)), "")
+                meant = near(name, [word for word in ("policy", "value") if entry.part(word) is None])
                 self.add(
                     "warning",
                     "unknown-field",
                     key,
                     (*entry.path, name),
-                    f"{show_path((*entry.path, name))} is not known; a field has policy and value.",
-                    f"Did you mean {near}?" if near else "Remove it.",
+                    f"{show_path((*entry.path, name))} is unknown; a field has only policy and value.",
+                    f"Did you mean {meant}?" if meant else "Remove it.",
                 )
         self.word(entry)
         self.value(entry)
@@ -132,17 +138,19 @@ class _Check(Findings):
         path = (*entry.path, "policy")
         word = entry.word
         if word not in WORDS:
-            near = next((known for known in WORDS if known == (word or "").strip().lower()), "")
-            shown = f"{printable(word)!r}" if word is not None else "nothing"
+            target = resolved(node)
+            meant = near(word or _only_word(target), WORDS)
+            shown = repr(printable(word)) if word is not None else _kind(target)
+            hint = "Use read (workspaces cannot change it), write (can replace it), or append (can add to it)."
+            if meant:
+                hint = f"Did you mean {meant}?" if word is not None else f"Write {meant} without brackets."
             self.add(
                 "problem",
                 "wrong-word",
                 node,
                 path,
-                f"The policy word of {show_path(entry.path)} is {shown}, not one of {', '.join(WORDS)}.",
-                f"Did you mean {near}?"
-                if near
-                else "read: may not change it; write: may replace it; append: may add to it.",
+                f"The field policy of {show_path(entry.path)} is {shown}, not one of {', '.join(WORDS)}.",
+                hint,
             )
         elif word == "append" and not entry.field.can_be_appended:
             self.add(
@@ -150,8 +158,8 @@ class _Check(Findings):
                 "append-to-single-value",
                 node,
                 path,
-                f"{show_path(entry.path)} is {entry.field.shape_in_words}: nothing can be appended to it.",
-                "Write read or write.",
+                f"{show_path(entry.path)} is {entry.field.shape_in_words}, so append has no effect on it.",
+                "Use read or write.",
             )
         self.two_readings(node, path)
 
@@ -160,70 +168,99 @@ class _Check(Findings):
         if node is None or entry.field is None:
             return
         path = (*entry.path, "value")
-        data = data_of(node)
-        why = wrong_shape(entry.field.shape, data, entry.field) if data is not None else ""
-        if why:
-            self.add(
-                "problem" if entry.field.sure else "warning",
-                "wrong-shape",
-                node,
-                path,
-                f"The value of {show_path(entry.path)} {printable(why)}.",
-                f"It wants {entry.field.shape_in_words}.",
-            )
+        target = resolved(node)
+        if not (isinstance(target, Scalar) and target.is_null):
+            for part, why in wrong_parts(entry.field, node):
+                self.add(
+                    "problem" if entry.field.sure else "warning",
+                    "wrong-shape",
+                    part,
+                    path,
+                    f"The value of {show_path(entry.path)} {printable(why)}.",
+                    f"It must be {entry.field.shape_in_words}.",
+                )
         self.two_readings(node, path)
 
     def resources(self, found: dict[Path, Entry]) -> None:
-        """Checks what Podman needs, and that requests equal limits, which Kubernetes wants of extended resources."""
+        """Checks what Podman needs, and the amounts that Kubernetes rejects."""
         amounts: list[dict[str, Node]] = []
         for path in PODMAN_FIELDS:
             entry = found.get(path)
             value = resolved(part) if entry is not None and (part := entry.part("value")) is not None else None
-            own = own_or_inherited(value) if isinstance(value, Mapping) else {}
+            mapping = value if isinstance(value, Mapping) else None
+            own = own_or_inherited(mapping) if mapping is not None else {}
             amounts.append({name: node for name, (_, node) in own.items()})
-            self.fuse(path, entry, amounts[-1].get(FUSE_RESOURCE))
+            self.fuse(path, entry, mapping, amounts[-1].get(FUSE_RESOURCE))
         requests, limits = amounts
         for name in dict.fromkeys([*requests, *limits]):
-            # what Kubernetes itself knows may differ, and a request that is missing is taken from the limit
-            is_native = "/" not in name or "kubernetes.io/" in name
-            if is_native or name not in requests or (name == FUSE_RESOURCE and name not in limits):
-                continue
-            request, limit = (quantity(side[name]) if name in side else None for side in (requests, limits))
-            if request != limit:
-                at = limits.get(name, requests.get(name))
-                shown = [printable(part) if part is not None else "none" for part in (request, limit)]
+            if not (name == FUSE_RESOURCE and name not in limits):
+                self.amounts(name, requests.get(name), limits.get(name))
+
+    def amounts(self, name: str, request_at: Node | None, limit_at: Node | None) -> None:
+        """Checks the request and the limit of one resource as Kubernetes does."""
+        request, limit = (quantity(node) if node is not None else None for node in (request_at, limit_at))
+        is_native = "/" not in name or "kubernetes.io/" in name
+        for at, amount in ((request_at, request), (limit_at, limit)):
+            value = value_of(amount) if amount is not None and not is_whole(amount) else None
+            if at is not None and value is not None and not is_native and value != int(value):
                 self.add(
                     "problem",
-                    "request-unlike-limit",
+                    "not-whole",
                     at,
-                    (*PODMAN_FIELDS[1], "value", name),
-                    f"The request of {printable(name)} is {shown[0]}, its limit {shown[1]}; "
-                    "Kubernetes refuses such pods.",
-                    "Make the two equal.",
+                    (*PODMAN_FIELDS[at is limit_at], "value", name),
+                    f"{printable(name)} is {printable(amount or '')}. Kubernetes accepts only whole numbers of it.",
+                    "Write a whole number.",
                 )
+        # a missing request defaults to the limit; only these resources can have a limit above the request
+        if request_at is None:
+            return
+        shown = [printable(part) if part is not None else "missing" for part in (request, limit)]
+        if is_native and not name.startswith("hugepages-"):
+            if limit_at is None:
+                return
+            asked, most = value_of(request), value_of(limit)
+            if asked is None or most is None or asked <= most:
+                return
+            todo = "Set the request to at most the limit."
+        elif same_amount(request, limit):
+            return
+        else:
+            todo = "Set both to the same number."
+        self.add(
+            "problem",
+            "request-unlike-limit",
+            limit_at if limit_at is not None else request_at,
+            (*PODMAN_FIELDS[1], "value", name),
+            f"{printable(name)}: the request is {shown[0]} and the limit is {shown[1]}. Kubernetes rejects such pods.",
+            todo,
+        )
 
-    def fuse(self, path: Path, entry: Entry | None, count: Node | None) -> None:
+    def fuse(self, path: Path, entry: Entry | None, mapping: Mapping | None, count: Node | None) -> None:
         target = resolved(count) if count is not None else None
         if target is None or (isinstance(target, Scalar) and target.is_null):
+            like = fuse_like(mapping) if count is None else None
+            if like is not None:
+                self.nearly_fuse(path, *like)
+                return
             self.add(
                 "problem",
                 "fuse-missing",
                 entry.key if entry is not None else None,
                 path,
-                f"{show_path(path)} does not ask for {FUSE_RESOURCE}, so workspaces get no FUSE device.",
-                "podman-wizard policy merge adds it.",
+                f"{show_path(path)} does not request {FUSE_RESOURCE}, so workspaces get no FUSE device.",
+                "To add it, run podman-wizard policy merge.",
             )
             return
         assert entry is not None and count is not None
         here = (*path, "value", FUSE_RESOURCE)
         amount = quantity(count)
-        if amount is None or not WHOLE_NUMBER.fullmatch(amount):
+        if not is_whole(amount):
             self.add(
                 "problem",
                 "wrong-shape",
                 count,
                 here,
-                f"The count of {FUSE_RESOURCE} is not a whole number from 1.",
+                f"The count of {FUSE_RESOURCE} is not a whole number of at least 1.",
                 'Write "1".',
             )
         elif isinstance(target, Scalar) and not target.style and target.tag is None:
@@ -232,7 +269,7 @@ class _Check(Findings):
                 "count-not-text",
                 count,
                 here,
-                f"The count of {FUSE_RESOURCE} is a bare number.",
+                f"The count of {FUSE_RESOURCE} is a number without quotes.",
                 f'Write "{amount}".',
             )
         if entry.word == "write":
@@ -241,6 +278,36 @@ class _Check(Findings):
                 "write-with-value",
                 entry.part("policy"),
                 (*path, "policy"),
-                f"With write, a workspace can replace {show_path(path)} and drop FUSE.",
-                "read: every workspace gets just this; append: workspaces may add other resources and keep FUSE.",
+                f"With write, a workspace can replace {show_path(path)} and lose FUSE.",
+                "Use read (every workspace gets exactly this), or append (workspaces can add other resources and "
+                "keep FUSE).",
             )
+
+    def nearly_fuse(self, path: Path, key: Node, name: str, kind: str) -> None:
+        """Adds a problem about a resource that is not the FUSE resource, though it looks like it."""
+        why = "which no node offers" if kind == "misspelt" else "which another device plugin offers"
+        todo = f"Did you mean {FUSE_RESOURCE}?"
+        if kind != "misspelt":
+            todo = (
+                f"Write {FUSE_RESOURCE}, which smarter-device-manager offers, unless the nodes have the other plugin."
+            )
+        self.add(
+            "problem",
+            "fuse-misspelt" if kind == "misspelt" else "fuse-of-another-plugin",
+            key,
+            (*path, "value", name),
+            f"{show_path(path)} requests {printable(name)}, {why}.",
+            todo,
+        )
+
+
+def _only_word(node: Node) -> str:
+    """Returns the one word in a list; "" if it is no such list."""
+    if isinstance(node, Sequence) and len(node.children) == 1:
+        word = resolved(node.children[0])
+        return word.value if isinstance(word, Scalar) else ""
+    return ""
+
+
+def _kind(node: Node) -> str:
+    return "nothing" if isinstance(node, Scalar) else "a list" if isinstance(node, Sequence) else "a mapping"

@@ -1,82 +1,56 @@
-"""Two versions of a policy side by side: the proof line and the unified diff."""
+"""The comparison of two versions of a policy: the counts of the check, and the unified diff."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import replace
 
+from wizard.editing.diff import Counts, Hunk, count, grouped, shown, split_lines
 from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument
 
 _MOST_DIFFERENCES = 1000
-"""Lines added and removed up to which the shortest difference is looked for; its cost is their square."""
-_CONTEXT = 3
+"""The largest number of added and removed lines for which the shortest diff is computed; its cost is quadratic."""
 
 
-class Hunk(NamedTuple):
-    """Lines ``before[start:end]`` that became ``after[new_start:new_end]``; numbered from 0."""
+Proof = Counts
+"""The check of an edit: what it did to a file, counted from the two files and not from the edit.
 
-    start: int
-    end: int
-    new_start: int
-    new_end: int
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What an edit did to a file, counted from the two files and not from the edit.
-
-    A line that was replaced counts as changed; ``other_bytes_changed`` are bytes on all other lines, their
-    ends included (the end that a last line without one gets is not counted: it belongs to the added lines;
-    nor is the one that it loses to lines that are removed below it).
-    """
-
-    lines_added: int
-    lines_changed: int
-    lines_removed: int
-    other_bytes_changed: int
-    comments: int
-    comments_kept: int
-
-    def __str__(self) -> str:
-        parts = [
-            f"{number} line{'' if number == 1 else 's'} {what}"
-            for number, what, always in [
-                (self.lines_added, "added", not (self.lines_changed or self.lines_removed)),
-                (self.lines_changed, "changed", False),
-                (self.lines_removed, "removed", False),
-            ]
-            if number or always
-        ]
-        return ", ".join(
-            [
-                *parts,
-                f"{self.other_bytes_changed} other bytes changed",
-                f"{self.comments_kept} of {self.comments} comments kept",
-            ]
-        )
+``other_bytes_changed`` counts bytes on all other lines, line endings included. If the last line gains or loses its line
+ending because of added or removed lines, that ending is not counted.
+"""
 
 
 def prove(before: PolicyDocument, after: PolicyDocument) -> Proof:
-    """Counts what lies between two versions of a file."""
+    """Counts the differences between two versions of a file."""
     old, new = _lines(before), _lines(after)
-    found = hunks(old, new)
-    added = changed = removed = other = 0
-    at = new_at = 0
+    found = _hunks_with_ends(old, new) if "\r\n" in before.text else hunks(old, new)
+    at = new_at = other = 0
     for hunk in [*found, Hunk(len(old), len(old), len(new), len(new))]:
         last = hunk.start == len(old) or hunk.new_start == len(new)
         other += _end_changes(old[at : hunk.start], new[new_at : hunk.new_start], last=last)
-        was, became = hunk.end - hunk.start, hunk.new_end - hunk.new_start
-        changed += min(was, became)
-        added += max(became - was, 0)
-        removed += max(was - became, 0)
         at, new_at = hunk.end, hunk.new_end
     if before.is_marked != after.is_marked:
         other += 3
     comments = before.tree.comment_texts()
-    return Proof(added, changed, removed, other, len(comments), _kept(comments, after.tree.comment_texts()))
+    kept = _kept(comments, after.tree.comment_texts())
+    return replace(count(found, comments, kept), other_bytes_changed=other)
+
+
+def _hunks_with_ends(old: Sequence[str], new: Sequence[str]) -> list[Hunk]:
+    """Returns the shortest diff; of several, in a file with two kinds of line endings, one that changes no ending."""
+    found = hunks(old, new)
+    endings = {line.endswith("\r\n") for line in old[:-1]}
+    if len(endings) > 1 and old != new:
+        exact = hunks(old, new, ends=True)
+        if _size(exact) == _size(found):
+            return exact
+    return found
+
+
+def _size(found: Sequence[Hunk]) -> int:
+    return sum(hunk.end - hunk.start + hunk.new_end - hunk.new_start for hunk in found)
 
 
 def _end_changes(old: Sequence[str], new: Sequence[str], *, last: bool) -> int:
@@ -89,24 +63,22 @@ def _end_changes(old: Sequence[str], new: Sequence[str], *, last: bool) -> int:
 
 
 def _kept(old: Sequence[str], new: Sequence[str]) -> int:
-    """How many comments are still there, in their order."""
+    """Returns how many comments were kept, in their order."""
     return len(old) - sum(hunk.end - hunk.start for hunk in hunks(old, new)) if old != new else len(old)
 
 
 def _lines(document: PolicyDocument) -> list[str]:
-    # not splitlines, which knows more line ends than YAML
-    lines = document.text.split("\n")
-    return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    return split_lines(document.text)
 
 
-def hunks(old: Sequence[str], new: Sequence[str]) -> list[Hunk]:
-    """The shortest difference between two lists of lines, line ends aside, in order.
+def hunks(old: Sequence[str], new: Sequence[str], *, ends: bool = False) -> list[Hunk]:
+    """Returns the shortest diff between two lists of lines, in order, by default without regard to line endings.
 
-    Myers' algorithm, on what is left between a common head and tail; where more than
-    ``_MOST_DIFFERENCES`` lines differ, all of that is one hunk.
+    Uses Myers' algorithm on the lines between a common head and tail; if more than ``_MOST_DIFFERENCES`` lines
+    differ, all of them are one hunk.
     """
-    a = [line.rstrip("\r\n") for line in old]
-    b = [line.rstrip("\r\n") for line in new]
+    # the last line can gain or lose its line ending
+    a, b = ([line.rstrip("\n" if ends else "\r\n") for line in lines] for lines in (old, new))
     head = 0
     while head < len(a) and head < len(b) and a[head] == b[head]:
         head += 1
@@ -128,7 +100,7 @@ def hunks(old: Sequence[str], new: Sequence[str]) -> list[Hunk]:
 
 
 def _shortest(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int, bool]] | None:
-    """Single lines removed (at x) or added (before x, from y), in order; None where there are too many."""
+    """Returns single lines removed (at x) or added (before x, from y), in order; None if there are too many."""
     reached = {1: 0}
     trace: list[dict[int, int]] = []
     for distance in range(min(len(a) + len(b), _MOST_DIFFERENCES) + 1):
@@ -160,63 +132,34 @@ def _walk_back(trace: list[dict[int, int]], x: int, y: int) -> list[tuple[int, i
 
 
 def unified_diff(before: PolicyDocument, after: PolicyDocument, *, width: int | None = None) -> str:
-    """The difference as ``diff -u`` shows it, "" where there is none.
+    """Returns the diff as ``diff -u`` shows it; "" if there is none.
 
-    Without a width it is a patch, byte for byte; with one (in columns) it is for looking at: longer lines
-    go on below, marked with ``>``, and control characters are shown as escapes.
+    Without a width it is an exact patch. With a width (in columns) it is for display: longer lines continue
+    below, marked with ``>``, and control characters are shown as escapes.
     """
     old, new = _lines(before), _lines(after)
     if before.content == after.content:
         return ""
+    if width is None:  # a patch is of the bytes
+        for lines, document in ((old, before), (new, after)):
+            if document.is_marked:
+                lines[:1] = [f"\ufeff{''.join(lines[:1])}"]
     out = [f"--- {printable(before.name) or 'policy'}", f"+++ {printable(after.name) or 'policy'}"]
     for group in _groups(hunks(old, new), old, new):
-        out += _shown(group, old, new)
+        out += shown(group, old, new)
     if width is not None:
         out = [piece for line in out for piece in _folded(line, width)]
     return "\n".join(out) + "\n"
 
 
 def _groups(found: list[Hunk], old: Sequence[str], new: Sequence[str]) -> list[list[Hunk]]:
-    # the patch of a file without a last line end names the line that gets one
+    # the patch of a file without a final line ending includes the line that gains one
     if old and new and old[-1].endswith("\n") != new[-1].endswith("\n") and not (found and found[-1].end == len(old)):
         found = [*found, Hunk(len(old) - 1, len(old), len(new) - 1, len(new))]
     elif old and not old[-1].endswith("\n") and found and found[-1].start == len(old) and found[-1].new_start:
         last = found[-1]
         found = [*found[:-1], Hunk(last.start - 1, last.end, last.new_start - 1, last.new_end)]
-    groups: list[list[Hunk]] = []
-    for hunk in found:
-        if groups and hunk.start - groups[-1][-1].end <= 2 * _CONTEXT:
-            groups[-1].append(hunk)
-        else:
-            groups.append([hunk])
-    return groups
-
-
-def _shown(group: list[Hunk], old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    start = max(group[0].start - _CONTEXT, 0)
-    end = min(group[-1].end + _CONTEXT, len(old))
-    new_start = group[0].new_start - (group[0].start - start)
-    new_end = group[-1].new_end + (end - group[-1].end)
-    yield f"@@ -{_range(start, end)} +{_range(new_start, new_end)} @@"
-    at = start
-    for hunk in group:
-        yield from _signed(" ", old[at : hunk.start])
-        yield from _signed("-", old[hunk.start : hunk.end])
-        yield from _signed("+", new[hunk.new_start : hunk.new_end])
-        at = hunk.end
-    yield from _signed(" ", old[at:end])
-
-
-def _signed(sign: str, lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield sign + line.removesuffix("\n")
-        if not line.endswith("\n"):
-            yield "\\ No newline at end of file"
-
-
-def _range(start: int, end: int) -> str:
-    length = end - start
-    return f"{start + 1 if length else start}" + ("" if length == 1 else f",{length}")
+    return grouped(found)
 
 
 def _folded(line: str, width: int) -> Iterator[str]:

@@ -1,37 +1,43 @@
-"""What a policy means for the author of a workspace, before and after an edit."""
+"""The effect of a policy on users who define workspaces, before and after an edit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wizard.escaping import printable
+from wizard.names import FUSE_RESOURCE
 from wizard.policy.checks import podman_problems
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import (
-    FUSE_RESOURCE,
     PODMAN_FIELDS,
-    WHOLE_NUMBER,
     Entry,
     Path,
     entries,
+    fuse_like,
+    is_whole,
     own_or_inherited,
     quantity,
+    same_amount,
     summary,
 )
 from wizard.policy.schema import DEFAULT_WORD, Field, schema
 from wizard.policy.tree import Mapping, resolved
 from wizard.policy.words import WORDS
 
-MAY = {"read": "may not", "append": "may add", "write": "may replace"}
-"""What the author of a workspace may do to a field, by its policy word."""
+MAY = {"read": "cannot change", "append": "can add", "write": "can replace"}
+"""What a workspace can do with a field, by its field policy."""
+
+UNKNOWN = "unknown"
+"""The same for a field policy that is none of these."""
 
 
 @dataclass(frozen=True)
 class EffectiveRow:
-    """One field: ``before`` and ``after`` are values of ``MAY``, ``unknown`` for a word that is none of them.
+    """One field: ``before`` and ``after`` are values of ``MAY``, or ``UNKNOWN``.
 
-    ``value_before`` and ``value_after`` are the values that the policy gives, in one line, "" for none.
-    ``assumed`` tells that the word afterwards is not written: Coder's documentation says that it is then
-    ``read``.
+    ``value_before`` and ``value_after`` are the values that the policy sets, in one line, "" for none.
+    ``assumed`` is set if the newer policy does not set the field policy: according to Coder's documentation, it
+    is then ``read``.
     """
 
     path: Path
@@ -52,14 +58,14 @@ class EffectiveRow:
 
 @dataclass(frozen=True)
 class FuseGuarantee:
-    """Whether every workspace is sure to get a FUSE device, and the reasons, a sentence each."""
+    """Whether every workspace is guaranteed a FUSE device, and the reasons, one sentence each."""
 
     sure: bool
     reasons: tuple[str, ...]
 
 
 def effective_view(before: PolicyDocument, after: PolicyDocument) -> tuple[EffectiveRow, ...]:
-    """All fields of the schema and of both versions: those of the newer file first, in its order."""
+    """Returns all fields of the schema and of both versions: those of the newer file first, in its order."""
     old = {entry.path: entry for entry in entries(before)}
     new = {entry.path: entry for entry in entries(after)}
     known = schema().fields
@@ -70,8 +76,8 @@ def effective_view(before: PolicyDocument, after: PolicyDocument) -> tuple[Effec
         rows.append(
             EffectiveRow(
                 path,
-                _may(one, field),
-                _may(other, field),
+                MAY.get(_word(one, field), UNKNOWN),
+                MAY.get(_word(other, field), UNKNOWN),
                 _value(one),
                 _value(other),
                 other is None or other.word is None,
@@ -80,13 +86,10 @@ def effective_view(before: PolicyDocument, after: PolicyDocument) -> tuple[Effec
     return tuple(rows)
 
 
-def _may(entry: Entry | None, field: Field | None) -> str:
+def _word(entry: Entry | None, field: Field | None) -> str:
+    """Returns the field policy that takes effect; it can be a word that Coder does not know."""
     word = (entry.word if entry is not None else None) or DEFAULT_WORD
-    if word not in WORDS:
-        return "unknown"
-    if word == "append" and field is not None and not field.can_be_appended:
-        return MAY["read"]
-    return MAY[word]
+    return "read" if word == "append" and field is not None and not field.can_be_appended else word
 
 
 def _value(entry: Entry | None) -> str:
@@ -95,9 +98,9 @@ def _value(entry: Entry | None) -> str:
 
 
 def fuse_guarantee(document: PolicyDocument) -> FuseGuarantee:
-    """Whether the policy makes sure that each workspace asks for FUSE.
+    """Checks whether the policy guarantees that each workspace requests FUSE.
 
-    That ``append`` keeps the key is what Coder's documentation says of mappings; it names no resources.
+    That ``append`` keeps the key follows from Coder's documentation of mappings, which does not name resources.
     """
     found = {entry.path: entry for entry in entries(document)}
     reasons = []
@@ -111,31 +114,45 @@ def fuse_guarantee(document: PolicyDocument) -> FuseGuarantee:
         pair = own_or_inherited(mapping).get(FUSE_RESOURCE) if isinstance(mapping, Mapping) else None
         count = quantity(pair[1]) if pair is not None else None
         counts.append(count)
-        may = _may(entry, None)
-        if count is None or not WHOLE_NUMBER.fullmatch(count):
+        word = _word(entry, None)
+        like = fuse_like(mapping) if isinstance(mapping, Mapping) else None
+        if not is_whole(count):
             sure = False
-            reasons.append(f"{name} does not ask for {FUSE_RESOURCE}.")
-        elif may not in MAY.values():
+            instead = f" It requests {printable(like[1])} instead." if like is not None else ""
+            reasons.append(f"{name} does not request {FUSE_RESOURCE}.{instead}")
+        elif word not in WORDS:
             sure = False
-            reasons.append(f"{name} asks for it, but its policy word is none that Coder knows.")
-        elif may == MAY["read"]:
-            reasons.append(f"{name} asks for it, and workspaces may not change that.")
-        elif may == MAY["append"]:
-            reasons.append(f"{name} asks for it; workspaces may add to that, not take away.")
+            reasons.append(f"{name} requests it, but Coder does not know its field policy.")
+        elif word == "read":
+            reasons.append(f"{name} requests it, and workspaces cannot change that.")
+        elif word == "append":
+            reasons.append(f"{name} requests it, and workspaces can only add other resources.")
         else:
             sure = False
-            reasons.append(f"{name} asks for it, but workspaces may replace that and drop FUSE.")
-    if None not in counts and counts[0] != counts[1]:
+            reasons.append(f"{name} requests it, but workspaces can replace the value and lose FUSE.")
+    if None not in counts and not same_amount(*counts):
         sure = False
-        reasons.append("The request and the limit differ, and Kubernetes refuses such pods.")
+        reasons.append("The request and the limit differ, and Kubernetes rejects such pods.")
     return FuseGuarantee(sure, tuple(reasons))
 
 
+_NO_FUSE = {
+    "fuse-missing",
+    "fuse-misspelt",
+    "fuse-of-another-plugin",
+    "not-whole",
+    "request-unlike-limit",
+    "wrong-shape",
+    "wrong-word",
+}
+"""The problems of the two fields with which workspaces get no FUSE device, or do not start."""
+
+
 def outcome_in_words(document: PolicyDocument) -> str:
-    """What workspaces get by a policy that is put into force, as a sentence."""
+    """Returns a sentence that states what workspaces get if the policy is in force."""
     if fuse_guarantee(document).sure:
         return "With it, every workspace gets a FUSE device."
     ids = {problem.id for problem in podman_problems(document)}
-    if not ids & {"fuse-missing", "wrong-shape", "wrong-word", "request-unlike-limit"}:
-        return "With it, every workspace gets a FUSE device, unless its template replaces what is asked for."
-    return "It does not get workspaces a FUSE device as it is: podman-wizard policy check says why."
+    if not ids & _NO_FUSE:
+        return "With it, every workspace gets a FUSE device, unless its template replaces the value."
+    return "With it, workspaces do not get a FUSE device. To see why, run podman-wizard policy check."

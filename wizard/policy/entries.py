@@ -1,4 +1,4 @@
-"""The fields of a policy where they stand in the file."""
+"""The fields of a policy, at their places in the file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wizard.escaping import printable
+from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import PolicyDocument
+from wizard.policy.near import like_fuse, near
 from wizard.policy.readings import is_merge_key, merge_sources, readings
 from wizard.policy.schema import Field, schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text, resolved
 from wizard.policy.writing import Manner, inline
 
+TYPE_CHECKING = False  # typing itself would be the largest import of all
+if TYPE_CHECKING:
+    from decimal import Decimal
+
 Path = tuple[str, ...]
 
-FUSE_RESOURCE = "smarter-devices/fuse"
-"""The extended resource under which smarter-device-manager offers /dev/fuse."""
 KUBERNETES: Path = ("workspace", "specs", "kubernetes")
 PODMAN_FIELDS: tuple[Path, Path] = ((*KUBERNETES, "resource-requests"), (*KUBERNETES, "resource-limits"))
-"""The fields in which every workspace asks for a FUSE device."""
+"""The fields in which every workspace requests a FUSE device."""
 
 WHOLE_NUMBER = re.compile(r"[1-9][0-9]*")
-"""A count of devices of which a workspace gets at least one."""
+"""A device count with which a workspace gets at least one device."""
 
 _COUNT = re.compile(r"[0-9]+[a-zA-Z]*")
 _LONGEST_SUMMARY = 60
@@ -30,7 +34,7 @@ _LONGEST_SUMMARY = 60
 
 @dataclass(frozen=True)
 class Entry:
-    """A field where it stands in the file."""
+    """A field, at its place in the file."""
 
     path: Path
     key: Node
@@ -38,7 +42,7 @@ class Entry:
     field: Field | None
 
     def part(self, name: str) -> Node | None:
-        """What the field has under ``policy`` or ``value``."""
+        """Returns the field's node under ``policy`` or ``value``."""
         mapping = resolved(self.node)
         return own_or_inherited(mapping).get(name, (None, None))[1] if isinstance(mapping, Mapping) else None
 
@@ -50,7 +54,7 @@ class Entry:
 
 
 def own_or_inherited(mapping: Mapping) -> dict[str, tuple[Node, Node]]:
-    """Keys and values by the key's text, those of merge keys included where the mapping has no own."""
+    """Returns keys and values by the key's text, including those from merge keys that the mapping does not set."""
     own: dict[str, tuple[Node, Node]] = {}
     merged: dict[str, tuple[Node, Node]] = {}
     for key, value in mapping.pairs:
@@ -64,7 +68,7 @@ def own_or_inherited(mapping: Mapping) -> dict[str, tuple[Node, Node]]:
 
 
 def entries(document: PolicyDocument) -> Iterator[Entry]:
-    """Every field of the file, in its order; mappings that are no group of the schema are fields."""
+    """Yields every field of the file in order; mappings that are not a group in the schema are fields."""
     root = document.tree.root
     if isinstance(root, Mapping):
         yield from _entries(root, ())
@@ -81,22 +85,82 @@ def _entries(mapping: Mapping, path: Path) -> Iterator[Entry]:
             yield from _entries(target, here)
         elif here in known.groups and isinstance(target, Scalar) and target.is_null:
             continue
-        elif here not in known.fields and path and isinstance(target, Mapping) and _holds_fields(target):
-            yield from _entries(target, here)
-        else:
+        elif here in known.fields or not path or not isinstance(target, Mapping) or not _holds_fields(target):
             yield Entry(here, key, value, known.fields.get(here))
+        elif any(meant in known.groups for meant in meant_paths(here, target)):
+            yield Entry(here, key, value, None)  # one finding about the group, not one for each of its fields
+        else:
+            yield from _entries(target, here)
 
 
 def _holds_fields(mapping: Mapping) -> bool:
-    """Whether an unknown mapping is a group: none of its own is a policy word or a value, but that of one in it is."""
+    """Whether an unknown mapping is a group: it has no field policy or value of its own, but a mapping in it has."""
     if mapping.get("policy") is not None or mapping.get("value") is not None:
         return False
     children = [resolved(value) for _, value in mapping.pairs]
     return any(isinstance(child, Mapping) and child.get("policy") is not None for child in children)
 
 
+def meant_paths(path: Path, node: Node | None = None) -> tuple[Path, ...]:
+    """Returns the fields and groups that were probably meant by an unknown one; () if none is near.
+
+    It is one at the same place with a similar name or with the same fields in it, or else all of that name at
+    other places.
+    """
+    known = [*schema().fields, *schema().groups, ("version",)]
+    beside = {other[-1]: other for other in known if len(other) == len(path) and other[:-1] == path[:-1]}
+    name = near(path[-1], beside)
+    if name:
+        return (beside[name],)
+    target = resolved(node) if node is not None else None
+    inside = {key_text(key) for key in target.children[::2]} if isinstance(target, Mapping) else set()
+    alike = [group for group in beside.values() if inside & {other[-1] for other in known if other[:-1] == group}]
+    if len(alike) == 1:
+        return (alike[0],)
+    return tuple(other for other in known if other and other[-1] == path[-1] and other != path)
+
+
+def fuse_like(mapping: Mapping | None) -> tuple[Node, str, str] | None:
+    """Returns the key of a resource that is nearly the FUSE resource, its name, and what ``like_fuse`` says of it.
+
+    Returns None if the FUSE resource itself is there, or nothing like it.
+    """
+    own = own_or_inherited(mapping) if mapping is not None else {}
+    if FUSE_RESOURCE in own:
+        return None
+    return next(((key, name, kind) for name, (key, _) in own.items() if (kind := like_fuse(name))), None)
+
+
+def is_whole(amount: str | None) -> bool:
+    """Whether a quantity is a whole number of at least 1."""
+    if amount is None or WHOLE_NUMBER.fullmatch(amount):
+        return amount is not None
+    value = value_of(amount)
+    return value is not None and value >= 1 and value == int(value)
+
+
+def same_amount(one: str | None, other: str | None) -> bool:
+    """Whether two quantities have the same value; texts that are no quantities are compared as texts."""
+    if one == other or one is None or other is None:
+        return one == other
+    from wizard.quantities import equal  # not needed for most policies, and slow to import
+
+    return equal(one, other)
+
+
+def value_of(amount: str | None) -> Decimal | None:
+    """Returns a quantity as a number; None if it is not one."""
+    from wizard.quantities import QuantityError
+    from wizard.quantities import amount as number
+
+    try:
+        return number(amount) if amount is not None else None
+    except QuantityError:
+        return None
+
+
 def quantity(node: Node) -> str | None:
-    """A resource's count as text, "1" for 1 and "1" alike; None where it is not a single value."""
+    """Returns a resource's count as text, "1" for both 1 and "1"; None if it is not a single value."""
     target = resolved(node)
     if not isinstance(target, Scalar) or target.is_null:
         return None
@@ -105,12 +169,12 @@ def quantity(node: Node) -> str | None:
 
 
 def count_to_add(counts: Iterable[str | None], wanted: str) -> str:
-    """What a field without a count of devices gets: the count of the other one, where that has one."""
+    """Returns the device count for a field without one: the count of the other field if it has one."""
     return next((count for count in counts if count is not None and _COUNT.fullmatch(count)), wanted)
 
 
 def summary(value: Node) -> str:
-    """A value in one short line, safe to show."""
+    """Returns a value as one short line that is safe to show."""
     target = resolved(value)
     if isinstance(target, Collection) and len(target.children) > 20:
         number = len(target.children) // (2 if isinstance(target, Mapping) else 1)

@@ -1,13 +1,12 @@
-"""What may be found in a policy, and the findings that a merge tells of too."""
+"""The problems and warnings of a policy, and those that a merge reports too."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import Entry, Path, entries
+from wizard.policy.entries import Entry, Path, entries, meant_paths
 from wizard.policy.readings import Reading, differ, readings
 from wizard.policy.schema import schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
@@ -15,9 +14,9 @@ from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that ``policy check`` finds; ``severity`` is ``problem`` or ``warning``.
+    """A problem or warning of ``policy check``; ``severity`` is ``problem`` or ``warning``.
 
-    ``line`` and ``column`` count from 1; 0 where a thing is missing and has no place.
+    ``line`` and ``column`` count from 1, and are 0 for a missing thing, which has no place.
     """
 
     severity: str
@@ -30,9 +29,10 @@ class Problem:
 
 
 def merge_warnings(document: PolicyDocument) -> tuple[Problem, ...]:
-    """What a merge leaves as it is, but says: unknown fields and tags, and words with two readings."""
+    """Returns what a merge keeps but reports: unknown fields and tags, and field policies with two readings."""
     checker = Findings(document)
     checker.unknown_tags()
+    checker.lookalikes()
     for entry in entries(document):
         if entry.field is None:
             checker.unknown_field(entry)
@@ -42,13 +42,8 @@ def merge_warnings(document: PolicyDocument) -> tuple[Problem, ...]:
     return checker.sorted()
 
 
-def normalized(name: str) -> str:
-    """A key without case, dashes and underscores, by which near misses are found."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 class Findings:
-    """A list of findings in the making."""
+    """Collects the problems and warnings of a policy."""
 
     def __init__(self, document: PolicyDocument) -> None:
         self.document = document
@@ -68,38 +63,55 @@ class Findings:
                 "unknown-tag",
                 node,
                 (),
-                f"The tag {printable(node.tag or '')} is not one of YAML's own.",
-                "It is kept as it is; Coder may refuse it.",
+                f"The tag {printable(node.tag or '')} is not a standard YAML tag.",
+                "It is kept, but Coder may reject it.",
             )
 
+    def lookalikes(self) -> None:
+        """Adds warnings for characters that look like spaces, and for template syntax that happens to be YAML."""
+        text = self.document.text
+        if "{{" not in text and text.isascii():
+            return
+        from wizard.policy.spaces import ODD_SPACE, STRUCTURAL_SPACE, space_in_words  # few policies need them
+
+        if "{{" not in text and not ODD_SPACE.search(text):
+            return
+        waiting: list[Node] = [self.document.tree.root]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Collection):
+                waiting += node.children
+            if isinstance(node, Scalar) and not node.style and (space := STRUCTURAL_SPACE.search(node.value)):
+                what = f"{space_in_words(space[1] or space[2] or space[3])} is part of this text"
+                self.add("warning", "odd-space", node, (), f"{what}; YAML does not treat it as a space.", "Replace it.")
+            elif isinstance(node, Mapping) and node.flow and text.startswith("{{", node.start):
+                what = "This is template syntax ({{), which YAML reads as a mapping."
+                self.add("warning", "template-syntax", node, (), what, "Render the template, and use the result.")
+
     def unknown_field(self, entry: Entry) -> None:
-        hint = "Remove it, or mend its name."
-        near = self.near_miss(entry.path)
-        if near:
-            hint = f"Did you mean {near}?"
-        elif entry.path == ("workspace", "type"):
-            hint = "It belongs into a workspace template, not into the policy."
+        """Adds a warning about a field that Coder does not know, with what was probably meant."""
+        path = entry.path
+        if path in schema().groups:  # a group that is no mapping: its shape is reported
+            return
+        meant = meant_paths(path, entry.node)
+        hint = "Remove it, or correct its name."
+        if path == ("workspace", "type"):
+            hint = "Move it to a workspace template; it does not belong in a policy."
+        elif len(meant) == 1 and meant[0][:-1] == path[:-1]:
+            hint = f"Did you mean {meant[0][-1]}?"
+        elif meant:
+            hint = f"It belongs at {' or '.join(show_path(other) for other in meant)}."
         self.add(
             "warning",
             "unknown-field",
             entry.key,
-            entry.path,
-            f"{show_path(entry.path)} is not a field of version {schema().version}.",
+            path,
+            f"{show_path(path)} is not a field of version {schema().version}.",
             hint,
         )
 
-    def near_miss(self, path: Path) -> str:
-        known = [*schema().fields, *schema().groups]
-        names = [other[-1] for other in known if len(other) == len(path) and other[:-1] == path[:-1]]
-        for name in names:
-            if normalized(name) == normalized(path[-1]):
-                return name
-        from difflib import get_close_matches
-
-        return next(iter(get_close_matches(path[-1], names, 1, 0.8)), "")
-
     def two_readings(self, node: Node, path: Path) -> None:
-        """Warns of each scalar in a node that the two versions of YAML read differently."""
+        """Adds a warning for each scalar in a node that the two versions of YAML read differently."""
         waiting = [(node, path)]
         while waiting:
             one, here = waiting.pop()
@@ -111,7 +123,7 @@ class Findings:
                     one,
                     here,
                     f"{show_path(here)}: {two_readings_in_words(one, old, new)}",
-                    "Put it into quotes, or write what you mean (true, 10).",
+                    "Put it in quotes, or write it in an unambiguous form (true, 10).",
                 )
             elif isinstance(one, Mapping):
                 for key, value in one.pairs:
@@ -121,7 +133,7 @@ class Findings:
 
 
 def two_readings_in_words(node: Scalar, old: Reading, new: Reading) -> str:
-    """The sentence that says what a scalar is to either version of YAML."""
+    """Returns a sentence that states how each version of YAML reads a scalar."""
     return (
         f"{printable(node.value)} is {printable(old.in_words)} in YAML 1.1 and {printable(new.in_words)} in YAML 1.2."
     )

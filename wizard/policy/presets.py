@@ -1,4 +1,4 @@
-"""New policies: the two of the guide, byte for byte."""
+"""New policies: the guide's two, byte for byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wizard.resources import asset_bytes
 
 
 def new_policy(preset: str = "podman") -> bytes:
-    """One of the guide's policies; ``preset`` is one of ``PRESETS``."""
+    """Returns one of the guide's policies; ``preset`` is one of ``PRESETS``."""
     if preset not in PRESETS:
         raise ValueError(preset)
     return asset_bytes("policies", f"{preset}.yaml")

@@ -1,8 +1,8 @@
-"""What a plain scalar means to a YAML 1.1 parser and to a YAML 1.2 parser.
+"""How YAML 1.1 and YAML 1.2 parsers read a plain scalar.
 
-A policy is read by whatever parser Coder was built with; ``on``, ``012`` and ``1:20`` are other values
-to the one than to the other. The 1.1 reading takes PyYAML's own tables. The 1.2 reading repeats those of
-ruamel.yaml, because importing that package costs more than a merge; the tests hold the two against it.
+It is unknown which parser Coder uses, and ``on``, ``012``, and ``1:20`` have different values in the two. The
+1.1 reading uses PyYAML's own tables. The 1.2 reading repeats those of ruamel.yaml, because importing that package
+takes longer than a merge; the tests compare both readings with it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _FLOAT = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """What one scalar is: its kind, as the last part of its YAML tag, and its value.
+    """One reading of a scalar: its kind, as the last part of its YAML tag, and its value.
 
-    Dates keep their text: a policy holds none, and the parsers disagree about their time zone.
+    Dates keep their text: a policy has none, and the parsers disagree about their time zone.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Reading:
 
     @property
     def in_words(self) -> str:
-        """For a sentence: ``false (a boolean)``."""
+        """The reading for use in a sentence: ``false (a boolean)``."""
         shown = (
             {True: "true", False: "false", None: "nothing"}.get(self.value) if self._is_constant else repr(self.value)
         )
@@ -61,7 +61,7 @@ class Reading:
 
 @lru_cache(maxsize=4096)
 def reading_1_1(text: str) -> Reading:
-    """A plain scalar as PyYAML reads it."""
+    """Returns a plain scalar as PyYAML reads it."""
     tables = yaml.SafeLoader.yaml_implicit_resolvers
     for tag, pattern in [*tables.get(text[:1], ()), *tables.get(None, ())]:
         if pattern.match(text):
@@ -71,14 +71,14 @@ def reading_1_1(text: str) -> Reading:
 
 @lru_cache(maxsize=4096)
 def reading_1_2(text: str) -> Reading:
-    """A plain scalar as ruamel.yaml reads it."""
+    """Returns a plain scalar as ruamel.yaml reads it."""
     if _BOOLEAN.match(text):
         return _constructed("bool", text, old=False)
     if _FLOAT.match(text):
         return _constructed("float", text, old=False)
     if _INTEGER.match(text):
         return _constructed("int", text, old=False)
-    # dates, nulls, the merge key and the value key are the same in both
+    # dates, nulls, the merge key, and the value key are the same in both
     same = reading_1_1(text)
     return same if same.kind in ("null", "timestamp", "merge", "value") else Reading("str", text)
 
@@ -124,7 +124,7 @@ def _base_60(digits: str) -> float:
 
 
 def readings(node: Scalar) -> tuple[Reading, Reading]:
-    """A scalar under YAML 1.1 and under 1.2; a quote or a tag leaves nothing to interpret."""
+    """Returns a scalar as YAML 1.1 and as 1.2 reads it; with a quote or a tag there is only one reading."""
     if node.tag is None:
         if node.style:
             text = Reading("str", node.value)
@@ -150,39 +150,39 @@ def differ(node: Scalar) -> bool:
     return bool(old.value != new.value) and old.value == old.value  # .nan equals nothing, itself included
 
 
-def data_of(node: Node) -> Any:
-    """A node as plain Python data under YAML 1.1, aliases and merge keys expanded.
+def data_of(node: Node, version: int = 1) -> Any:
+    """Returns a node as plain Python data, with aliases and merge keys expanded.
 
-    Tags that are not YAML's own are left out. A file's aliases were found to expand to a bounded size
-    when it was read.
+    It is read as YAML 1.1, or, if ``version`` is 2, as YAML 1.2. Custom tags are ignored. The expanded size of the
+    aliases is bounded, because it was checked when the file was read.
     """
     if isinstance(node, Alias):
-        return data_of(node.target)
+        return data_of(node.target, version)
     if isinstance(node, Scalar):
-        return readings(node)[0].value
+        return readings(node)[version - 1].value
     if isinstance(node, Sequence):
-        return [data_of(item) for item in node.children]
+        return [data_of(item, version) for item in node.children]
     assert isinstance(node, Mapping)
     merged: dict[Any, Any] = {}
     own: dict[Any, Any] = {}
     for key, value in node.pairs:
         if is_merge_key(key):
             for source in merge_sources(value):
-                for name, inherited in data_of(source).items():
+                for name, inherited in data_of(source, version).items():
                     merged.setdefault(name, inherited)
         else:
-            name = data_of(key)
-            own[name if isinstance(name, str | int | float | None) else str(name)] = data_of(value)
+            name = data_of(key, version)
+            own[name if isinstance(name, str | int | float | None) else str(name)] = data_of(value, version)
     return {**merged, **own}
 
 
 def is_merge_key(key: Node) -> bool:
-    """``<<``, which stands for all the keys of what it points at."""
+    """Whether a key is ``<<``, which includes all keys of its value."""
     return isinstance(key, Scalar) and not key.style and key.value == "<<" and key.tag in (None, TAG + "merge")
 
 
 def merge_sources(value: Node) -> list[Mapping]:
-    """The mappings that a merge key brings in, the strongest first."""
+    """Returns the mappings that a merge key includes, in order of precedence."""
     target = value.target if isinstance(value, Alias) else value
     if isinstance(target, Mapping):
         return [target]
@@ -192,7 +192,7 @@ def merge_sources(value: Node) -> list[Mapping]:
 
 
 def inherited(mapping: Mapping, name: str) -> Node | None:
-    """What a mapping has under ``name`` only by a merge key; None where it has nothing, or its own."""
+    """Returns what a mapping has under ``name`` from a merge key; None if there is none."""
     for key, value in mapping.pairs:
         if is_merge_key(key):
             for source in merge_sources(value):

@@ -1,28 +1,31 @@
-"""A policy field by field, as a person sees and edits it."""
+"""A policy field by field, as a user sees and edits it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from wizard.errors import InputError
 from wizard.policy.checks import check
-from wizard.policy.document import PolicyDocument, show_path
+from wizard.policy.document import PolicyDocument, checked_text, show_path
 from wizard.policy.entries import PODMAN_FIELDS, Entry, Path, entries, summary
 from wizard.policy.findings import Problem
 from wizard.policy.readings import data_of
-from wizard.policy.schema import Field, schema, wrong_shape
-from wizard.policy.tree import Mapping
+from wizard.policy.schema import Field, schema
+from wizard.policy.shapes import wrong_shape
+from wizard.policy.tree import Mapping, Node, Scalar, key_text
 from wizard.policy.writing import Manner, inline, node_of
 
 
 @dataclass(frozen=True)
 class FieldView:
-    """One field as a person sees it: what the file says of it, and what the schema does.
+    """One field as a user sees it: from the file and from the schema.
 
-    ``word`` is the policy word as it is written, None where there is none (Coder then takes ``read``).
-    ``data`` is the value as plain data, ``value`` a summary of it in one line; ``has_value`` tells a value
-    that is null from none. ``line`` is the key's, 0 where the field is not in the file. ``field`` is the
-    schema's entry, None for a field that it does not know.
+    ``word`` is the field policy as written, None if there is none (Coder then uses ``read``). ``data`` is the
+    value as plain data, ``value`` a summary of it in one line; ``has_value`` distinguishes a value of null from
+    no value. ``line`` is the key's, 0 if the field is not in the file. ``field`` is the schema's entry, None for
+    an unknown field.
     """
 
     path: Path
@@ -38,12 +41,12 @@ class FieldView:
 
     @property
     def name(self) -> str:
-        """The path as people write it."""
+        """The path for display."""
         return show_path(self.path)
 
 
 def fields(document: PolicyDocument) -> tuple[FieldView, ...]:
-    """All fields, those of the file first, in its order, then those that only the schema has."""
+    """Returns all fields: those of the file in its order, then those that only the schema has."""
     found = check(document)
     views = [_view(entry, document, found) for entry in entries(document)]
     present = {view.path for view in views}
@@ -72,25 +75,55 @@ def _view(entry: Entry, document: PolicyDocument, found: tuple[Problem, ...]) ->
 
 
 def value_text(data: Any) -> str:
-    """Plain data as one line of YAML, for editing in place."""
+    """Returns plain data as one line of YAML, for editing in place."""
     return inline(node_of(data), Manner())
 
 
-def value_from_text(text: str) -> Any:
-    """What a person typed as a value, read as YAML: a number, a text, ``{a: b}``.
+def value_from_text(text: str, *, version: int = 1) -> Any:
+    """Reads a value that a user typed as YAML (1.1, or with ``version`` 2 1.2): a number, a text, ``{a: b}``.
 
-    Raises InputError where it is not YAML, or more than one value.
+    Raises InputError if it is not YAML, or more than one value.
     """
-    holder = PolicyDocument.parse(f"value: {text}\n".encode(), "the value")
-    root = holder.tree.root
-    assert isinstance(root, Mapping)
-    if len(root.children) != 2:
-        raise holder.refusal(root.children[2], "This is more than one value.", "Put it into braces or quotes.")
-    return data_of(root.children[1])
+    return data_of(_value_node(text), version)
+
+
+def text_or_value(text: str, *, version: int = 1) -> Any:
+    """Reads a value for a place that needs text: a number or a boolean is the text as it was typed (``1.10``)."""
+    return _as_text(_value_node(text), version)
+
+
+def entries_from_text(text: str, is_text: Callable[[str], bool]) -> Any:
+    """Reads a mapping that a user typed; ``is_text`` says of which keys only text can be the value."""
+    node = _value_node(text)
+    if not isinstance(node, Mapping):
+        return data_of(node)
+    pairs = {key_text(key) or "": value for key, value in node.pairs}
+    return {name: _as_text(value, 1) if is_text(name) else data_of(value) for name, value in pairs.items()}
+
+
+def _as_text(node: Node, version: int) -> Any:
+    data = data_of(node, version)
+    return node.value if isinstance(node, Scalar) and isinstance(data, bool | int | float) else data
+
+
+def _value_node(text: str) -> Node:
+    start = "value: "
+    try:
+        holder = PolicyDocument.of_text(checked_text(f"{start}{text}\n".encode(), "the value"), "the value")
+        root = holder.tree.root
+        assert isinstance(root, Mapping)
+        if len(root.children) != 2:
+            raise holder.refusal(root.children[2], "This is more than one value.", "Put it in braces or quotes.")
+    except InputError as error:
+        if error.line == 1:
+            error.column = max(error.column - len(start), 1)
+        error.what = error.what.partition(" The parser noticed")[0]
+        raise
+    return root.children[1]
 
 
 def value_problem(path: Path, data: Any) -> str:
-    """Why a value does not fit its field, as a sentence; "" where it fits or the field is unknown."""
+    """Returns why a value is not valid for its field, as a sentence; "" if it is valid or the field is unknown."""
     field = schema().fields.get(path)
-    why = wrong_shape(field.shape, data, field) if field is not None and data is not None else ""
-    return f"{path[-1]} {why}; it wants {field.shape_in_words}." if why and field is not None else ""
+    why = wrong_shape(field, data) if field is not None and data is not None else ""
+    return f"{path[-1]} {why}. It must be {field.shape_in_words}." if why and field is not None else ""

@@ -1,10 +1,10 @@
-"""The few words that commands offer as choices, apart so that a parser can be built without a policy."""
+"""The choices of the commands' options, in a module of their own so that building a parser needs no policy."""
 
 WORDS = ("read", "write", "append")
-"""The policy words: a workspace may not change the field, may replace it, may add to it."""
+"""The field policies: a workspace cannot change the field, can replace it, can add to it."""
 
 ON_CONFLICT = ("keep", "replace", "fail")
-"""What a merge does where another number of FUSE devices is there."""
+"""What a merge does if the policy requests a different number of FUSE devices."""
 
 PRESETS = ("podman", "complete")
 """New policies: the guide's short one with only what Podman needs, and its complete example."""

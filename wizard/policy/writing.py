@@ -1,4 +1,4 @@
-"""New nodes as text, in the manner of the file that they go into."""
+"""New nodes as text, in the style of the file that they are added to."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from wizard.policy.tree import Alias, Collection, Mapping, Node, Scalar, Sequenc
 
 _PLAIN = re.compile(r"[^\W\d_]?[\w./@%+=~^-]*(?: [\w./@%+=~^-]+)*\Z")
 _START = re.compile(r"[\w/]")
-_NOT_PLAIN = frozenset("yYnN")  # booleans in the letter of YAML 1.1, though not to PyYAML
+_NOT_PLAIN = frozenset("yYnN")  # booleans in the YAML 1.1 specification, but not in PyYAML
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _SAMPLE = 2000
-"""Nodes that are looked at to learn a file's manner."""
+"""The number of nodes that are read to learn a file's style."""
 
 
 def node_of(data: Any) -> Node:
-    """Plain data as nodes without a place; text is quoted where either version of YAML needs it.
+    """Returns plain data as nodes without a place; text is quoted if either version of YAML needs it.
 
-    Raises TypeError for what is neither None, a boolean, a number, text, a list nor a dict of these.
+    Raises TypeError for anything but None, a boolean, a number, text, or a list or dict of these.
     """
     if isinstance(data, dict):
         return Mapping([part for key, value in data.items() for part in (node_of(key), node_of(value))])
@@ -41,14 +41,14 @@ def node_of(data: Any) -> Node:
         return Scalar(str(data))
     if isinstance(data, float):
         return Scalar(_number(data))
-    raise TypeError(f"a policy cannot hold {type(data).__name__}")
+    raise TypeError(f"a policy cannot contain {type(data).__name__}")
 
 
 def _number(number: float) -> str:
     shown = repr(number)
     if shown in ("inf", "-inf", "nan"):
         return shown.replace("inf", ".inf").replace("nan", ".nan")
-    # both versions of YAML want a point and a sign: 1e+16 is text to the one, 1.0e+16 a number to both
+    # both versions of YAML need a point and a sign: 1e+16 is text in one, 1.0e+16 a number in both
     mantissa, exponent, power = shown.partition("e")
     if not exponent:
         return shown
@@ -56,7 +56,7 @@ def _number(number: float) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text may stand without quotes, anywhere, and is that text under YAML 1.1 and 1.2."""
+    """Whether a text can be written without quotes anywhere, and is the same text in YAML 1.1 and 1.2."""
     return (
         _START.match(text) is not None
         and _PLAIN.match(text) is not None
@@ -68,27 +68,31 @@ def is_plain(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Manner:
-    """How a file writes what is new in it.
+    """The style in which new content is written to a file.
 
-    ``step`` is the columns from a mapping to a mapping in it, ``dash`` from a key to the dashes of its
-    list, ``quote`` the character around text that needs one.
+    ``step`` is the number of columns from a mapping to a mapping in it, ``dash`` from a key to the dashes of its
+    list; ``quote`` is the character around text that needs one.
     """
 
     eol: str = "\n"
     step: int = 2
     dash: int = 2
     quote: str = '"'
+    text_quote: str = ""
+    """The quotes of text that needs none, if all such text in the file has them."""
     literal: bool = True
-    """Whether text of several lines may become a block scalar: not where a last line has no end."""
+    """Whether text of several lines can become a block scalar: not if the file has no final line ending."""
 
 
 @dataclass
 class _Habits:
-    """How often a file writes things in which way."""
+    """How often a file uses each style."""
 
     steps: Counter[int]
     dashes: Counter[int]
     quotes: Counter[str]
+    texts: Counter[str]
+    """The quotes around values that need none."""
 
     def look(self, document: PolicyDocument, mapping: Mapping, weight: int) -> None:
         tree = document.tree
@@ -103,11 +107,14 @@ class _Habits:
             for scalar in (key, value):
                 if isinstance(scalar, Scalar) and scalar.style in ("'", '"'):
                     self.quotes[scalar.style] += weight
+            # one plain text settles it, and most files have one at once
+            if isinstance(value, Scalar) and value.tag is None and not self.texts[""] and is_plain(value.value):
+                self.texts[value.style] += 1
 
 
 @lru_cache(maxsize=1)
 def _habits(document: PolicyDocument) -> _Habits:
-    habits = _Habits(Counter(), Counter(), Counter())
+    habits = _Habits(Counter(), Counter(), Counter(), Counter())
     seen = 0
     waiting: deque[Node] = deque([document.tree.root])
     while waiting and seen < _SAMPLE:
@@ -121,22 +128,28 @@ def _habits(document: PolicyDocument) -> _Habits:
 
 
 def manner_of(document: PolicyDocument, near: Mapping | None = None) -> Manner:
-    """The manner of a file; what stands near ``near`` counts before what the rest of the file does.
+    """Returns the style of a file; the style near ``near`` takes precedence over the rest of the file.
 
-    Looks at no more than the first ``_SAMPLE`` nodes.
+    Reads no more than the first ``_SAMPLE`` nodes.
     """
     habits = _habits(document)
     if near is not None and near.start >= 0:
-        habits = _Habits(habits.steps.copy(), habits.dashes.copy(), habits.quotes.copy())
+        habits = _Habits(habits.steps.copy(), habits.dashes.copy(), habits.quotes.copy(), habits.texts.copy())
         habits.look(document, near, _SAMPLE)
-    # negative: a value that stands to the left of its key, which only a list may, and a file only by chance
+    # negative steps are values to the left of their key, which only lists allow, and which are no style to copy
     return Manner(
         eol=document.eol,
         step=_most(habits.steps, at_least=1, otherwise=2),
         dash=_most(habits.dashes, at_least=0, otherwise=2),
         quote=max(habits.quotes, key=lambda quote: habits.quotes[quote], default='"'),
+        text_quote=_only_quote(habits.texts),
         literal=document.text.endswith("\n"),
     )
+
+
+def _only_quote(found: Counter[str]) -> str:
+    styles = [style for style in found if found[style]]
+    return styles[0] if len(styles) == 1 and styles[0] in ("'", '"') else ""
 
 
 def _most(found: Counter[int], *, at_least: int, otherwise: int) -> int:
@@ -144,7 +157,7 @@ def _most(found: Counter[int], *, at_least: int, otherwise: int) -> int:
 
 
 def mapping_column(document: PolicyDocument, mapping: Mapping) -> int:
-    """The column of a block mapping's keys, or of their question marks."""
+    """Returns the column of a block mapping's keys, or of their question marks."""
     start = mapping.children[0].start if mapping.children else mapping.start
     line_start = document.tree.line_start(start)
     before = document.text[line_start:start]
@@ -160,7 +173,7 @@ def _dash_column(document: PolicyDocument, sequence: Collection, otherwise: int)
 
 
 def inline(node: Node, manner: Manner, *, json: bool = False, key: bool = False) -> str:
-    """A node on one line: a scalar, or a collection in flow style; ``json`` quotes every text."""
+    """Returns a node on one line: a scalar, or a collection in flow style; ``json`` quotes every text."""
     if isinstance(node, Alias):
         return f"*{node.name} " if key else f"*{node.name}"
     tag = _tag(node)
@@ -174,15 +187,17 @@ def inline(node: Node, manner: Manner, *, json: bool = False, key: bool = False)
         return tag + quoted(node.value, '"' if json else manner.quote)
     if node.tag is None and json and reading_1_1(node.value).kind == "str" == reading_1_2(node.value).kind:
         return quoted(node.value, '"')
+    if manner.text_quote and node.tag is None and not key and is_plain(node.value):
+        return quoted(node.value, manner.text_quote)
     if not node.value or (node.tag is None and re.search(r"[][{},:#]", node.value)):
-        # plain text of a block may hold what plain text of a flow collection may not; nothing is null
+        # plain text in block style can contain characters that flow style does not allow; nothing is null
         is_text = bool(node.value) and reading_1_1(node.value).kind == "str"
         return tag + (quoted(node.value, manner.quote) if is_text or tag else node.value or "null")
     return tag + (quoted(node.value, manner.quote) if tag and not is_plain(node.value) else node.value)
 
 
 def inline_pair(key: Node, value: Node, manner: Manner, *, json: bool = False) -> str:
-    """``key: value`` on one line."""
+    """Returns ``key: value`` on one line."""
     return f"{inline(key, manner, json=json, key=True)}: {inline(value, manner, json=json)}"
 
 
@@ -195,9 +210,9 @@ def _tag(node: Node) -> str:
 
 
 def block(node: Node, manner: Manner, column: int, *, quote_keys: str = "") -> tuple[str, list[str]]:
-    """A value under a key at ``column``: what follows the colon, and the lines below it, without ends.
+    """Returns a value under a key at ``column``: what follows the colon, and the lines below, without line endings.
 
-    ``quote_keys`` is the quote that the keys of the mapping itself (not of what is in it) get.
+    ``quote_keys`` is the quote for the keys of the mapping itself, not of nested ones.
     """
     head = f" {_tag(node)}".rstrip()
     if isinstance(node, Mapping) and node.children:
@@ -214,7 +229,7 @@ def block(node: Node, manner: Manner, column: int, *, quote_keys: str = "") -> t
 def block_pairs(
     pairs: Iterable[tuple[Node, Node]], manner: Manner, column: int, *, quote_keys: str = ""
 ) -> Iterator[str]:
-    """The lines of a mapping's pairs in block style, their keys at ``column``."""
+    """Yields the lines of a mapping's pairs in block style, with their keys at ``column``."""
     for key, value in pairs:
         name = inline(key, manner, key=True)
         if quote_keys and isinstance(key, Scalar) and not key.style and is_plain(key.value):
@@ -249,7 +264,7 @@ def _is_printable(character: str) -> bool:
 
 
 def quoted(text: str, quote: str) -> str:
-    """A text in quotes; in double ones where single ones cannot hold it."""
+    """Returns a text in quotes; in double quotes if single ones are not possible."""
     if quote == "'" and all(map(_is_printable, text)):
         return "'" + text.replace("'", "''") + "'"
     return '"' + "".join(_escaped(character) for character in text) + '"'
@@ -262,3 +277,14 @@ def _escaped(character: str) -> str:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quotes_keys(mapping: Mapping) -> bool:
+    """Whether all keys of a mapping are in double quotes, as in JSON."""
+    return key_quote(mapping) == '"'
+
+
+def key_quote(mapping: Mapping) -> str:
+    """Returns the quote that all keys of a mapping have; "" if they differ."""
+    styles = {key.style if isinstance(key, Scalar) else "" for key in mapping.children[::2]}
+    return styles.pop() if len(styles) == 1 and styles <= {"'", '"'} else ""

@@ -1,12 +1,11 @@
-"""Can this cluster, and may this person? Rules judge the facts, one finding each.
+"""Checks whether this cluster and your permissions are enough for the plan. Each rule yields one finding.
 
-A rule that cannot look yields ``unknown`` with the verb that is missing; one that does not apply yields
-``skipped`` with the reason. Nothing else depends on it. A module here holds the rules of a category.
+A rule that cannot read what it needs yields ``unknown`` with the missing permission; one that does not apply yields
+``skipped`` with the reason. No rule depends on another. Each module holds the rules of one category.
 """
 
 from __future__ import annotations
 
-from wizard.answers import Answers
 from wizard.facts import ClusterFacts, Unread
 from wizard.findings import Finding, Outcome
 from wizard.prerequisites.admission import autopilot, openshift, pod_security, terminating, webhook
@@ -15,17 +14,16 @@ from wizard.prerequisites.device_manager import capacity, duplicates, installed,
 from wizard.prerequisites.documents import documents
 from wizard.prerequisites.node_pools import durable, scaled
 from wizard.prerequisites.nodes import eligible, kernel, os_arch, ready, tainted, virtual
-from wizard.prerequisites.owners import field_owners, gitops, gitops_owners, gitops_signs, gitops_tool
+from wizard.prerequisites.owners import field_owners, gitops
 from wizard.prerequisites.quota import critical_class, quota
 from wizard.prerequisites.rights import rights
 from wizard.prerequisites.situation import Judged, Rule, Situation, not_looked_at
 
-__all__ = ["RULES", "gitops_owners", "gitops_signs", "gitops_tool", "judge_prerequisites"]
+__all__ = ["RULES", "Situation", "judge_prerequisites"]
 
 
-def judge_prerequisites(facts: ClusterFacts, answers: Answers) -> tuple[Finding, ...]:
-    """One finding a rule, in the order of the rules. Raises UsageError where a choice for the manifest does not fit."""
-    situation = Situation(facts, answers)
+def judge_prerequisites(situation: Situation) -> tuple[Finding, ...]:
+    """Returns one finding per rule, in the order of the rules."""
     return tuple(_apply(rule, situation) for rule in RULES)
 
 
@@ -45,12 +43,12 @@ def _apply(rule: Rule, situation: Situation) -> Finding:
 
 
 def _out_of_sight(rule: Rule, facts: ClusterFacts) -> Judged | None:
-    """What is found without judging: what the rule needs may not be read, or there is no node to look at."""
+    """Returns the finding of a rule that cannot run: its data cannot be read, or there are no nodes."""
     for unread in facts.unread:
         if unread.resource in rule.needs:
             return not_looked_at(rule.title, rule.why, unread)
     if "nodes" in rule.needs and facts.nodes is None:
-        return not_looked_at(rule.title, rule.why, Unread("nodes", "list", "nodes", "they are not in these facts"))
+        return not_looked_at(rule.title, rule.why, Unread("nodes", "list", "nodes", "these facts do not include nodes"))
     if "nodes" in rule.needs and not facts.nodes and rule.id != "node.eligible":
         return Judged(Outcome.SKIPPED, f"No nodes: {rule.title}"[:55], "This cluster has no nodes.")
     return None
@@ -59,16 +57,16 @@ def _out_of_sight(rule: Rule, facts: ClusterFacts) -> Judged | None:
 _DAEMON_SET, _QUOTAS, _NAMESPACES = "daemonsets.apps", "resourcequotas", "namespaces"
 
 RULES: tuple[Rule, ...] = (
-    Rule("kube.reachable", "connection", "the API server", "Everything goes through it.", reachable),
-    Rule("rbac.plan", "rights", "your rights", "Each step takes some.", rights),
-    Rule("node.eligible", "nodes", "nodes that qualify", "FUSE is offered by nodes.", eligible, ("nodes",)),
-    Rule("kube.version", "connection", "the version", "The wizard writes by server-side apply.", version),
-    Rule("kube.clock-skew", "connection", "the clocks", "Tokens and certificates have times.", clock),
+    Rule("kube.reachable", "connection", "the API server", "The wizard uses it for everything.", reachable),
+    Rule("rbac.plan", "permissions", "your permissions", "Each step needs some.", rights),
+    Rule("node.eligible", "nodes", "nodes that qualify", "Only they can offer FUSE.", eligible, ("nodes",)),
+    Rule("kube.version", "connection", "the Kubernetes version", "The wizard uses server-side apply.", version),
+    Rule("kube.clock-skew", "connection", "the clocks", "Tokens and certificates depend on the time.", clock),
     Rule(
         "namespace.terminating",
         "admission",
         "the namespace",
-        "Nothing can be created in one that is being deleted.",
+        "Nothing can be created in a namespace that is being deleted.",
         terminating,
         (_NAMESPACES,),
     ),
@@ -76,59 +74,78 @@ RULES: tuple[Rule, ...] = (
         "adm.psa-namespace",
         "admission",
         "Pod Security",
-        "An enforced level can refuse the device manager.",
+        "An enforced level can reject the device manager.",
         pod_security,
         (_NAMESPACES,),
     ),
     Rule("adm.autopilot", "admission", "GKE Autopilot", "It forbids host paths.", autopilot),
-    Rule("adm.webhook", "admission", "admission webhooks", "A policy can refuse the device manager.", webhook),
-    Rule("adm.openshift-scc", "admission", "constraints", "OpenShift refuses host paths without one.", openshift),
+    Rule(
+        "adm.webhook", "admission", "admission webhooks", "An admission policy can reject the device manager.", webhook
+    ),
+    Rule(
+        "adm.openshift-scc",
+        "admission",
+        "security context constraints",
+        "OpenShift rejects host paths without one.",
+        openshift,
+    ),
     Rule(
         "quota.daemonset-pods",
         "quota",
         "the quota",
-        "It limits on how many nodes the device manager runs.",
+        "It limits how many nodes can run the device manager.",
         quota,
         ("nodes", _QUOTAS),
     ),
-    Rule("quota.critical-class", "quota", "critical pods", "GKE wants a quota for them.", critical_class),
-    Rule("node.taints", "nodes", "taints", "The daemon set tolerates few by itself.", tainted, ("nodes",)),
-    Rule("node.os-arch", "nodes", "systems", "The image is built for two architectures.", os_arch, ("nodes",)),
-    Rule("node.virtual", "nodes", "virtual nodes", "Daemon sets get no pod there.", virtual, ("nodes",)),
-    Rule("node.kernel-min", "nodes", "kernels", "FUSE in user namespaces needs a newer one.", kernel, ("nodes",)),
-    Rule("node.ready", "nodes", "nodes that are late", "The rollout waits for every chosen node.", ready, ("nodes",)),
-    Rule("node.label-durable", "nodes", "managed pools", "A replaced node loses its label.", durable, ("nodes",)),
-    Rule("node.autoscaled", "nodes", "autoscaled pools", "An autoscaler must know of a device to grow for it.", scaled),
+    Rule("quota.critical-class", "quota", "critical pods", "GKE requires a quota for them.", critical_class),
+    Rule("node.taints", "nodes", "taints", "The DaemonSet tolerates only a few by default.", tainted, ("nodes",)),
+    Rule(
+        "node.os-arch", "nodes", "operating systems", "The image supports two CPU architectures.", os_arch, ("nodes",)
+    ),
+    Rule("node.virtual", "nodes", "virtual nodes", "DaemonSets do not run there.", virtual, ("nodes",)),
+    Rule("node.kernel-min", "nodes", "kernels", "FUSE in user namespaces needs a recent one.", kernel, ("nodes",)),
+    Rule("node.ready", "nodes", "node readiness", "The rollout waits for every selected node.", ready, ("nodes",)),
+    Rule(
+        "node.label-durable",
+        "nodes",
+        "managed pools",
+        "A replacement node does not have the label.",
+        durable,
+        ("nodes",),
+    ),
+    Rule("node.autoscaled", "nodes", "autoscaled pools", "It must know the resource to add nodes.", scaled),
     Rule(
         "plugin.installed",
         "device manager",
-        "what is installed",
-        "The plan changes what is there.",
+        "the current installation",
+        "The plan changes it.",
         installed,
         (_DAEMON_SET,),
     ),
-    Rule("plugin.running", "device manager", "running pods", "A pod that fails gives no FUSE.", running, ("pods",)),
+    Rule(
+        "plugin.running", "device manager", "device manager pods", "A failing pod offers no FUSE.", running, ("pods",)
+    ),
     Rule(
         "plugin.duplicate-resource",
         "device manager",
-        "other plugins",
-        "Two of them on a node get in each other's way.",
+        "other device plugins",
+        "Two plugins that offer the same resource on a node interfere.",
         duplicates,
         (_DAEMON_SET,),
     ),
     Rule(
         "plugin.kubelet-path",
         "device manager",
-        "the kubelet's folder",
-        "The plugin meets the kubelet there.",
+        "the plugin folder",
+        "The plugin registers with the kubelet there.",
         kubelet_path,
         ("nodes",),
     ),
     Rule(
         "plugin.capacity-vs-maxpods",
         "device manager",
-        "devices a node",
-        "They limit how many workspaces a node serves.",
+        "FUSE devices per node",
+        "They limit how many workspaces a node can run.",
         capacity,
         ("nodes",),
     ),
@@ -136,26 +153,26 @@ RULES: tuple[Rule, ...] = (
         "plugin.memory-limit",
         "device manager",
         "the memory limit",
-        "The guide's 15Mi is too little today.",
+        "The guide's 15Mi is no longer enough.",
         memory,
         (_DAEMON_SET,),
     ),
     Rule(
         "gitops.owner",
-        "owners",
-        "GitOps owners",
-        "What they own they set back.",
+        "field managers",
+        "GitOps tools",
+        "They revert changes to the objects they manage.",
         gitops,
         (_DAEMON_SET,),
     ),
     Rule(
         "field.owner",
-        "owners",
-        "owners of fields",
-        "The server protects what others have set.",
+        "field managers",
+        "other field managers",
+        "The server protects the fields they set.",
         field_owners,
         (_DAEMON_SET,),
     ),
-    Rule("docs.podman", "documents", "documents", "The guide asks to read them first.", documents),
+    Rule("docs.podman", "documents", "documents", "The guide says to read them first.", documents),
 )
-"""Every check, in the order in which findings are shown: what decides comes first."""
+"""All rules, in the order in which findings are shown: decisive ones first."""

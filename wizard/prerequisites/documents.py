@@ -1,4 +1,4 @@
-"""What to read before."""
+"""The rule about documents to read first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wizard.prerequisites.situation import Judged, Situation
 
 PODMAN_DOCUMENTS = (
     (
-        "Rootless Podman: set-up and use",
+        "Rootless Podman: setup and use",
         "https://github.com/containers/podman/blob/main/docs/tutorials/rootless_tutorial.md",
     ),
     (
@@ -16,15 +16,15 @@ PODMAN_DOCUMENTS = (
     ),
     ("Container permission denied", "https://www.redhat.com/sysadmin/container-permission-denied-errors"),
 )
-"""What the guide asks to read first."""
+"""The documents that the guide says to read first."""
 
 
 def documents(situation: Situation) -> Judged:
-    """Podman's own documents."""
+    """Lists Podman's own documents."""
     return Judged(
         Outcome.INFO,
-        f"Podman's documents to read first ({len(PODMAN_DOCUMENTS)})",
-        "They say what rootless Podman cannot do, before a person wonders.",
-        ("the guide asks for it",),
+        f"Podman documents to read first ({len(PODMAN_DOCUMENTS)})",
+        "They explain how to set up rootless Podman and what it cannot do.",
+        ("recommended by the guide",),
         tuple(Remedy(title, address, who="you", touches="nothing") for title, address in PODMAN_DOCUMENTS),
     )

@@ -1,4 +1,4 @@
-"""Pools that make and replace their nodes: whether labels last there, and whether they grow for FUSE."""
+"""Rules about managed pools: whether labels last on their nodes, and whether they scale up for FUSE."""
 
 from __future__ import annotations
 
@@ -7,53 +7,60 @@ import shlex
 from datetime import datetime, timedelta
 
 from wizard.autoscaling import RESOURCES
+from wizard.counting import counted
 from wizard.facts import ScaledPool
 from wizard.findings import Outcome, Remedy
 from wizard.names import FUSE_RESOURCE, NODE_LABEL, NODE_LABEL_VALUE
-from wizard.nodes import make_pool, pools
-from wizard.prerequisites.situation import Judged, Situation, counted, not_looked_at
+from wizard.pools import Pool, make_pool, pool_of, pools
+from wizard.prerequisites.situation import Judged, Situation, names, not_looked_at
 
 STALE = timedelta(hours=1)
-"""A status that is older tells of an autoscaler that no longer runs; it writes every ten seconds."""
+"""If the status is older, the autoscaler no longer runs: it writes every ten seconds."""
 
 
 def durable(situation: Situation) -> Judged:
-    """Labels that go with their node."""
+    """Checks for labels that are lost when a pool replaces a node."""
     if situation.every_node:
-        return Judged(Outcome.SKIPPED, "No labels, nothing to keep", "The daemon set has no node selector.")
+        return Judged(Outcome.SKIPPED, "No node labels to keep", "The DaemonSet has no node selector.")
     if not situation.chosen:
-        return Judged(Outcome.SKIPPED, "No labels, nothing to keep", "No node is chosen.")
+        return Judged(Outcome.SKIPPED, "No node labels to keep", "No node is selected.")
     carried = {(pool.manager, pool.name) for pool in situation.facts.scaled_pools if _labelled(pool)}
     managed = [(pool, count) for pool, count in pools(situation.chosen) if (pool.manager, pool.name) not in carried]
     if not managed:
+        without = [verdict for verdict in situation.chosen if pool_of(verdict.node) is None]
+        if without:
+            return Judged(
+                Outcome.UNKNOWN,
+                "Not known whether node labels last",
+                "If something replaces these nodes, a new node does not have the label unless its configuration sets "
+                "it. Nodes that stay keep it.",
+                (f"no sign of a managed pool on {counted(len(without), 'selected node')}: {names(without)}",),
+                nodes=len(without),
+            )
         return Judged(
-            Outcome.PASS,
-            "No sign of a pool that loses the label",
-            "Pools of other kinds may replace their nodes all the same.",
-            (
-                "no label of Karpenter, EKS, AKS or GKE on the chosen nodes"
-                if not carried
-                else "the pools of the chosen nodes carry the label themselves",
-            ),
-            confidence="medium",
+            Outcome.OK,
+            "The pools set the label themselves",
+            evidence=("the pools of the selected nodes set the label themselves",),
         )
     number = sum(count for _, count in managed)
     return Judged(
         Outcome.WARNING,
-        "Node labels of a managed pool do not last",
-        f"{number} of {len(situation.chosen)} chosen nodes are made by {counted(len(managed), 'pool')}. A node that "
-        "replaces one comes without the label, unless the pool carries it.",
-        tuple(f"{pool.manager} pool {pool.name}: {counted(count, 'node')}" for pool, count in managed[:5]),
-        tuple(
-            Remedy(f"Label pool {pool.name} itself. {pool.caution}", pool.command, touches=f"pool {pool.name}")
-            for pool, _ in managed
-        ),
+        "Labels on managed-pool nodes do not last",
+        f"{number} of {counted(len(situation.chosen), 'selected node')} {'belongs' if number == 1 else 'belong'} to "
+        f"{counted(len(managed), 'managed pool')}. Replacement nodes do not have the label unless you set it on the "
+        "pool.",
+        tuple(f"{pool.manager} pool {pool.name}: {counted(count, 'node')}".strip() for pool, count in managed[:5]),
+        tuple(Remedy(_how(pool), pool.command, touches=f"pool {pool.name}") for pool, _ in managed),
         number,
     )
 
 
+def _how(pool: Pool) -> str:
+    return f"Set the label on pool {pool.name}. {pool.caution}"
+
+
 def scaled(situation: Situation) -> Judged:
-    """Pools that an autoscaler does not grow for a workspace with FUSE."""
+    """Checks for pools that an autoscaler does not scale up for a workspace with FUSE."""
     facts = situation.facts
     current = [pool for pool in facts.scaled_pools if not _stale(pool, facts.read_at)]
     deaf = [pool for pool in current if _is_deaf(pool)]
@@ -63,33 +70,33 @@ def scaled(situation: Situation) -> Judged:
         number = len(deaf)
         return Judged(
             Outcome.WARNING if meant else Outcome.INFO,
-            f"{counted(number, 'autoscaled pool')} {'does' if number == 1 else 'do'} not grow for FUSE",
-            f"Its autoscaler adds a node where it knows that the node would offer {FUSE_RESOURCE}. Workspaces that "
-            "find no free device elsewhere stay pending, and no node comes.",
+            f"{counted(number, 'autoscaled pool')} cannot scale up for FUSE",
+            f"The autoscaler does not know that a new node would provide {FUSE_RESOURCE}. Workspaces that find no free "
+            "device stay Pending, and no node is added.",
             (
                 *(f"{pool.manager}, pool {pool.name}: {_why_deaf(pool)}" for pool in deaf[:5]),
                 *([f"and {number - 5} more"] if number > 5 else []),
-                *(f"not read: {unread.what} ({unread.verb} {unread.resource})" for unread in hidden),
+                *(f"not checked: {unread.what} ({unread.verb} {unread.resource})" for unread in hidden),
             ),
             tuple(dict.fromkeys(remedy for pool in deaf for remedy in _remedies(pool))),
         )
     if hidden:
-        return not_looked_at("autoscaled pools", "An autoscaler must know of a device to grow for it.", hidden[0])
+        return not_looked_at("autoscaled pools", "An autoscaler must know the resource to add nodes.", hidden[0])
     if not current:
         old = len(facts.scaled_pools)
         return Judged(
             Outcome.SKIPPED,
-            "No autoscaled pool shows itself",
-            "The cluster autoscaler's status is old: it no longer runs."
+            "No autoscaled pools found",
+            "The status of the cluster autoscaler is out of date: it no longer runs."
             if old
-            else "Neither a status of the cluster autoscaler, nor Karpenter's pools, nor MachineSets that scale.",
+            else "There is no cluster autoscaler status, no Karpenter NodePool, and no autoscaled MachineSet.",
         )
     return Judged(
-        Outcome.PASS,
-        f"{counted(len(current), 'autoscaled pool')} can grow for FUSE",
-        "Those of the cluster autoscaler as long as they keep a node that offers it.",
+        Outcome.OK,
+        f"{counted(len(current), 'autoscaled pool')} can scale up for FUSE",
+        "A pool of the cluster autoscaler can do so only while it has a node that advertises FUSE.",
         tuple(
-            f"{pool.manager}, pool {pool.name}: {'knows FUSE' if pool.knows_fuse else counted(pool.nodes, 'node')}"
+            f"{pool.manager}, pool {pool.name}: {'FUSE configured' if pool.knows_fuse else counted(pool.nodes, 'node')}"
             for pool in current[:5]
         ),
         confidence="medium",
@@ -110,9 +117,9 @@ def _is_deaf(pool: ScaledPool) -> bool:
 
 
 def _why_deaf(pool: ScaledPool) -> str:
-    size = "at zero" if pool.nodes == 0 else counted(pool.nodes, "node")
+    size = counted(pool.nodes, "node")
     bounds = "" if pool.largest is None else f", {pool.smallest} to {pool.largest}"
-    return f"{size}{bounds}{', no NodeOverlay names the device' if pool.manager == 'Karpenter' else ''}"
+    return f"{size}{bounds}{', no NodeOverlay with the resource' if pool.manager == 'Karpenter' else ''}"
 
 
 def _labelled(pool: ScaledPool) -> bool:
@@ -127,7 +134,7 @@ _GROUP_NAMES = (
 
 
 def _managed(pool: ScaledPool) -> tuple[str, str]:
-    """Who makes the pool's nodes, and its name there; "" where the autoscaler's name for it does not tell."""
+    """Returns the platform of a pool and its name there; "" if the autoscaler's name for it does not show it."""
     if pool.manager != "cluster autoscaler":
         return pool.manager, pool.name
     if "/instanceGroups/gke-" in pool.name:
@@ -145,10 +152,10 @@ def _remedies(pool: ScaledPool) -> tuple[Remedy, ...]:
     if _labelled(pool):
         return grows
     if not manager:
-        text = f"Have pool {name} give its nodes the label {NODE_LABEL}={NODE_LABEL_VALUE}, where the pool is made."
+        text = f"Set the label {NODE_LABEL}={NODE_LABEL_VALUE} in the configuration of pool {name}."
         return (*grows, Remedy(text, touches=touches))
     made = make_pool(manager, name)
-    return (*grows, Remedy(f"Label {touches} itself. {made.caution}", made.command, touches=touches))
+    return (*grows, Remedy(_how(made), made.command, touches=touches))
 
 
 def _ways_to_grow(pool: ScaledPool, manager: str, name: str) -> tuple[Remedy, ...]:
@@ -156,9 +163,9 @@ def _ways_to_grow(pool: ScaledPool, manager: str, name: str) -> tuple[Remedy, ..
     if manager == "Karpenter":
         return (
             Remedy(
-                "Tell Karpenter of the device (NodeOverlay: alpha, its feature gate must be on).",
+                "Add the resource to Karpenter (NodeOverlay is alpha: turn on its feature gate).",
                 _NODE_OVERLAY,
-                touches="what Karpenter takes these machines to offer",
+                touches="what Karpenter expects of these machine types",
             ),
         )
     commands = {
@@ -173,7 +180,7 @@ def _ways_to_grow(pool: ScaledPool, manager: str, name: str) -> tuple[Remedy, ..
     }
     either = "Or keep" if manager == "EKS" else "Keep"
     keep = Remedy(
-        f"{either} one node in {touches}: where one offers FUSE, the autoscaler knows of it.",
+        f"{either} one node in {touches}. From a node that advertises FUSE, the autoscaler learns of the resource.",
         commands.get(manager, ""),
         touches=f"{touches}: one node always runs",
     )
@@ -181,7 +188,7 @@ def _ways_to_grow(pool: ScaledPool, manager: str, name: str) -> tuple[Remedy, ..
         return (keep,)
     group = f"ResourceId={shlex.quote(pool.name)},ResourceType=auto-scaling-group"
     tag = Remedy(
-        f"Tell the autoscaler by a tag on the group of {touches}.",
+        f"Add the resource as a tag on the Auto Scaling group of {touches}.",
         f"aws autoscaling create-or-update-tags --tags {group},"
         f"Key=k8s.io/cluster-autoscaler/node-template/resources/{FUSE_RESOURCE},Value=50,PropagateAtLaunch=true",
         touches=f"a tag of {touches}",

@@ -1,7 +1,7 @@
 """The sandbox: a simulated Kubernetes API server on loopback, in this process.
 
-It answers as a real one of version 1.36 does, keeps field ownership, and plays the controllers, the scheduler and the
-kubelets, so that a rollout progresses, stops at a quota, or is refused, with the events that a real cluster writes.
+It answers as a real one of version 1.36 does, keeps field ownership, and simulates the controllers, the scheduler, and
+the kubelets, so that a rollout progresses, stops at a quota, or is rejected, with the events of a real cluster.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Sandbox:
     async def start(
         cls, scenario: str | Scenario = "mixed", *, speed: float = 1.0, port: int = 0, seed: int = 0
     ) -> Sandbox:
-        """A cluster as the scenario has it, all at rest.
+        """Starts a cluster as the scenario describes it, and waits until it is stable.
 
-        ``speed`` divides the time that kubelets and controllers take; 1 is pleasant to watch. ``port`` 0 takes a free
+        ``speed`` divides the time that kubelets and controllers take; 1 is pleasant to watch. ``port`` 0 uses a free
         one. ``seed`` decides generated names and, in scenarios with faults, which requests fail.
         Raises UsageError for a scenario that does not exist.
         """
         chosen = find(scenario) if isinstance(scenario, str) else scenario
-        from wizard.sandbox.simulation import Simulation  # naming the scenarios must not cost the import of aiohttp
+        from wizard.sandbox.simulation import Simulation  # listing the scenarios must not import aiohttp
 
         tokens = {name: f"sandbox-{name}-{secrets.token_urlsafe(12)}" for name in chosen.users}
         simulation = Simulation(chosen, speed, seed, str(uuid.uuid4()))
@@ -56,18 +56,18 @@ class Sandbox:
 
     @property
     def identity(self) -> str:
-        """What tells this cluster from any other: the uid of its namespace kube-system, new at each start."""
+        """The identity of this cluster: the UID of its namespace kube-system, new at each start."""
         return self._simulation.identity
 
     @property
     def users(self) -> tuple[str, ...]:
-        """Who may talk to it; the first is the one that kubeconfig means by default."""
+        """The users; the first one is the default of kubeconfig."""
         return tuple(self._tokens)
 
     def kubeconfig(self, user: str | None = None) -> dict[str, Any]:
-        """A kubeconfig document for one of the users, with a context ``sandbox-<scenario>``.
+        """Returns a kubeconfig document for one of the users, with a context ``sandbox-<scenario>``.
 
-        Its server URL names the user too, for kubectl keeps tokens to itself where there is no TLS.
+        Its server URL names the user too, because kubectl does not send tokens without TLS.
         """
         name = user or self.users[0]
         context = f"sandbox-{self.scenario}"
@@ -84,14 +84,14 @@ class Sandbox:
         """Writes the kubeconfig, readable by its owner alone."""
         content = json.dumps(self.kubeconfig(user), indent=2) + "\n"
         write_file(path, content.encode(), backup=False, mode=0o600)
-        path.chmod(0o600)  # a file that was there kept its mode, and this one holds a token
+        path.chmod(0o600)  # an existing file kept its mode, and this one contains a token
 
     def compact(self) -> None:
         """Forgets all past versions, as etcd does every five minutes: older pages and watches then answer 410."""
         self._simulation.cluster.store.compact()
 
     async def stop(self) -> None:
-        """Ends the server, its watches and everything that was still to happen; a second call does nothing."""
+        """Stops the server, its watches, and everything that is scheduled; a second call does nothing."""
         await self._simulation.stop()
 
     async def __aenter__(self) -> Sandbox:

@@ -1,4 +1,4 @@
-"""Who may do what: users with tokens, and rules as RBAC has them."""
+"""Authorization: users with tokens, and rules as RBAC has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wizard.sandbox.refusals import Refusal, Resource, forbidden
 
 @dataclass(frozen=True)
 class Rule:
-    """Verbs on resources. ``namespaces`` empty means everywhere, the cluster's own objects too."""
+    """Verbs on resources. Empty ``namespaces`` means everywhere, including cluster-scoped objects."""
 
     verbs: tuple[str, ...]
     resources: tuple[str, ...] = ()
@@ -20,10 +20,10 @@ class Rule:
     names: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    """Non-resource URLs, ``*`` at the end for all below."""
+    """Non-resource URLs; ``*`` at the end includes all below."""
 
     def body(self) -> dict[str, Any]:
-        """As a SelfSubjectRulesReview shows it."""
+        """Returns the rule as a SelfSubjectRulesReview shows it."""
         if self.paths:
             return {"verbs": list(self.verbs), "nonResourceURLs": list(self.paths)}
         rule = {"verbs": list(self.verbs), "apiGroups": list(self.groups), "resources": list(self.resources)}
@@ -52,15 +52,15 @@ EVERYBODY = (
         ),
     ),
 )
-"""What every authenticated user may do on any cluster."""
+"""The permissions of every authenticated user on any cluster."""
 NOBODY = (EVERYBODY[2],)
-"""What a request without credentials may do."""
+"""The permissions of a request without credentials."""
 ALL = (Rule(("*",), ("*",), ("*",)), Rule(("*",), paths=("*",)))
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a request asks for, as the authorizer sees it."""
+    """The attributes of a request, as the authorizer sees it."""
 
     verb: str
     resource: Resource
@@ -75,7 +75,7 @@ class Attributes:
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who may talk to the server."""
+    """A user of the server."""
 
     name: str
     groups: tuple[str, ...] = ("system:authenticated",)
@@ -85,7 +85,7 @@ class User:
         return any(_allows(rule, asked) for rule in self.rules)
 
     def may_get(self, path: str, verb: str = "get") -> bool:
-        """Whether a path that is no resource is open to this user."""
+        """Whether this user can get a path that is not a resource."""
         return any(
             (verb in rule.verbs or "*" in rule.verbs) and any(_covers(pattern, path) for pattern in rule.paths)
             for rule in self.rules
@@ -119,7 +119,7 @@ def _allows(rule: Rule, asked: Attributes) -> bool:
 
 
 def refusal(user: User, asked: Attributes) -> Refusal:
-    """The server's 403 for a resource."""
+    """Returns the server's 403 for a resource."""
     where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     return forbidden(
         asked.resource,
@@ -129,5 +129,5 @@ def refusal(user: User, asked: Attributes) -> Refusal:
 
 
 def path_refusal(user: User, path: str, verb: str) -> Refusal:
-    """The server's 403 for a path that is no resource."""
+    """Returns the server's 403 for a path that is not a resource."""
     return Refusal(403, "Forbidden", f'forbidden: User "{user.name}" cannot {verb} path "{path}"', {})

@@ -1,12 +1,12 @@
-"""What looks at a valid object before it is stored: may it be here, does it fit, what does it lack."""
+"""Admission of a valid object before it is stored: namespace, Pod Security, quotas, and defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from wizard.sandbox.pod_security import violations
-from wizard.sandbox.quantities import amount
+from wizard.quantities import amount
+from wizard.sandbox.pod_security import reasons, violations
 from wizard.sandbox.refusals import Cause, Resource, forbidden, not_found
 from wizard.sandbox.store import Object, Store
 
@@ -16,7 +16,7 @@ ENFORCE, WARN = "pod-security.kubernetes.io/enforce", "pod-security.kubernetes.i
 
 
 def check_namespace(store: Store, resource: Resource, namespace: str, name: str) -> None:
-    """Raises 404 where a namespace is missing, 403 where it is being deleted."""
+    """Raises 404 if a namespace is missing, 403 if it is being deleted."""
     found = store.get("namespaces", ("", namespace))
     if found is None:
         raise not_found(Resource("namespaces", "", "Namespace"), namespace)
@@ -37,7 +37,7 @@ def _stricter(level: str, than: str) -> bool:
 
 
 class PodSecurity:
-    """The levels of the namespaces, and of the cluster where a namespace says nothing."""
+    """The levels of the namespaces, and the cluster's defaults for namespaces without one."""
 
     def __init__(self, store: Store, defaults: Mapping[str, Any]) -> None:
         self._store = store
@@ -47,10 +47,12 @@ class PodSecurity:
         if namespace in self._defaults.get("exempt-namespaces", ()):
             return "privileged", "latest"
         found = self._store.get("namespaces", ("", namespace))
-        labels = found.obj["metadata"].get("labels", {}) if found else {}
+        return self._level_of(found.obj["metadata"].get("labels", {}) if found else {}, label)
+
+    def _level_of(self, labels: Mapping[str, str], label: str) -> tuple[str, str]:
         default = self._defaults.get(label.rpartition("/")[2], "privileged")
         if label == WARN and label not in labels and _stricter(labels.get(ENFORCE, ""), default):
-            # Since 1.26 a namespace that says what it enforces is warned of that too (kubernetes#113491).
+            # Since 1.26, the enforced level of a namespace is also its default warn level (kubernetes#113491).
             version = labels.get(f"{WARN}-version") or labels.get(f"{ENFORCE}-version", "latest")
             return labels[ENFORCE], version
         return labels.get(label, default), labels.get(f"{label}-version", "latest")
@@ -62,15 +64,39 @@ class PodSecurity:
         if broken := violations(pod["metadata"], pod["spec"], level):
             raise forbidden(POD, pod["metadata"]["name"], f'violates PodSecurity "{level}:{version}": {broken}')
 
+    def warnings_of_namespace(self, old: Object, new: Object) -> list[str]:
+        """Returns the warnings for an update of a namespace: its pods that a stricter level forbids.
+
+        Pods with the same violations are one line, which names the first of them.
+        """
+        name = new["metadata"]["name"]
+        before = self._level_of(old["metadata"].get("labels", {}), ENFORCE)
+        level, version = after = self._level_of(new["metadata"].get("labels", {}), ENFORCE)
+        if name in self._defaults.get("exempt-namespaces", ()) or after == before:
+            return []
+        if version == before[1] and not _stricter(level, before[0]):
+            return []
+        pods: dict[str, list[str]] = {}
+        for one in self._store.all("pods", name):
+            if broken := reasons(one.obj["metadata"], one.obj["spec"], level):
+                pods.setdefault(broken, []).append(one.key[1])
+        lines = []
+        for broken, names in pods.items():
+            others = len(names) - 1
+            more = f" (and {others} other pod{'s' * (others > 1)})" if others else ""
+            lines.append(f"{min(names)}{more}: {broken}")
+        head = f'existing pods in namespace "{name}" violate the new PodSecurity enforce level "{level}:{version}"'
+        return [head, *sorted(lines)] if lines else []
+
     def warning(self, metadata: Object, spec: Object, namespace: str) -> str:
-        """What applying a pod, or the template of one, is warned of; "" for nothing."""
+        """Returns the warning for a pod or a pod template; "" if there is none."""
         level, version = self._level(namespace, WARN)
         broken = violations(metadata, spec, level)
         return f'would violate PodSecurity "{level}:{version}": {broken}' if broken else ""
 
 
 def completed(pod: Object) -> Object:
-    """A pod with its priority and the tolerations that every pod gets. Raises 403 for an unknown priority class."""
+    """Returns a pod with its priority and the tolerations of every pod. Raises 403 for an unknown priority class."""
     spec = pod["spec"]
     name = spec.get("priorityClassName", "")
     if name and name not in PRIORITIES:
@@ -84,7 +110,7 @@ def completed(pod: Object) -> Object:
 
 
 def counts(quota: Object, pod: Object) -> bool:
-    """Whether a pod falls under a quota's scopes; a pod that has ended never does."""
+    """Whether a pod is in a quota's scopes; a pod that has ended never is."""
     if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
         return False
     rules = quota["spec"].get("scopeSelector", {}).get("matchExpressions", [])
@@ -112,7 +138,7 @@ def _in_scope(rule: Object, spec: Object) -> bool:
 
 
 def check_quota(store: Store, pod: Object) -> list[Object]:
-    """The quotas that a new pod counts against. Raises 403 where one is used up or not yet known."""
+    """Returns the quotas that a new pod counts against. Raises 403 if one is used up or not yet known."""
     metadata = pod["metadata"]
     charged = []
     for version in store.all("resourcequotas", metadata["namespace"]):
@@ -132,7 +158,7 @@ def check_quota(store: Store, pod: Object) -> list[Object]:
 
 
 def quality_of_service(spec: Object) -> str:
-    """Guaranteed, Burstable or BestEffort, from cpu and memory alone."""
+    """Returns Guaranteed, Burstable, or BestEffort, from CPU and memory alone."""
     amounts = [
         (one.get("resources", {}).get("limits", {}), one.get("resources", {}).get("requests", {}))
         for one in spec.get("containers", ())
@@ -148,7 +174,7 @@ def quality_of_service(spec: Object) -> str:
 
 
 def deprecations(metadata: Object, path: str) -> list[str]:
-    """Warnings about annotations of pods that have become fields."""
+    """Returns warnings about pod annotations that have become fields."""
     prefix = "container.apparmor.security.beta.kubernetes.io/"
     return [
         f'{path}.annotations[{name}]: deprecated since v1.30; use the "appArmorProfile" field instead'

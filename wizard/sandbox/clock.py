@@ -14,22 +14,22 @@ class Clock:
     def __init__(self, speed: float, seed: int) -> None:
         self.speed = speed
         self.hurry = True
-        """While the cluster is set up nothing takes time."""
+        """Whether the cluster is being set up; then nothing takes time."""
         self._random = Random(seed)
 
     def now(self, later: float = 0) -> str:
-        """As the API writes times."""
+        """Returns the current time as the API writes it."""
         return (datetime.now(UTC) + timedelta(seconds=later)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def seconds(self, real: float, spread: float = 0.0) -> float:
-        """How long to wait for what takes ``real`` seconds, give or take a share of ``spread``."""
+        """Returns how long to wait for what takes ``real`` seconds, plus or minus a share of ``spread``."""
         return 0.0 if self.hurry else real * (1 + spread * (2 * self._random.random() - 1)) / self.speed
 
     def later(self, real: float, call: Callable[[], None], spread: float = 0.0) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(self.seconds(real, spread), call)
 
     def suffix(self, length: int = 5) -> str:
-        """The random end of a generated name."""
+        """Returns the random end of a generated name."""
         return "".join(self._random.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(length))
 
     def hexadecimal(self, length: int) -> str:

@@ -1,6 +1,6 @@
 """The simulated cluster behind the HTTP server: what each verb does to the objects.
 
-Writes go the way they go in a real API server: read, default, note who owns what, admit, validate, store. The
+A write has the same stages as in a real API server: read, default, record ownership, admit, validate, store. The
 controllers write through the same functions.
 """
 
@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from wizard.quantities import QuantityError
 from wizard.sandbox import admission, refusals
 from wizard.sandbox.access import ALL, Attributes, User
 from wizard.sandbox.clock import Clock
@@ -24,7 +25,6 @@ from wizard.sandbox.field_ownership import (
 )
 from wizard.sandbox.kinds import DAEMON_SET, NAMESPACE, POD, RESOURCE_QUOTA, Kind
 from wizard.sandbox.patches import json_patch, merge_patch, strategic_merge_patch
-from wizard.sandbox.quantities import QuantityError
 from wizard.sandbox.scenarios import Scenario
 from wizard.sandbox.schema import SchemaError, misfits, normal, unknown_fields
 from wizard.sandbox.store import Object, Store, Version
@@ -40,14 +40,14 @@ MERGE, STRATEGIC, JSON, APPLY = (
 
 @dataclass
 class Write:
-    """How a request writes, and what it is warned of on the way."""
+    """How a request writes, and the warnings that it gets."""
 
     user: User
     manager: str
     dry_run: bool = False
     force: bool = False
     validation: str = "Warn"
-    """What becomes of unknown fields: ``Strict``, ``Warn`` or ``Ignore``."""
+    """The handling of unknown fields: ``Strict``, ``Warn``, or ``Ignore``."""
     subresource: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class Deletion:
     """How something is deleted."""
 
     grace: int | None = None
-    """Seconds; None for what the object itself asks for."""
+    """Seconds; None for the value of the object."""
     propagation: str = "Background"
     uid: str = ""
     resource_version: str = ""
@@ -84,7 +84,7 @@ class Cluster:
     # --- create and replace
 
     def create(self, kind: Kind, namespace: str, body: Object, write: Write) -> Version:
-        """A new object from the body of a request."""
+        """Creates an object from the body of a request."""
         obj = self._decoded(kind, namespace, body, write)
         metadata = obj["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
@@ -98,7 +98,7 @@ class Cluster:
         return self._insert(kind, obj, write)
 
     def replace(self, kind: Kind, namespace: str, name: str, body: Object, write: Write) -> Version:
-        """The object as the body of a PUT has it."""
+        """Replaces an object with the body of a PUT."""
         obj = self._decoded(kind, namespace, body, write)
         if obj["metadata"].get("name") != name:
             given = obj["metadata"].get("name", "")
@@ -163,7 +163,7 @@ class Cluster:
         return self.store.put(kind.plural, obj)
 
     def _prepared(self, kind: Kind, obj: Object) -> Object:
-        """What every new object of a kind gets, owned by nobody."""
+        """Returns a new object with the fields that the server sets without a manager."""
         metadata = {**obj["metadata"], "uid": str(uuid.uuid4()), "creationTimestamp": self.clock.now()}
         status = obj.get("status", {})
         spec = obj.get("spec", {})
@@ -184,7 +184,7 @@ class Cluster:
         return {**obj, "metadata": metadata, "spec": spec, "status": status}
 
     def _admitted(self, kind: Kind, obj: Object, write: Write) -> tuple[Object, list[Object]]:
-        """The object as admission leaves it, and the quotas to charge."""
+        """Returns the object after admission, and the quotas to charge."""
         namespace = obj["metadata"].get("namespace", "")
         if kind is POD:
             obj = admission.completed(obj)
@@ -213,7 +213,7 @@ class Cluster:
     # --- patch and apply
 
     def patch(self, kind: Kind, namespace: str, name: str, body: Any, how: str, write: Write) -> Version:
-        """The object with a patch of media type ``how``, which is none of server-side apply."""
+        """Applies a patch of media type ``how``, other than server-side apply."""
         live = self.find(kind, namespace, name)
         if how == JSON:
             body_after = json_patch(live.obj, body)
@@ -228,7 +228,7 @@ class Cluster:
         return self._update(kind, live, strategic_merge_patch(live.obj, patch, kind.schema), write)
 
     def _checked_patch(self, kind: Kind, patch: Object, write: Write) -> Object:
-        """A patch whose values are in normal form; its nulls and directives are left."""
+        """Returns a patch with normalized values; its nulls and directives stay."""
         unknown = [path for path in unknown_fields(patch, kind.schema) if "$" not in path]
         if unknown and write.validation == "Strict":
             listed = ", ".join(f'unknown field "{path}"' for path in unknown)
@@ -244,26 +244,32 @@ class Cluster:
         return checked
 
     def _update(self, kind: Kind, live: Version, obj: Object, write: Write) -> Version:
-        """Stores what a PUT or a patch made of an object."""
+        """Stores the result of a PUT or a patch."""
         name = live.key[1]
         asked = obj["metadata"].get("resourceVersion", "")
         if asked and asked != live.obj["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind.resource, name)
         owners = obj["metadata"].get("managedFields")
+        generation = (obj["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
         obj = self._kept_apart(kind, live.obj, obj, write.subresource)
         if not write.subresource:
             obj = with_defaults(obj)
         manager = self._manager(kind, write, "Update")
         old = live.obj
         if owners and not write.subresource:
-            # Who owns what can be written too; only an empty list says nothing.
+            # A request can also write managedFields; only an empty list has no effect.
             old = {**old, "metadata": {**old["metadata"], "managedFields": owners}}
-        owned = updated(old, obj, kind.schema, manager, self.clock.now())
+        claimed = obj
+        if kind is DAEMON_SET and not write.subresource:
+            # The writer owns the template generation that it sends, although the server does not take it.
+            annotations = {**obj["metadata"].get("annotations", {}), TEMPLATE_GENERATION: generation}
+            claimed = {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+        owned = updated(old, claimed, kind.schema, manager, self.clock.now())
         obj = {**obj, "metadata": {**obj["metadata"], "managedFields": owned}}
         return self._store_update(kind, live, obj, write)
 
     def _kept_apart(self, kind: Kind, old: Object, new: Object, subresource: str) -> Object:
-        """The new version with what this way of writing cannot change taken from the old one."""
+        """Returns the new version with the fields that this way of writing cannot change taken from the old one."""
         if subresource == "status":
             metadata = {
                 **old["metadata"],
@@ -294,6 +300,8 @@ class Cluster:
         if kind is DAEMON_SET and not write.subresource:
             obj = _with_generations(old, obj)
             self._warn_of_template(obj, write)
+        if kind is NAMESPACE and not write.subresource:
+            write.warnings += self.pod_security.warnings_of_namespace(old, obj)
         if causes := problems(obj, old):
             raise refusals.invalid(kind.resource, live.key[1], causes)
         if _same(old, obj):
@@ -306,7 +314,7 @@ class Cluster:
         return self.store.put(kind.plural, obj)
 
     def apply(self, kind: Kind, namespace: str, name: str, body: Any, write: Write) -> tuple[Version, bool]:
-        """Server-side apply; whether it created the object."""
+        """Carries out server-side apply; returns whether it created the object."""
         if not write.manager:
             cause = refusals.field_required("fieldManager", "is required for apply patch")
             raise refusals.invalid(refusals.Resource("", "meta.k8s.io", "PatchOptions"), "", [cause])
@@ -322,7 +330,7 @@ class Cluster:
             metadata = {"name": name} | ({"namespace": namespace} if kind.namespaced else {})
             blank = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
             obj = applied(blank, config, kind.schema, manager, self.clock.now(), force=write.force)
-            return self._insert(kind, with_defaults(obj), write), True
+            return self._insert(kind, with_defaults(normal(obj, kind.schema)), write), True
         asked = config["metadata"].get("resourceVersion", "")
         if asked and asked != live.obj["metadata"]["resourceVersion"]:
             raise refusals.conflict(kind.resource, name)
@@ -331,14 +339,14 @@ class Cluster:
         except ApplyConflict as error:
             raise _apply_refusal(error.conflicts) from error
         owned = obj["metadata"]["managedFields"]
-        obj = self._kept_apart(kind, live.obj, obj, write.subresource)
+        obj = self._kept_apart(kind, live.obj, normal(obj, kind.schema), write.subresource)
         obj = {**obj, "metadata": {**obj["metadata"], "managedFields": owned}}
         if not write.subresource:
             obj = with_defaults(obj)
         return self._store_update(kind, live, obj, write), False
 
     def _configuration(self, kind: Kind, namespace: str, name: str, body: Any) -> Object:
-        """An apply configuration that fits its type."""
+        """Returns an apply configuration that matches its type."""
         if not isinstance(body, dict):
             raise refusals.bad_request("error decoding YAML: object is not a map")
         if body.get("apiVersion") != kind.api_version or body.get("kind") != kind.name:
@@ -362,12 +370,14 @@ class Cluster:
             text = found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
             raise refusals.internal(f"failed to create typed patch object {called}: {text}")
         try:
-            config: Object = normal(body, kind.schema)
+            normal(body, kind.schema)
         except (QuantityError, SchemaError) as error:
             raise refusals.internal(
                 f"failed to convert new object {called} to proper version: unable to convert unstructured object to "
                 f"{kind.api_version}, Kind={kind.name}: {error}"
             ) from error
+        # An apply is compared with the live object as it was written: "1000" conflicts with another manager's "1k".
+        config: Object = normal(body, kind.schema, as_written=True)
         return {**config, "metadata": config.get("metadata", {})}
 
     def _manager(self, kind: Kind, write: Write, operation: str) -> Manager:
@@ -376,7 +386,7 @@ class Cluster:
     # --- what controllers write
 
     def record(self, kind: Kind, obj: Object, manager: str, *, subresource: str = "status") -> Version:
-        """Stores a controller's new version of an object, ownership noted."""
+        """Stores a controller's new version of an object with its ownership."""
         key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         live = self.store.get(kind.plural, key)
         if live is None:
@@ -389,9 +399,9 @@ class Cluster:
         return self.store.put(kind.plural, obj)
 
     def create_as(self, kind: Kind, obj: Object, manager: str, like: Version | None = None) -> Version:
-        """Creates an object for a controller. Raises what admission refuses.
+        """Creates an object for a controller. Raises the rejections of admission.
 
-        ``like`` is one that has the same fields, of the same manager: its ownership is taken over, not made again.
+        ``like`` is an object with the same fields and manager, whose ownership is reused.
         """
         namespace = obj["metadata"].get("namespace", "")
         if kind.namespaced:
@@ -408,7 +418,7 @@ class Cluster:
     # --- delete
 
     def delete(self, kind: Kind, namespace: str, name: str, how: Deletion, write: Write) -> tuple[Object, bool]:
-        """What the server answers to a deletion, and whether the object is gone for good."""
+        """Returns the server's answer to a deletion, and whether the object has been removed."""
         live = self.find(kind, namespace, name)
         metadata = live.obj["metadata"]
         for what, asked, actual in (
@@ -480,7 +490,7 @@ SYSTEM = User("system:apiserver", ("system:masters",), ALL)
 
 
 def _with_generations(old: Object, new: Object) -> Object:
-    """A daemon set whose generations count what changed."""
+    """Returns a DaemonSet with its generations incremented for the changes."""
     metadata = dict(new["metadata"])
     if old["spec"] != new["spec"]:
         metadata["generation"] = old["metadata"]["generation"] + 1
@@ -493,7 +503,7 @@ def _with_generations(old: Object, new: Object) -> Object:
 
 
 def _same(old: Object, new: Object) -> bool:
-    """Whether a write changed nothing but the times in ``managedFields``."""
+    """Whether a write changed only the times in ``managedFields``."""
     if any(
         old.get(name) is not new.get(name) and old.get(name) != new.get(name) for name in {*old, *new} - {"metadata"}
     ):

@@ -1,8 +1,8 @@
 """The sandbox's Coder: a v1 deployment on a loopback port, in the process, with five workspaces.
 
-It answers as the sources of Coder's command line expect a deployment to answer; the wording of its messages
-is ours. Two of its workspaces conflict with any policy but the default one. ``behaviours`` change how it
-answers, each a failure that a person may meet.
+It answers as the source of the Coder CLI expects a deployment to answer; the wording of its messages is invented.
+Two of its workspaces conflict with any policy except the default one. Each of the ``behaviours`` simulates a failure
+that users can encounter.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ import yaml
 from aiohttp import web
 
 Behaviour = Literal[
-    "unauthorized",  # 401 to whatever wants a token
-    "wrong-role",  # a site manager in place of a site admin
-    "old",  # 1.26.2, which knows no resource requests
-    "no-version",  # does not tell its version
+    "unauthorized",  # 401 for everything that requires a token
+    "wrong-role",  # a site manager instead of a site admin
+    "old",  # 1.26.2, which has no resource requests
+    "no-version",  # does not report its version
     "v2",  # Coder v2
-    "login-page",  # a proxy's login page in place of every answer
+    "login-page",  # a proxy's login page instead of every response
     "login-redirect",  # a redirect to a login page
     "not-coder",  # another service: 404 to everything
-    "refuses",  # no policy is good enough
-    "precondition",  # the upload wants something done first
-    "goes-away",  # answers the dry run, and nothing after it
-    "setting-goes-away",  # takes the setting, and answers nothing after it
-    "breaks-off",  # takes the upload and closes the connection without an answer
-    "huge",  # 50 MB in place of the dry run's answer
+    "refuses",  # rejects every policy
+    "precondition",  # the upload has an unmet precondition
+    "goes-away",  # answers the dry run, then stops responding
+    "setting-goes-away",  # stores the setting, then stops responding
+    "breaks-off",  # stores the upload and closes the connection without a response
+    "huge",  # 50 MB instead of the response to the dry run
     "hangs",  # never answers the dry run
-    "hangs-upload",  # answers the dry run, takes the upload, and never says so
+    "hangs-upload",  # answers the dry run, stores the upload, and never responds
     "other-shape",  # JSON of another shape
-    "keeps-setting",  # says yes to the setting and keeps the old one
+    "keeps-setting",  # accepts the setting but keeps the old one
     "no-schema",  # does not serve its JSON Schema
-    "strict-schema",  # its JSON Schema names no resource requests
+    "strict-schema",  # its JSON Schema has no resource requests
 ]
 
 TOKEN = "sandbox-session-token"
-"""The sandbox's own; it opens nothing."""
+"""Only for the sandbox; it gives no access to anything else."""
 VERSION = "1.44.1"
 OLD_VERSION = "1.26.2"
 V2_VERSION = "v2.24.1+a1b2c3d"
@@ -76,7 +76,7 @@ CONFLICTS = [
         "message": "",
     },
 ]
-"""In Go's way: an empty list may be null."""
+"""As in Go, an empty list can be null."""
 
 _PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><form>Company login</form></body></html>"
 _LARGEST_BODY = 8 * 1024 * 1024
@@ -105,11 +105,11 @@ class SandboxCoder:
 
     def __init__(self, *behaviours: Behaviour, prefix: str = "") -> None:
         self.behaviours = set(behaviours)
-        """May be changed while it runs."""
+        """Can be changed while it runs."""
         self.prefix = prefix
         self.requests: list[Request] = []
         self.asked = asyncio.Event()
-        """Set once the first request has come."""
+        """Set after the first request."""
         self.settings: dict[str, Any] = {
             "gpu_vendor": "nvidia",
             "enable_container_vms": True,
@@ -140,7 +140,7 @@ class SandboxCoder:
         return made
 
     async def stop(self) -> None:
-        """Ends it; a second call does nothing."""
+        """Stops it; a second call does nothing."""
         self._stopping.set()
         if self._runner is not None:
             runner, self._runner = self._runner, None
@@ -265,7 +265,7 @@ class SandboxCoder:
 
     async def _parse(self, request: web.Request, body: bytes) -> web.StreamResponse:
         if request.headers.get("Content-Type") != "application/octet-stream" or "org-id" not in request.query:
-            raise _Error(400, "The template is to be sent as application/octet-stream.", "bad_request")
+            raise _Error(400, "The template must be sent as application/octet-stream.", "bad_request")
         messages = ["resource-limits is not a field of this deployment"] if "refuses" in self.behaviours else []
         messages += complaints(body)
         if messages:
@@ -301,7 +301,7 @@ class SandboxCoder:
                 "precondition",
                 {
                     "error": "locked",
-                    "message": "Another admin edits the policy.",
+                    "message": "Another admin is editing the policy.",
                     "solution": "Wait until they are done.",
                 },
             )
@@ -317,7 +317,7 @@ class SandboxCoder:
         return response
 
     async def _go_away(self, response: web.Response) -> None:
-        """Lets one more answer go out, and takes no connection after it."""
+        """Sends one more response, and accepts no connection after it."""
         response.force_close()
         if self._site is not None:
             site, self._site = self._site, None
@@ -339,7 +339,7 @@ class SandboxCoder:
 
     def _require_admin(self) -> None:
         if "wrong-role" in self.behaviours:
-            raise _Error(403, "Only a site admin may do this.", "forbidden")
+            raise _Error(403, "This requires the site-admin role.", "forbidden")
 
     def _break_off(self, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -349,14 +349,14 @@ class SandboxCoder:
     async def _huge(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # nobody reads that to its end
+        with contextlib.suppress(ConnectionError):  # the client does not read it to the end
             for _ in range(50):
                 await response.write(b" " * 1024 * 1024)
         return response
 
 
 def complaints(content: bytes) -> list[str]:
-    """What the sandbox's Coder has against a template, in sentences of ours."""
+    """Returns the errors of a template; the sentences are not those of a real Coder."""
     from wizard.policy.schema import schema
 
     try:

@@ -1,4 +1,4 @@
-"""Continue tokens, in the form of the real server: which version of the list, and where to go on."""
+"""Continue tokens in the form of the real server: the version of the list, and where it continues."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wizard.sandbox.store import Key
 
 
 def token(resource_version: int, after: Key) -> str:
-    """-1 as ``resource_version`` goes on in what there is now, whatever it is."""
+    """With -1 as ``resource_version``, the list continues with the current objects."""
     start = "/".join(filter(None, after)) + "\u0000"
     text = json.dumps({"v": "meta.k8s.io/v1", "rv": resource_version, "start": start}, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read(text: str) -> tuple[int, Key]:
-    """The resource version and the last key. Raises the server's 400."""
+    """Returns the resource version and the last key. Raises the server's 400."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

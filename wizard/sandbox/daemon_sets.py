@@ -1,4 +1,4 @@
-"""The daemon set controller: a pod on each node that should have one, replaced in turn when the template changes."""
+"""The DaemonSet controller: a pod on each matching node, replaced in turn when the template changes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from wizard.sandbox.store import Change, Key, Object, Version
 
 MANAGER = "kube-controller-manager"
 BURST = 250
-"""Pods created at most in one go."""
+"""The maximum number of pods created in one pass."""
 LARGEST_BATCH = 16
-"""Pods created before others have a turn."""
+"""Pods created before other tasks run."""
 SYNC_SECONDS = 0.15
-"""Between two looks at the same daemon set."""
+"""Seconds between two passes over the same DaemonSet."""
 RETRY_SECONDS = (0.5, 4.0)
-"""The first and the longest wait after a pod was refused."""
+"""The first and the longest wait after a rejected pod."""
 HASH = "controller-revision-hash"
 
 
 def tolerations(pod_spec: Object) -> list[Object]:
-    """What every pod of a daemon set tolerates besides what its template says."""
+    """Returns the tolerations that every pod of a DaemonSet gets besides those of its template."""
     added = [("not-ready", "NoExecute"), ("unreachable", "NoExecute")]
     added += [
         (f"{name}", "NoSchedule") for name in ("disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")
@@ -56,7 +56,7 @@ def tolerates(listed: list[Object], taint: Object) -> bool:
 
 
 def fits_selector(pod_spec: Object, node: Object) -> bool:
-    """Whether a node has what a pod's node selector and required node affinity ask for."""
+    """Whether a node matches a pod's node selector and required node affinity."""
     labels = node["metadata"].get("labels", {})
     if any(labels.get(key) != value for key, value in pod_spec.get("nodeSelector", {}).items()):
         return False
@@ -73,7 +73,7 @@ def fits_selector(pod_spec: Object, node: Object) -> bool:
 
 
 def should_run(pod_spec: Object, tolerated: list[Object], node: Object) -> tuple[bool, bool]:
-    """Whether a daemon set's pod should be started on a node, and whether it may stay there."""
+    """Whether a DaemonSet's pod should be started on a node, and whether it can stay there."""
     if not fits_selector(pod_spec, node):
         return False, False
     untolerated = [
@@ -85,7 +85,7 @@ def should_run(pod_spec: Object, tolerated: list[Object], node: Object) -> tuple
 
 
 def template_hash(daemon_set: Object) -> str:
-    """The name of a template's revision."""
+    """Returns the name of a template's revision."""
     text = json.dumps(daemon_set["spec"]["template"], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -97,7 +97,7 @@ def is_ready(pod: Object) -> bool:
 
 @dataclass
 class _Work:
-    """One daemon set being looked after."""
+    """One DaemonSet in the care of the controller."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
@@ -105,7 +105,7 @@ class _Work:
 
 
 class DaemonSetController:
-    """Looks after all daemon sets of a cluster."""
+    """Controls all DaemonSets of a cluster."""
 
     def __init__(self, cluster: Cluster, recorder: events.Recorder) -> None:
         self._cluster = cluster
@@ -113,7 +113,7 @@ class DaemonSetController:
         self._recorder = recorder
         self._work: dict[Key, _Work] = {}
         self._pods: defaultdict[str, dict[Key, Version]] = defaultdict(dict)
-        """The pods of each daemon set, by its uid."""
+        """The pods of each DaemonSet, by its UID."""
         self._ends = [
             self._store.listen("daemonsets", self._daemon_set_changed),
             self._store.listen("nodes", self._node_changed),
@@ -183,7 +183,7 @@ class DaemonSetController:
             work.wake.set()
 
     def _collect(self, daemon_set: Object) -> None:
-        """The garbage collector's part: pods do not outlive their daemon set, unless they were orphaned."""
+        """Acts as the garbage collector: pods are deleted with their DaemonSet, unless they were orphaned."""
         pods = self._pods.pop(daemon_set["metadata"]["uid"], {})
         if "orphan" not in daemon_set["metadata"].get("finalizers", ()):
             for pod in list(pods.values()):
@@ -192,8 +192,8 @@ class DaemonSetController:
     # what it does
 
     async def _look_after(self, key: Key, work: _Work) -> None:
-        # the first look comes a moment after the daemon set, as in a real cluster, where the answer to an apply never
-        # shows a status yet
+        # the first pass comes a moment after the DaemonSet, as in a real cluster, where the response to an apply never
+        # has a status yet
         await asyncio.sleep(self._cluster.clock.seconds(SYNC_SECONDS))
         while True:
             await work.wake.wait()
@@ -211,14 +211,14 @@ class DaemonSetController:
                 pause = self._cluster.clock.seconds(work.retry)
                 work.retry = min(work.retry * 2, RETRY_SECONDS[1])
                 self._wake_later(work, pause)
-            # a look at thousands of nodes takes a while: most of the time is left to others
+            # a pass over thousands of nodes takes a while, so other tasks get most of the time
             await asyncio.sleep(max(self._cluster.clock.seconds(SYNC_SECONDS), 4 * cost))
 
     def _wake_later(self, work: _Work, seconds: float) -> None:
         asyncio.get_running_loop().call_later(max(seconds, 0.02), work.wake.set)
 
     def _sync(self, live: Version) -> list[str]:
-        """One look at a daemon set; the nodes that lack a pod."""
+        """Makes one pass over a DaemonSet; returns the nodes that lack a pod."""
         daemon_set = live.obj
         metadata = daemon_set["metadata"]
         if metadata.get("deletionTimestamp"):
@@ -251,7 +251,7 @@ class DaemonSetController:
         return sorted(lacking)
 
     def _finish(self, live: Version) -> None:
-        """Ends a daemon set that is being deleted once its pods are gone, or at once where they are orphaned."""
+        """Removes a DaemonSet that is being deleted when its pods are gone, or at once if they are orphaned."""
         metadata = live.obj["metadata"]
         pods = self._pods[metadata["uid"]]
         if "foregroundDeletion" in metadata.get("finalizers", ()) and pods:
@@ -267,7 +267,7 @@ class DaemonSetController:
         self._cluster.delete(POD, *pod.key, Deletion(grace=grace), Write(SYSTEM_USER, MANAGER))
 
     async def _create_pods(self, daemon_set: Object, names: list[str]) -> bool:
-        """Creates pods in growing batches; one in which a pod was refused is the last. Whether there was one."""
+        """Creates pods in growing batches, until a pod is rejected; returns whether one was."""
         size = 1
         example: Version | None = None
         while names:
@@ -320,7 +320,7 @@ class DaemonSetController:
         return {"kind": "Pod", "apiVersion": "v1", "metadata": own, "spec": spec}
 
     def _roll(self, daemon_set: Object, by_node: dict[str, list[Version]], wanted: set[str]) -> None:
-        """Deletes pods of older templates, as many as may be unavailable at a time."""
+        """Deletes pods of older templates, as many as can be unavailable at a time."""
         strategy = daemon_set["spec"]["updateStrategy"]
         if strategy["type"] != "RollingUpdate":
             return
@@ -333,7 +333,7 @@ class DaemonSetController:
             if not pods or not any(is_ready(pod.obj) for pod in pods):
                 unavailable += 1
             stale += [pod for pod in pods if pod.obj["metadata"]["labels"].get(HASH) != current]
-        # a pod that is not ready costs nothing to replace
+        # replacing a pod that is not ready does not reduce availability
         for pod in [one for one in stale if not is_ready(one.obj)]:
             self._delete(pod)
         for pod in [one for one in stale if is_ready(one.obj)][: max(allowed - unavailable, 0)]:

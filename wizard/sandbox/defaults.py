@@ -1,4 +1,4 @@
-"""What the server fills in where a manifest is silent."""
+"""The defaults that the server sets."""
 
 from __future__ import annotations
 
@@ -7,21 +7,32 @@ from typing import Any
 
 Object = dict[str, Any]
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
 
 def _filled(given: Object, **defaults: Any) -> Object:
     return given | {name: value for name, value in defaults.items() if name not in given}
 
 
 def with_defaults(obj: Object) -> Object:
-    """An object of any kind with its defaults."""
+    """Returns an object of any kind with its defaults."""
     match obj["kind"]:
         case "DaemonSet":
-            return {**obj, "spec": _daemon_set_spec(obj.get("spec", {}))}
+            spec = _daemon_set_spec(obj.get("spec", {}))
+            return {**_with_metadata(obj, "annotations", TEMPLATE_GENERATION, "0"), "spec": spec}
+        case "Namespace":
+            return _with_metadata(obj, "labels", "kubernetes.io/metadata.name", obj["metadata"].get("name", ""))
         case "Pod":
             return {**obj, "spec": _pod_spec(obj.get("spec", {}), in_template=False)}
         case "Secret":
             return _secret(obj)
     return obj
+
+
+def _with_metadata(obj: Object, group: str, name: str, value: str) -> Object:
+    """Returns the object with a label or annotation. The manager that creates it owns this value, too."""
+    metadata = obj["metadata"]
+    return {**obj, "metadata": {**metadata, group: _filled(metadata.get(group) or {}, **{name: value})}}
 
 
 def _secret(obj: Object) -> Object:

@@ -1,4 +1,4 @@
-"""Reading what requests bring along: JSON, or YAML as server-side apply allows it."""
+"""Reads the bodies of requests: JSON, or YAML for server-side apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wizard.sandbox.refusals import Refusal, bad_request
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as Go's reader has it, to which a date is a text."""
+    """Reads YAML 1.1 as Go does: a date is a text."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -22,7 +22,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_yaml(text: str) -> Any:
-    """An apply configuration. Raises the server's 400."""
+    """Reads an apply configuration. Raises the server's 400."""
     try:
         return json.loads(text)
     except ValueError:
@@ -46,5 +46,5 @@ def read_json(text: str) -> Any:
 
 
 def unreadable(why: str) -> Refusal:
-    """The server's 400 for a body that is no object."""
+    """Returns the server's 400 for a body that is not an object."""
     return bad_request(f"the object provided is unrecognized (must be of type Object): {why}")

@@ -1,4 +1,4 @@
-"""Events as components write them: one object for each kind of happening, counted up, alike ones combined."""
+"""Events as components write them: one object for each kind of event, with a count; similar ones are combined."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wizard.sandbox.refusals import Refusal
 from wizard.sandbox.store import Object, Version
 
 ALIKE_ALLOWED = 10
-"""How many events that differ in their message alone are written one by one, as client-go does it."""
+"""How many events that differ only in their message are written one by one, as in client-go."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,6 @@ class Recorder:
         try:
             created = self._cluster.create_as(EVENT, event, source.manager, self._examples.get(example))
         except Refusal:
-            return  # its namespace is gone or going; nobody will read it
+            return  # its namespace is deleted, or being deleted
         self._examples[example] = created
         self._names[key] = name

@@ -1,4 +1,4 @@
-"""A server that fails now and then, always in the same places."""
+"""An unreliable server that fails reproducibly."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from wizard.sandbox.scenarios import Faults
 
 
 class FaultPlan:
-    """Which request meets which fault: told by the seed, the request, and how often it was made before.
+    """Decides which request gets which fault, from the seed, the request, and how often it was made before.
 
-    So neither the order nor the number of the other requests matters, and a retry gets a fresh chance.
+    So neither the order nor the number of other requests matters, and a retry can succeed.
     """
 
     def __init__(self, faults: Faults, seed: int) -> None:
@@ -23,7 +23,7 @@ class FaultPlan:
         self.any = any(share for _, share in self._shares)
 
     def next_fault(self, method: str, path: str) -> str:
-        """The name of a fault, "" for none."""
+        """Returns the name of a fault, "" for none."""
         if not self.any:
             return ""
         self._seen[method, path] += 1

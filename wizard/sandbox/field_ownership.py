@@ -1,4 +1,4 @@
-"""Who owns which field: server-side apply, and what every other write does to ownership.
+"""Field ownership: server-side apply, and the effect of every other write on ownership.
 
 A set of fields is kept as the API shows it (``FieldsV1``): a tree of ``f:<field>``, ``k:<keys>`` and ``v:<value>``,
 in which ``{}`` is a member without members below it and ``"."`` marks a member that has some. The rules are those of
@@ -7,83 +7,21 @@ Kubernetes' structured merge and diff.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.sandbox.schema import ListOf, Scalar, Struct, Type, child, item_key, step
+from wizard.field_sets import Fields, difference, intersection, is_member, overlap, paths, union
+from wizard.sandbox.schema import ListOf, Scalar, Struct, Type, child, item_key
 
-Fields = dict[str, Any]
 Object = dict[str, Any]
 
 
 # --- sets of fields -------------------------------------------------------------------------------------------------
 
 
-def _combined(left: Fields, right: Fields, keeps: Callable[[bool, bool], bool]) -> Fields:
-    """The members for which ``keeps(in left, in right)``; the roots themselves are never members."""
-    result: Fields = {}
-    for key in left if not keeps(False, True) else [*left, *(key for key in right if key not in left)]:
-        if key == ".":
-            continue
-        a, b = left.get(key), right.get(key)
-        if b is None:
-            if keeps(True, False):
-                result[key] = a
-            continue
-        if a is None:
-            result[key] = b
-            continue
-        below = _combined(a, b, keeps)
-        member = keeps(is_member(a), is_member(b))
-        if member or below:
-            result[key] = {".": {}, **below} if member and below else below
-    return result
-
-
-def is_member(node: Fields) -> bool:
-    """Whether the field that a node stands for is itself in the set."""
-    return not node or "." in node
-
-
-def union(left: Fields, right: Fields) -> Fields:
-    """Fields in either set."""
-    return _combined(left, right, lambda a, b: a or b)
-
-
-def difference(left: Fields, right: Fields) -> Fields:
-    """Fields in the first set and not in the second."""
-    return _combined(left, right, lambda a, b: a and not b)
-
-
-def intersection(left: Fields, right: Fields) -> Fields:
-    """Fields in both sets."""
-    return _combined(left, right, lambda a, b: a and b)
-
-
-def overlap(left: Fields, right: Fields) -> bool:
-    """Whether two sets have a field in common."""
-    for key, node in right.items():
-        if key in left and key != ".":
-            other = left[key]
-            if (is_member(node) and is_member(other)) or overlap(other, node):
-                return True
-    return False
-
-
-def paths(fields: Fields, prefix: str = "") -> Iterator[str]:
-    """Each member as messages show it: ``.spec.template.spec.containers[name="x"].image``."""
-    for key, node in sorted(fields.items()):
-        if key == ".":
-            continue
-        path = prefix + step(key)
-        if is_member(node):
-            yield path
-        yield from paths(node, path)
-
-
 def fields_of(value: Any, of: Type) -> Fields:
-    """The set of fields that an apply configuration lays claim to."""
+    """Returns the set of fields that an apply configuration claims."""
     if isinstance(of, ListOf):
         if of.sharing == "atomic":
             return {}
@@ -121,7 +59,7 @@ class Changes:
 
     @property
     def touched(self) -> Fields:
-        """Fields that now have another value than before."""
+        """Fields with a changed value."""
         return union(self.modified, self.added)
 
     def __bool__(self) -> bool:
@@ -132,7 +70,7 @@ _MISSING: Any = object()
 
 
 def changes(old: Object, new: Object, of: Type) -> Changes:
-    """What a write changed. Parts that both versions share by identity are not looked into."""
+    """Returns what a write changed. Parts that both versions share by identity are skipped."""
     result = Changes()
     _compare(old, new, of, (), result)
     return result
@@ -191,7 +129,7 @@ def _add(fields: Fields, path: tuple[str, ...]) -> None:
 
 
 def merged(live: Any, config: Any, of: Type) -> Any:
-    """The live value with an apply configuration laid over it."""
+    """Returns the live value merged with an apply configuration."""
     if _owned_whole(of) or live is None or config is None:
         return config
     if isinstance(of, ListOf):
@@ -217,7 +155,7 @@ def _merged_list(live: list[Any], config: list[Any], of: ListOf) -> list[Any]:
 
 
 def without(value: Any, of: Type, fields: Fields) -> Any:
-    """The value without the fields of a set, and without what hangs below them."""
+    """Returns the value without the fields of a set and everything below them."""
     if _owned_whole(of) or value is None:
         return value
     if isinstance(of, ListOf):
@@ -242,7 +180,7 @@ def without(value: Any, of: Type, fields: Fields) -> Any:
 
 
 def with_named_fields(fields: Fields, of: Type) -> Fields:
-    """The set with each struct field that has a member below it, but not the free keys of maps."""
+    """Returns the set plus each struct field with a member below it, but without the free keys of maps."""
     result: Fields = {}
     for key, node in fields.items():
         if key == ".":
@@ -260,7 +198,7 @@ def with_named_fields(fields: Fields, of: Type) -> Fields:
 
 @dataclass(frozen=True)
 class Manager:
-    """Who writes, and how: an entry of ``metadata.managedFields`` is told by these four."""
+    """Who writes, and how: these four values identify an entry of ``metadata.managedFields``."""
 
     name: str
     operation: str
@@ -270,7 +208,7 @@ class Manager:
 
     @property
     def key(self) -> tuple[str, ...]:
-        # an applier keeps its entry when it comes with another version of the API
+        # an applier keeps its entry when it uses another version of the API
         version = "" if self.operation == "Apply" else self.api_version
         return (self.name, self.operation, version, self.subresource)
 
@@ -283,11 +221,12 @@ class Manager:
 
 @dataclass(frozen=True)
 class Owned:
-    """What one manager owns, and since when."""
+    """The fields of one manager, and since when."""
 
     manager: Manager
     fields: Fields
     time: str
+    """"" if the entry has none: an apply that changes nothing sets none, and a patch can leave it out."""
 
 
 Ownership = dict[tuple[str, ...], Owned]
@@ -302,7 +241,7 @@ class Conflict:
 
 
 class ApplyConflict(Exception):
-    """An apply without force met fields of other managers."""
+    """An apply without force conflicts with other managers."""
 
     def __init__(self, conflicts: list[Conflict]) -> None:
         super().__init__(conflicts)
@@ -310,7 +249,7 @@ class ApplyConflict(Exception):
 
 
 def ownership(obj: Object) -> Ownership:
-    """``metadata.managedFields`` by manager."""
+    """Returns ``metadata.managedFields`` by manager."""
     result: Ownership = {}
     for entry in obj.get("metadata", {}).get("managedFields", ()):
         manager = Manager(
@@ -324,7 +263,7 @@ def ownership(obj: Object) -> Ownership:
 
 
 def entries(owned: Ownership) -> list[Object]:
-    """``metadata.managedFields`` in the order in which the server lists it."""
+    """Returns ``metadata.managedFields`` in the order of the server."""
 
     def order(item: Owned) -> tuple[str, ...]:
         who = item.manager
@@ -336,7 +275,7 @@ def entries(owned: Ownership) -> list[Object]:
             "manager": item.manager.name,
             "operation": item.manager.operation,
             "apiVersion": item.manager.api_version,
-            "time": item.time,
+            **({"time": item.time} if item.time else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": item.fields,
         }
@@ -360,7 +299,7 @@ UNOWNED_METADATA = [
 
 
 def ownable(obj: Object, *, subresource: str = "") -> Object:
-    """The part of an object that managers own when they write through a (sub)resource."""
+    """Returns the part of an object that managers own when they write through a (sub)resource."""
     kept = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind")}
     kept.pop("spec" if subresource == "status" else "status", None)
     metadata = obj.get("metadata", {})
@@ -382,8 +321,8 @@ def _others_lose(owned: Ownership, writer: Manager, changed: Changes) -> Ownersh
 
 
 def updated(old: Object, new: Object, of: Type, writer: Manager, now: str) -> list[Object]:
-    """``managedFields`` after a create, replace or patch by ``writer``."""
-    # most writes leave spec and status alone by identity, so that comparing them costs nothing
+    """Returns ``managedFields`` after a create, replace, or patch by ``writer``."""
+    # most writes keep the identity of spec and status, so comparing them is cheap
     changed = changes(ownable(old, subresource=writer.subresource), ownable(new, subresource=writer.subresource), of)
     owned = ownership(old)
     if not changed:
@@ -406,10 +345,10 @@ def applied(live: Object, config: Object, of: Type, writer: Manager, now: str, *
     last = owned.get(writer.key)
     asked = ownable(config, subresource=subresource)
     if not asked["metadata"]:
-        del asked["metadata"]  # a name alone lays claim to nothing
+        del asked["metadata"]  # a name alone claims nothing
     claim = fields_of(asked, of)
     result = merged(live, asked, of)
-    owned[writer.key] = Owned(writer, claim, last.time if last else now)
+    owned[writer.key] = Owned(writer, claim, last.time if last else "")
     if last:
         everyone: Fields = {}
         for item in owned.values():
@@ -427,6 +366,6 @@ def applied(live: Object, config: Object, of: Type, writer: Manager, now: str, *
     if conflicts and not force:
         raise ApplyConflict(conflicts)
     owned = _others_lose(owned, writer, changed)
-    if changed or not last:
+    if changed:
         owned[writer.key] = Owned(writer, claim, now)
     return {**result, "metadata": {**result.get("metadata", {}), "managedFields": entries(owned)}}

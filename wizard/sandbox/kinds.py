@@ -14,7 +14,7 @@ STATUS_VERBS = ("get", "patch", "update")
 
 @dataclass(frozen=True)
 class Subresource:
-    """What stands behind a kind's slash: ``status``, ``log`` and the like."""
+    """A subresource of a kind, such as ``status`` or ``log``."""
 
     name: str
     kind: str
@@ -39,8 +39,7 @@ class Kind:
     storage_hash: str = ""
     subresources: tuple[Subresource, ...] = ()
     zero: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
-    """What an object of this kind holds before anybody wrote to it: fields that are there from the start are no
-    news to field ownership."""
+    """What a new object of this kind contains before any write; field ownership ignores these fields."""
 
     @property
     def api_version(self) -> str:
@@ -52,7 +51,7 @@ class Kind:
 
     @property
     def go_type(self) -> str:
-        """``*apps.DaemonSet``, as some messages of the server have it."""
+        """``*apps.DaemonSet``, as in some messages of the server."""
         return f"*{self.group or 'core'}.{self.name}"
 
     @property
@@ -159,7 +158,7 @@ REVIEWS = {
     ("authorization.k8s.io", "selfsubjectrulesreviews"): "SelfSubjectRulesReview",
     ("authentication.k8s.io", "selfsubjectreviews"): "SelfSubjectReview",
 }
-"""What can be created and is only answered, never stored."""
+"""Kinds that can be created but are only answered, never stored."""
 
 GROUPS = ("apps", "authentication.k8s.io", "authorization.k8s.io")
 
@@ -213,6 +212,6 @@ def resource_list(group_name: str) -> dict[str, Any]:
             resources.append(
                 {"name": plural, "singularName": name.lower(), "namespaced": False, "kind": name, "verbs": ["create"]}
             )
-    version = {"apiVersion": "v1"} if group_name else {}  # the core list alone comes without
+    version = {"apiVersion": "v1"} if group_name else {}  # only the core list comes without it
     where = f"{group_name}/v1" if group_name else "v1"
     return {"kind": "APIResourceList", **version, "groupVersion": where, "resources": resources}

@@ -1,7 +1,7 @@
 """The scheduler and the kubelets: pods find a node, start there, print something, and end.
 
 A pod that mounts the kubelet's device-plugin folder is a device plugin: while it is ready, its node advertises
-``smarter-devices/fuse`` as often as its configuration says, provided the node has /dev/fuse.
+``smarter-devices/fuse`` as many times as its configuration sets, if the node has /dev/fuse.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 
 import yaml
 
+from wizard.quantities import amount
 from wizard.sandbox import events, podman, refusals
 from wizard.sandbox.cluster import SYSTEM, Cluster, Deletion, Write
 from wizard.sandbox.daemon_sets import fits_selector, tolerates
 from wizard.sandbox.kinds import NODE, POD
 from wizard.sandbox.nodes import Machine
 from wizard.sandbox.podman import FUSE
-from wizard.sandbox.quantities import amount
 from wizard.sandbox.refusals import Refusal
 from wizard.sandbox.server import Log
 from wizard.sandbox.store import Change, Key, Object, Version
 
 SCHEDULING, PULLING, STARTING, REGISTERING = 0.15, 1.1, 0.5, 0.4
-"""Seconds that a pod's steps take, give or take a third."""
+"""Seconds that a pod's steps take, plus or minus a third."""
 RUNNING, STOPPING, BACK_OFF, RESCHEDULING = 1.0, 0.4, 2.0, 1.0
 DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 ZONE_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
@@ -43,14 +43,14 @@ class Kubelets:
         self._recorder = recorder
         self._machines = machines
         self._timers: defaultdict[str, set[asyncio.TimerHandle]] = defaultdict(set)
-        """What is to happen to each pod, by its uid."""
+        """What is scheduled for each pod, by its UID."""
         self._images: set[tuple[str, str]] = set()
-        """Node and image, where it has been pulled."""
+        """Pairs of node and image that have been pulled."""
         self._logs: dict[str, str] = {}
         self._given: defaultdict[str, set[str]] = defaultdict(set)
-        """By the pod's uid, the resources of which its kubelet gave it devices."""
+        """The resources of which a pod got devices, by the pod's UID."""
         self._waiting: dict[Key, str] = {}
-        """Pods without a node, with their uid."""
+        """Pods without a node, with their UID."""
         self._ends = [
             self._store.listen("pods", self._pod_changed),
             self._store.listen("nodes", self._node_changed),
@@ -66,7 +66,7 @@ class Kubelets:
     # --- timing
 
     def _after(self, uid: str, seconds: float, call: Any, *arguments: Any) -> None:
-        """Does something to a pod later, unless the pod is gone by then."""
+        """Schedules a change of a pod; nothing happens if the pod is gone by then."""
         timers = self._timers[uid]
 
         def run() -> None:
@@ -206,7 +206,7 @@ class Kubelets:
         self._bound(key, pod["metadata"]["uid"], name)
 
     def _take_place(self, pod: Object, node: Object) -> None:
-        """Writes where a pod runs; it takes over where that is, too."""
+        """Assigns a pod to a node, and copies the labels of its zone to the pod."""
         scheduled = {
             "type": "PodScheduled",
             "status": "True",
@@ -232,7 +232,7 @@ class Kubelets:
     # --- a kubelet
 
     def _bound(self, key: Key, uid: str, node_name: str) -> None:
-        """A pod that has a node is looked at by the node's kubelet, if there is one."""
+        """Lets the node's kubelet, if it has one, start a pod."""
         pod = self._live(key, uid)
         node = self._store.get("nodes", ("", node_name))
         machine = self._machines.get(node_name)
@@ -242,7 +242,7 @@ class Kubelets:
             self._take_place(pod, node.obj)
             pod = self._live(key, uid)
         if machine.system.get("virtual"):
-            return  # nobody is there to start it
+            return  # there is no kubelet to start it
         if refused := self._refused_devices(pod, node.obj):
             self._fail(pod, "UnexpectedAdmissionError", f"Pod was rejected: Allocate failed due to {refused}")
             return
@@ -253,7 +253,7 @@ class Kubelets:
         self._after(uid, 0.1, self._pull, key, uid, machine, 1)
 
     def _refused_devices(self, pod: Object, node: Object) -> str:
-        """Why a kubelet has not the devices that a pod asks for; of a resource that it never heard of it gives none."""
+        """Returns why a kubelet lacks the devices that a pod requests; it ignores a resource that it does not know."""
         allocatable, taken = node["status"].get("allocatable", {}), self._taken()[node["metadata"]["name"]]
         for resource, count in _extended(pod).items():
             if resource not in allocatable:
@@ -414,7 +414,7 @@ class Kubelets:
         self._after(uid, BACK_OFF * min(restarts + 1, 5), self._start, key, uid, machine, restarts + 1)
 
     def _devices(self, pod: Object) -> int | None:
-        """How many devices the configuration makes of /dev/fuse: -1 for no match, None for no configuration."""
+        """Returns how many devices the configuration sets for /dev/fuse: -1 for no match, None for no configuration."""
         for volume in pod["spec"].get("volumes", ()):
             name = volume.get("configMap", {}).get("name")
             found = self._store.get("configmaps", (pod["metadata"]["namespace"], name)) if name else None
@@ -435,7 +435,7 @@ class Kubelets:
         self._set_resource(pod["spec"]["nodeName"], str(devices))
 
     def _withdraw(self, pod: Object) -> None:
-        """A plugin that ends takes its devices with it; the kubelet keeps showing a capacity of none."""
+        """Removes the devices of a plugin that ended; the kubelet keeps showing a capacity of 0."""
         name = pod["spec"].get("nodeName", "")
         node = self._store.get("nodes", ("", name))
         if node is not None and FUSE in node.obj["status"].get("allocatable", {}):
@@ -514,7 +514,7 @@ class Kubelets:
     # --- logs
 
     def read_log(self, version: Version, query: Mapping[str, str]) -> Log:
-        """What a container printed. Raises the answers of the server and the kubelet where there is nothing to read."""
+        """Returns what a container printed. Raises the errors of the server and the kubelet if there is no log."""
         pod = version.obj
         name, containers = pod["metadata"]["name"], [one["name"] for one in pod["spec"]["containers"]]
         wanted = query.get("container", "")
@@ -554,7 +554,7 @@ def _is_plugin(pod: Object) -> bool:
 
 
 def _extended(pod: Object) -> dict[str, int]:
-    """The devices that a pod asks for."""
+    """Returns the devices that a pod requests."""
     wanted: defaultdict[str, int] = defaultdict(int)
     for container in pod["spec"]["containers"]:
         for name, value in container.get("resources", {}).get("limits", {}).items():
@@ -564,7 +564,7 @@ def _extended(pod: Object) -> dict[str, int]:
 
 
 def _pinned(pod: Object) -> str:
-    """The one node that a daemon set's pod is for; "" for other pods."""
+    """Returns the node that a DaemonSet's pod is for; "" for other pods."""
     affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
     terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
     if len(terms) == 1:

@@ -1,4 +1,4 @@
-"""The namespace's controllers: each gets what pods there need; one that is being deleted is emptied, and then goes."""
+"""The controllers of namespaces: a new one gets what its pods need; a deleted one is emptied, then removed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from wizard.sandbox.store import Change, Object
 MANAGER = "kube-controller-manager"
 LOOK_SECONDS = 0.2
 LAST_LOOK_SECONDS = 0.4
-"""How long an empty namespace still shows that it is."""
+"""Seconds for which an empty namespace still exists."""
+GARBAGE_COLLECTION = ("foregroundDeletion", "orphan")
 NAMES = ("default", "kube-node-lease", "kube-public", "kube-system")
 """The namespaces of every cluster."""
 
 
 class NamespaceController:
-    """Furnishes the namespaces that are new, and empties those that are being deleted."""
+    """Fills new namespaces, and empties those that are being deleted."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -48,7 +49,7 @@ class NamespaceController:
             task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
     def _furnish(self, name: str) -> None:
-        """What kube-controller-manager puts into each namespace: an account for pods, and the cluster's certificate."""
+        """Creates what each namespace gets: a service account for pods, and the cluster's certificate."""
         account = {"metadata": {"name": "default", "namespace": name}}
         note = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints"
         metadata = {"name": "kube-root-ca.crt", "namespace": name, "annotations": {"kubernetes.io/description": note}}
@@ -59,7 +60,7 @@ class NamespaceController:
                 self._cluster.create_as(kind, named, MANAGER)
 
     def _kinds(self) -> list[Kind]:
-        # pods last: what owns them has to be gone first, or it makes new ones
+        # pods last: their owners would create new ones
         return [kind for kind in KINDS if kind.namespaced and kind is not POD] + [POD]
 
     async def _empty(self, name: str) -> None:
@@ -78,10 +79,15 @@ class NamespaceController:
             self._write(name, remaining=pods)
         self._write(name, remaining=0)
         await asyncio.sleep(clock.seconds(LAST_LOOK_SECONDS))
+        while True:
+            live = store.get("namespaces", ("", name))
+            if live is None or not live.obj["metadata"].get("finalizers"):
+                break  # until those who hold it let go, it stays, although it is empty
+            await asyncio.sleep(pause)
         store.remove("namespaces", ("", name))
 
     def _delete(self, kind: Kind, key: tuple[str, str]) -> None:
-        with suppress(Refusal):  # it may have gone by itself
+        with suppress(Refusal):  # it may be gone already
             self._cluster.delete(kind, *key, Deletion(), Write(SYSTEM, MANAGER))
 
     def _write(self, name: str, remaining: int) -> None:
@@ -126,6 +132,10 @@ class NamespaceController:
                 ),
             )
         ]
+        # What the garbage collector removes when it is done; other finalizers are not the controller's.
+        held = [one for one in live.obj["metadata"].get("finalizers", ()) if one not in GARBAGE_COLLECTION]
         metadata = {key: value for key, value in live.obj["metadata"].items() if key != "finalizers"}
+        if held:
+            metadata["finalizers"] = held
         obj = {**live.obj, "metadata": metadata, "status": {**live.obj["status"], "conditions": conditions}}
         self._cluster.record(NAMESPACE, obj, MANAGER)

@@ -15,12 +15,12 @@ from wizard.sandbox.scenarios import NodeGroup, Scenario, systems
 from wizard.sandbox.store import Object
 
 AGE_SECONDS = 19 * 86_400
-"""For how long the nodes of a fresh sandbox have been there."""
+"""The age of the nodes of a new sandbox."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a simulated node is like below the API."""
+    """The properties of a simulated node that the API does not show."""
 
     group: NodeGroup
     system: Mapping[str, Any]
@@ -32,7 +32,7 @@ class Machine:
 
     @property
     def runs_pods(self) -> bool:
-        """Whether a container of Linux can run there at all."""
+        """Whether Linux containers can run there."""
         return self.operating_system == "linux" and not self.system.get("virtual", False)
 
     @property
@@ -41,13 +41,13 @@ class Machine:
 
     @property
     def security(self) -> Mapping[str, Any]:
-        """What confines containers there, see systems.yaml."""
+        """What confines containers there (see systems.yaml)."""
         found: Mapping[str, Any] = self.system.get("security", {})
         return found
 
 
 def machines(scenario: Scenario) -> Iterator[tuple[str, Machine, int]]:
-    """The name of each node, what it is like, and its number in its group."""
+    """Yields the name of each node, its properties, and its number in its group."""
     table = systems()
     for group in scenario.node_groups:
         machine = Machine(group, table[group.system])
@@ -56,7 +56,7 @@ def machines(scenario: Scenario) -> Iterator[tuple[str, Machine, int]]:
 
 
 def objects(scenario: Scenario, clock: Clock) -> Iterator[tuple[Object, Machine]]:
-    """Node objects, ready to be stored. Nodes of a group share what they have in common, ownership too."""
+    """Returns node objects to store. Nodes of a group share equal parts, including ownership."""
     shared: dict[int, Object] = {}
     now = clock.now(-AGE_SECONDS)
     for index, (name, machine, number) in enumerate(machines(scenario)):
@@ -125,7 +125,7 @@ def _status(machine: Machine, now: str) -> Object:
     amounts = {"cpu": group.cpu, "ephemeral-storage": "100Gi", "memory": group.memory, "pods": group.pods}
     ready = "kubelet is posting ready status"
     minor = int(group.kubelet.split(".")[1])
-    if minor < 30 and machine.security.get("apparmor"):  # kubelets have not said so since 1.30
+    if minor < 30 and machine.security.get("apparmor"):  # kubelets do not report it since 1.30
         ready += ". AppArmor enabled"
     conditions = [
         _condition(kind, "False", reason, f"kubelet has {said}", now)
@@ -166,7 +166,7 @@ CONTROLLERS_LABELS = ("beta.kubernetes.io/arch", "beta.kubernetes.io/os")
 
 
 def _ownership(node: Object, now: str) -> list[Object]:
-    """Who wrote what of a fresh node: the kubelet its labels and status, the controllers the rest."""
+    """Returns the field ownership of a new node: the kubelet owns labels and status, the controllers the rest."""
     metadata = node["metadata"]
     kubelets = {name: value for name, value in metadata["labels"].items() if name not in CONTROLLERS_LABELS}
     steps: list[tuple[str, str, Object]] = [

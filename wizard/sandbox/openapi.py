@@ -1,4 +1,4 @@
-"""As much of ``/openapi/v3`` as kubectl needs to see that the server checks fields by itself."""
+"""The part of ``/openapi/v3`` that shows kubectl that the server validates fields."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _place(group: str) -> str:
 
 @cache
 def index() -> dict[str, Any]:
-    """The documents there are."""
+    """Returns the list of documents."""
     places = dict.fromkeys(_place(kind.group) for kind in KINDS)
     return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in places}}
 
 
 @cache
 def document(place: str) -> dict[str, Any]:
-    """One group's document: its kinds, and what their patches take."""
+    """Returns one group's document: its kinds, and the parameters of their patches."""
     paths = {}
     for kind in KINDS:
         if _place(kind.group) != place:

@@ -22,11 +22,11 @@ _MERGE_KEYS = {
     "tolerations": None,
     "taints": "key",
 }
-"""The keys by which a strategic merge patch tells the items of a list apart."""
+"""The keys by which a strategic merge patch identifies the items of a list."""
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7386. Parts that the patch does not speak of stay the same objects."""
+    """Applies RFC 7386. Parts that the patch does not change stay the same objects."""
     if not isinstance(patch, dict):
         return patch
     result = dict(target) if isinstance(target, dict) else {}
@@ -39,7 +39,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def strategic_merge_patch(target: Any, patch: Any, of: Type) -> Any:
-    """A merge patch in which lists of named items are merged too; ``$patch: delete|replace`` is understood."""
+    """Applies a merge patch that also merges lists of named items; supports ``$patch: delete|replace``."""
     if not isinstance(patch, dict):
         return patch
     if patch.get("$patch") == "replace":
@@ -80,7 +80,7 @@ def _merged_items(target: list[Any], patch: list[Any], key: str, of: ListOf) -> 
 
 
 def json_patch(target: Any, operations: Any) -> Any:
-    """RFC 6902. Raises the server's 422 where an operation cannot be carried out."""
+    """Applies RFC 6902. Raises the server's 422 if an operation cannot be carried out."""
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     document = json.loads(json.dumps(target))

@@ -25,7 +25,7 @@ BASELINE_CAPABILITIES = frozenset(
     ]
 )
 BASELINE_SELINUX_TYPES = frozenset(("", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"))
-"""With container_engine_t, which policy versions before 1.31 refuse."""
+"""With container_engine_t, which policy versions before 1.31 reject."""
 RESTRICTED_VOLUMES = frozenset(
     ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"]
 )
@@ -48,14 +48,24 @@ SAFE_SYSCTLS = frozenset(
 
 
 def violations(metadata: Object, spec: Object, level: str) -> str:
-    """What a pod breaks of a level: ``host namespaces (hostNetwork=true), ...``; "" for nothing."""
+    """Returns how a pod violates a level: ``host namespaces (hostNetwork=true), ...``; "" if it does not."""
+    return ", ".join(f"{reason} ({detail})" if detail else reason for reason, detail in _found(metadata, spec, level))
+
+
+def reasons(metadata: Object, spec: Object, level: str) -> str:
+    """Returns the same without details: ``host namespaces, hostPath volumes``."""
+    return ", ".join(reason for reason, _ in _found(metadata, spec, level))
+
+
+def _found(metadata: Object, spec: Object, level: str) -> Iterator[tuple[str, str]]:
     if level == "privileged":
-        return ""
+        return
     checks = _BASELINE
     if level == "restricted":
         checks = (*(check for check in _BASELINE if check not in _OVERRIDDEN), *_RESTRICTED)
-    found = (check(metadata, spec, level == "restricted") for check in checks)
-    return ", ".join(f"{reason} ({detail})" if detail else reason for reason, detail in filter(None, found))
+    for check in checks:
+        if found := check(metadata, spec, level == "restricted"):
+            yield found
 
 
 Check = Callable[[Object, Object, bool], tuple[str, str] | None]
@@ -269,7 +279,7 @@ def _host_process(_metadata: Object, spec: Object, _restricted: bool) -> tuple[s
     return ("hostProcess", f"{' and '.join(setters)} {what}") if setters else None
 
 
-# Each in the order in which the real one looks at them; restricted has its own word on what baseline says less of.
+# In the order of the real checks; restricted replaces some checks of baseline with stricter ones.
 _BASELINE: tuple[Check, ...] = (
     _app_armor,
     _capabilities,

@@ -1,6 +1,6 @@
 """What containers print on a simulated node: the device plugin, the probe of security modules, rootless Podman.
 
-What confines a container is told in systems.yaml, under ``security``: ``apparmor`` (the runtime's default profile
+The confinement of containers is in systems.yaml, under ``security``: ``apparmor`` (the runtime's default profile
 confines), ``userns-restricted`` (Ubuntu's restriction of unprivileged user namespaces), ``selinux`` (``enforcing``,
 ``permissive`` or absent), ``selinux-containers`` (the runtime labels containers), ``old-policy`` (of SELinux),
 ``max-user-namespaces``, ``userns-clone``, ``seccomp-default``.
@@ -10,6 +10,7 @@ The symptoms are those that users report for each cause.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,20 @@ from wizard.sandbox.store import Object
 
 FUSE = "smarter-devices/fuse"
 PURPOSE = "podman-wizard/purpose"
-"""The label by which the wizard marks its own pods: ``probe`` or ``verify``."""
+"""The label of the wizard's own pods: ``probe`` or ``verify``."""
+
+_NEWUIDMAP = (
+    'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1: newuidmap: write to uid_map failed: '
+    "Operation not permitted"
+)
+_FUSE_OVERLAYFS = "using mount program /usr/bin/fuse-overlayfs: "
 
 SYMPTOMS = {
-    "no-device": 'fuse: device not found, try "modprobe fuse" first',
+    "no-device": "fuse: device not found, try 'modprobe fuse' first",
+    "device-mode": "fuse: failed to open /dev/fuse: Permission denied",
     "apparmor": (
-        'Error: mounting storage for container: creating overlay mount to "/home/podman/.local/share/containers/'
-        'storage/overlay": using mount program /usr/bin/fuse-overlayfs: fuse: mount failed: Permission denied'
+        "Error: configure storage: mount /podman-wizard/root/overlay:/podman-wizard/root/overlay, flags: 0x1000: "
+        "permission denied"
     ),
     "selinux": "Error: crun: mount `proc` to `proc`: Permission denied: OCI permission denied",
     "seccomp": "cannot clone: Operation not permitted",
@@ -32,19 +40,17 @@ SYMPTOMS = {
         "cannot clone: Operation not permitted\n"
         "user namespaces are not enabled in /proc/sys/kernel/unprivileged_userns_clone"
     ),
-    "userns-restricted": (
-        'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1: newuidmap: write to uid_map failed: '
-        "Operation not permitted"
-    ),
-    "no-new-privileges": (
-        'Error: cannot set up namespace using "/usr/bin/newuidmap": exit status 1: newuidmap: write to uid_map failed: '
-        "Operation not permitted"
-    ),
+    "userns-restricted": _NEWUIDMAP,
+    "no-new-privileges": _NEWUIDMAP,
     "max-user-namespaces": (
-        "cannot clone: Invalid argument\n"
+        "cannot clone: No space left on device\n"
         "user namespaces are not enabled in /proc/sys/user/max_user_namespaces\n"
         "Error: could not get runtime: cannot re-exec process"
     ),
+    "old-kernel": (
+        "Error: kernel does not support overlay fs: unable to create kernel-style whiteout: operation not permitted"
+    ),
+    "no-subuid": "chown: changing ownership of '/podman-wizard/owned': Invalid argument",
     "tun": (
         'Error: /usr/bin/slirp4netns failed: "open(\\"/dev/net/tun\\"): No such file or directory\\nWARNING: '
         'Support for seccomp is experimental\\nchild failed(1)\\n"'
@@ -55,38 +61,49 @@ SYMPTOMS = {
         '"https://quay.io/v2/": dial tcp: lookup quay.io: no such host'
     ),
 }
-"""What rootless Podman says, by cause; a node group's ``verify`` may name one of them, or ``healthy``."""
+"""The output of rootless Podman, by cause; a node group's ``verify`` can be one of them, or ``healthy``."""
+
+_ROOT = "root file system of the container: "
 
 WORKS = {
-    "uid": "",
-    "fuse": "crw-rw-rw- 1 root root 10, 229 Jan  1 00:00 /dev/fuse",
-    "info": "true overlay",
-    "userns": "         0       1000          1\n         1          1        999\n      1000       1001      64535",
-    "import": "sha256:5c9a1d8f3b0e2a7c64de81f79b35a0c2d4e6f8091a2b3c4d5e6f708192a3b4c5",
-    "run": "",
+    "user": "",
+    "podman": "podman version 5.4.2",
+    "user-namespace": "0 1000 1\n1 1 999\n1000 1001 64535",
+    "uid-map": "-rw-r--r-- 1 33 33 0 Nov 26 00:00 /podman-wizard/owned",
+    "native-overlay": f"{_ROOT}overlay",
+    "device": "",
+    "fuse-overlayfs": f"{_ROOT}fuse.fuse-overlayfs",
+    "own-file-system": f"{_ROOT}fuse.fuse-overlayfs",
     "network": "",
     "pull": "!... Hello Podman World ...!",
 }
-"""The checks of the test in their order, with what they print where all is well."""
+"""The checks of the test in order, with their output on success."""
+
+_NEED_DEVICE = ("device", "fuse-overlayfs", "own-file-system")
 
 FAILS = {
-    "no-device": ("fuse", "import", "run", "network", "pull"),
-    "apparmor": ("import", "run", "network", "pull"),
-    "selinux": ("run", "network", "pull"),
+    "no-device": _NEED_DEVICE,
+    "device-mode": _NEED_DEVICE,
+    "selinux": ("native-overlay", "fuse-overlayfs", "own-file-system"),
+    "old-kernel": ("native-overlay",),
+    "no-subuid": ("uid-map",),
     "tun": ("network",),
     "network": ("pull",),
 }
 """The checks that a cause fails; the others fail all that need a user namespace."""
-NEED_USER_NAMESPACE = ("info", "userns", "import", "run", "network", "pull")
+NEED_USER_NAMESPACE = ("user-namespace", "uid-map", "native-overlay", "fuse-overlayfs", "own-file-system")
+
+_NATIVE_KERNEL = (5, 11)
+"""The first kernel that lets a user mount overlay."""
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a container is confined by on a node, given its own settings."""
+    """What confines a container on a node, given its own settings."""
 
     app_armor: bool
     selinux_type: str
-    """"" where the container has no label."""
+    """"" if the container has no label."""
     enforcing: bool
     seccomp: bool
     no_new_privileges: bool
@@ -100,7 +117,7 @@ class Confinement:
 
 
 def confinement(machine: Machine, pod: Object) -> Confinement:
-    """How a node confines the first container of a pod."""
+    """Returns how a node confines the first container of a pod."""
     security = machine.security
     container = pod["spec"]["containers"][0]
     settings = {**pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
@@ -124,7 +141,7 @@ def confinement(machine: Machine, pod: Object) -> Confinement:
 
 
 def probe_log(machine: Machine, pod: Object) -> str:
-    """One JSON line: what a container sees of what confines it. A text is "" for a file that is not there."""
+    """Returns what a container sees of its confinement as one JSON line. A text is "" for a missing file."""
     security, found = machine.security, confinement(machine, pod)
     environment = {one["name"]: one.get("value", "") for one in pod["spec"]["containers"][0].get("env", ())}
     seen: dict[str, Any] = {
@@ -148,9 +165,9 @@ def _sysctl(value: bool | None) -> str:
 
 
 def trouble(machine: Machine, pod: Object, *, given: bool) -> str:
-    """Why rootless Podman does not work in a pod on a node: a key of SYMPTOMS, "" where it does.
+    """Returns why rootless Podman does not work in a pod on a node: a key of SYMPTOMS, "" if it works.
 
-    ``given`` says whether the kubelet gave it a FUSE device.
+    ``given`` is whether the kubelet assigned a FUSE device to the pod.
     """
     if machine.group.verify:
         return "" if machine.group.verify == "healthy" else machine.group.verify
@@ -163,33 +180,87 @@ def trouble(machine: Machine, pod: Object, *, given: bool) -> str:
         return "seccomp"
     if found.no_new_privileges:
         return "no-new-privileges"
-    # the restriction is on unconfined processes only, so taking the profile away can bring it on
+    # only unconfined processes are restricted, so removing the profile can trigger this
     if security.get("userns-restricted") and not found.app_armor:
         return "userns-restricted"
-    if not given:
-        return "no-device"
     if found.app_armor:
         return "apparmor"
-    return "selinux" if found.enforcing and found.selinux_type == "container_t" and security.get("old-policy") else ""
+    if found.enforcing and found.selinux_type == "container_t" and security.get("old-policy"):
+        return "selinux"
+    return "" if given else "no-device"
+
+
+def _old_kernel(machine: Machine) -> bool:
+    numbers = re.findall(r"\d+", str(machine.system["kernel"]))
+    return tuple(map(int, numbers[:2])) < _NATIVE_KERNEL
 
 
 def verification_log(machine: Machine, pod: Object, *, given: bool) -> str:
-    """What the Podman test prints: ``name: ok`` or ``failed`` for each check, ``name>: line`` for its output."""
-    cause = trouble(machine, pod, given=given)
-    failing = FAILS.get(cause, NEED_USER_NAMESPACE) if cause else ()
-    lines = []
+    """Returns the output of the test: ``name: ok``, ``failed``, or ``skipped`` for each check, and its lines."""
+    environment = {one["name"]: one.get("value", "") for one in pod["spec"]["containers"][0].get("env", ())}
+    requested = environment.get("FUSE", "yes") == "yes"
+    healthy = machine.group.verify == "healthy"
+    causes = (
+        trouble(machine, pod, given=given),
+        "" if given or healthy else "no-device",
+        "old-kernel" if _old_kernel(machine) and not healthy else "",
+    )
+    failing: dict[str, str] = {}
+    for cause in filter(None, causes):
+        for check in FAILS.get(cause, NEED_USER_NAMESPACE):
+            failing.setdefault(check, cause)
+    skipped = set() if requested else {"device", "fuse-overlayfs"}
+    if {"native-overlay", "fuse-overlayfs"} <= failing.keys() | skipped:
+        skipped |= {"network", "pull"}
+    lines = [f"facts>: {name}={value}" for name, value in _seen(machine, pod, given=given).items() if value]
     for check, output in WORKS.items():
-        if check in failing:
-            output = SYMPTOMS[cause]
-            if check == "fuse":
-                output = "ls: cannot access '/dev/fuse': No such file or directory"
-        lines.append(f"{check}: {'failed' if check in failing else 'ok'}")
-        lines += [f"{check}>: {line}" for line in output.splitlines()]
+        result = "skipped" if check in skipped else "failed" if check in failing else "ok"
+        lines.append(f"{check}: {result}")
+        if result == "failed":
+            output = _failure(check, failing[check])
+        if result != "skipped":
+            lines += [f"{check}>: {line}" for line in output.splitlines()]
     return "\n".join([*lines, "end: reached", ""])
 
 
+def _failure(check: str, cause: str) -> str:
+    if check == "device":
+        return {
+            "no-device": "/dev/fuse does not exist",
+            "device-mode": "/bin/sh: line 1: /dev/fuse: Permission denied",
+        }[cause]
+    told = SYMPTOMS[cause]
+    return _FUSE_OVERLAYFS + told if told.startswith("fuse: ") else told
+
+
+def _seen(machine: Machine, pod: Object, *, given: bool) -> dict[str, str]:
+    """Returns what the test reads about its own container."""
+    security, found = machine.security, confinement(machine, pod)
+    mode = "crw-------" if machine.group.verify == "device-mode" else "crw-rw-rw-"
+    return {
+        "kernel": str(machine.system["kernel"]),
+        "user": "podman",
+        "home": "/home/podman",
+        "no-new-privs": str(int(found.no_new_privileges)),
+        "bounding-set": "00000000a80425fb",
+        "seccomp": "2" if found.seccomp else "0",
+        "confinement": found.attr_current,
+        "cgroup": "v2",
+        "restrict-userns": _sysctl(security.get("userns-restricted")),
+        "max-user-namespaces": str(security.get("max-user-namespaces", 62_733)),
+        "userns-clone": _sysctl(security.get("userns-clone")),
+        "pod-uid-map": " 0 0 4294967295,",
+        "subuid": "" if machine.group.verify == "no-subuid" else "1:999 1001:64535 ",
+        "newuidmap": "-rwxr-xr-x /usr/bin/newuidmap cap_setuid=ep",
+        "newgidmap": "-rwxr-xr-x /usr/bin/newgidmap cap_setgid=ep",
+        "device": f"{mode} 1 0 0 10, 229 Nov 26 00:00 /dev/fuse" if given else "",
+        "volume": "ext2/ext3",
+        "own-file-system": "overlayfs",
+    }
+
+
 def plugin_log(machine: Machine, devices: int | None) -> str:
-    """What smarter-device-manager logs; ``devices`` is None where it cannot read its configuration."""
+    """Returns the log of smarter-device-manager; ``devices`` is None if it cannot read its configuration."""
     lines = ["Loading smarter-device-manager", "Reading configuration file /root/config/conf.yaml"]
     if devices is None:
         return "\n".join([*lines, "Fatal: could not read configuration"]) + "\n"

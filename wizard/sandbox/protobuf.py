@@ -1,4 +1,4 @@
-"""As much of Kubernetes' protobuf as ``kubectl auth`` sends: access reviews."""
+"""The part of Kubernetes' protobuf that ``kubectl auth`` sends: access reviews."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPECS: dict[str, dict[int, Any]] = {
 
 
 def read_review(content: bytes) -> dict[str, Any]:
-    """The review in a request's body. Raises ValueError for anything else."""
+    """Reads the review in a request's body. Raises ValueError for anything else."""
     if not content.startswith(MAGIC):
         raise ValueError("it does not begin as Kubernetes' protobuf does")
     envelope = dict(_fields(content[len(MAGIC) :]))

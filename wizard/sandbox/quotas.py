@@ -1,4 +1,4 @@
-"""The resource quota controller: says what is allowed, and recounts when something ends."""
+"""The ResourceQuota controller: reports limits and usage, and recounts when a pod ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SYNC_SECONDS = 0.1
 
 
 class QuotaController:
-    """Keeps the status of all quotas. Pods alone are counted."""
+    """Keeps the status of all quotas. Only pods are counted."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

@@ -1,4 +1,4 @@
-"""The server's answers to what it does not do: Status bodies with code, reason, details and causes."""
+"""The error responses of the server: Status bodies with code, reason, details, and causes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Resource:
-    """What messages call a kind: its plural and its group, and for some its kind."""
+    """The name of a kind in messages: its plural and group, and in some its kind."""
 
     plural: str
     group: str = ""
@@ -67,12 +67,12 @@ def _details(resource: Resource, name: str, *, use_kind: bool = False) -> dict[s
 
 
 def unauthorized() -> Refusal:
-    """401: whose credentials are not known."""
+    """Returns 401: the credentials are unknown."""
     return Refusal(401, "Unauthorized", "Unauthorized")
 
 
 def forbidden(resource: Resource, name: str, why: str, causes: Iterable[Cause] = ()) -> Refusal:
-    """403: ``why`` completes the sentence that something is forbidden."""
+    """Returns 403: ``why`` completes the sentence that something is forbidden."""
     quoted = f' "{name}"' if name else ""
     details = _details(resource, name)
     if listed := [cause.body() for cause in causes]:
@@ -81,27 +81,27 @@ def forbidden(resource: Resource, name: str, why: str, causes: Iterable[Cause] =
 
 
 def not_found(resource: Resource, name: str) -> Refusal:
-    """404: an object that is not there."""
+    """Returns 404: the object does not exist."""
     return Refusal(404, "NotFound", f'{resource.qualified} "{name}" not found', _details(resource, name))
 
 
 def no_such_path() -> Refusal:
-    """404: a path in a known group that is no resource."""
+    """Returns 404: a path in a known group that is not a resource."""
     return Refusal(404, "NotFound", "the server could not find the requested resource", {})
 
 
 def not_allowed() -> Refusal:
-    """405: a verb that the resource does not have."""
+    """Returns 405: the resource does not have the verb."""
     return Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
 def already_exists(resource: Resource, name: str) -> Refusal:
-    """409: a name that is taken."""
+    """Returns 409: the name exists already."""
     return Refusal(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', _details(resource, name))
 
 
 def conflict(resource: Resource, name: str, why: str = "") -> Refusal:
-    """409: somebody else wrote meanwhile, or a precondition does not hold."""
+    """Returns 409: the object changed in the meantime, or a precondition is not met."""
     reason = why or "the object has been modified; please apply your changes to the latest version and try again"
     return Refusal(
         409,
@@ -112,12 +112,12 @@ def conflict(resource: Resource, name: str, why: str = "") -> Refusal:
 
 
 def apply_conflict(text: str, causes: Iterable[Cause]) -> Refusal:
-    """409: fields of other managers."""
+    """Returns 409: conflicts with other managers."""
     return Refusal(409, "Conflict", text, {"causes": [cause.body() for cause in causes]})
 
 
 def invalid(resource: Resource, name: str, causes: list[Cause], code: int = 422) -> Refusal:
-    """Fields that do not hold what they must; the message names each once."""
+    """Returns 422: invalid fields; the message names each once."""
     texts = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     said = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
@@ -127,38 +127,38 @@ def invalid(resource: Resource, name: str, causes: list[Cause], code: int = 422)
 
 
 def bad_request(message: str) -> Refusal:
-    """400: what cannot be read."""
+    """Returns 400: the request cannot be read."""
     return Refusal(400, "BadRequest", message)
 
 
 def internal(message: str) -> Refusal:
-    """A failure without a reason, as the server answers where it did not expect one."""
+    """Returns a failure without a reason, as the server does for unexpected errors."""
     return Refusal(500, "", message)
 
 
 def expired(message: str, continue_token: str = "") -> Refusal:
-    """410: a version that is no longer kept."""
+    """Returns 410: the version is no longer kept."""
     return Refusal(410, "Expired", message, metadata={"continue": continue_token} if continue_token else {})
 
 
 def unsupported_media_type() -> Refusal:
-    """415: a patch in no known format."""
+    """Returns 415: a patch in an unknown format."""
     return Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def not_acceptable(accepted: Iterable[str]) -> Refusal:
-    """406: an answer is wanted in a form that there is not."""
+    """Returns 406: the requested form of the response does not exist."""
     types = ", ".join(accepted)
     return Refusal(406, "NotAcceptable", f"only the following media types are accepted: {types}", {})
 
 
 def no_such_shape(asked: str) -> Refusal:
-    """406: an object is wanted as a list, or a list as an object."""
+    """Returns 406: an object is requested as a list, or a list as an object."""
     return Refusal(406, "NotAcceptable", f"you requested {asked}", {})
 
 
 def too_many_requests(seconds: int) -> Refusal:
-    """429, with how long to wait."""
+    """Returns 429, with the time to wait."""
     return Refusal(
         429,
         "TooManyRequests",
@@ -169,7 +169,7 @@ def too_many_requests(seconds: int) -> Refusal:
 
 
 def field_required(path: str, why: str = "") -> Cause:
-    """A field that must be there."""
+    """A missing field."""
     return Cause("FieldValueRequired", f"Required value{': ' + why if why else ''}", path)
 
 
@@ -179,16 +179,16 @@ def field_invalid(path: str, shown: str, why: str) -> Cause:
 
 
 def field_forbidden(path: str, why: str) -> Cause:
-    """A field that may not be set so."""
+    """A field with a forbidden value."""
     return Cause("FieldValueForbidden", f"Forbidden: {why}", path)
 
 
 def field_not_found(path: str, shown: str) -> Cause:
-    """A reference to nothing."""
+    """A reference to something that does not exist."""
     return Cause("FieldValueNotFound", f"Not found: {shown}", path)
 
 
 def field_unsupported(path: str, shown: str, supported: Iterable[str]) -> Cause:
-    """A value that is none of those that are allowed."""
+    """A value that is not one of the allowed ones."""
     choices = ", ".join(f'"{one}"' for one in supported)
     return Cause("FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {choices}", path)

@@ -1,8 +1,8 @@
-"""The simulated clusters that one can choose from, as data in ``assets/scenarios``.
+"""The scenarios of the sandbox, as data in ``assets/scenarios``.
 
-A scenario is one YAML file; ``systems.yaml`` beside them holds what nodes of the same operating system have in common.
+A scenario is one YAML file; ``systems.yaml`` has the properties of nodes with the same operating system.
 A node group has ``system``, ``name`` (with ``{n}``, counted from 1, optionally formatted), ``count``, ``labels``,
-``taints``, ``kubelet``, ``arch``, ``pool``, and what goes wrong there: ``no-fuse``, ``unpullable``,
+``taints``, ``kubelet``, ``arch``, ``pool``, and its failures: ``no-fuse``, ``unpullable``,
 ``plugin-memory`` (MiB that the device plugin needs), ``verify`` (an outcome of the Podman test, see podman.py).
 """
 
@@ -20,12 +20,12 @@ from wizard.errors import UsageError
 from wizard.resources import asset
 
 SYSTEMS = "systems.yaml"
-"""The one file there that is no scenario."""
+"""The only file there that is not a scenario."""
 
 
 @dataclass(frozen=True)
 class NodeGroup:
-    """Nodes that are alike."""
+    """Nodes with the same properties."""
 
     system: str
     name: str
@@ -49,22 +49,22 @@ class NodeGroup:
     plugin_memory: int = 9
     """MiB that the device plugin needs to start."""
     log_error: str = ""
-    """Why logs cannot be read there: what the API server says after the URL of the kubelet; ``{node}`` is its name."""
+    """Why logs cannot be read: the API server's message after the kubelet's URL; ``{node}`` is the node's name."""
     verify: str = ""
-    """The outcome of the Podman test, where it does not follow from the system."""
+    """The outcome of the Podman test, if it does not follow from the operating system."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """How often requests fail, as shares of all requests; told by the seed and the request alone."""
+    """How often requests fail, as shares of all requests; the seed and the request alone decide which."""
 
     too_many_requests: float = 0.0
     internal_error: float = 0.0
     unavailable: float = 0.0
     reset: float = 0.0
-    """The line drops before the request was carried out."""
+    """The connection is lost before the request is carried out."""
     reset_after: float = 0.0
-    """It drops after: the answer is lost, the deed is done."""
+    """The connection is lost after the request is carried out: only the response is lost."""
     half_a_body: float = 0.0
     slow: float = 0.0
     slow_seconds: float = 2.0
@@ -98,13 +98,13 @@ class Scenario:
 
     @property
     def pod_security(self) -> Mapping[str, str]:
-        """The levels where a namespace says nothing: ``enforce`` and ``warn``."""
+        """The levels of namespaces that set none: ``enforce`` and ``warn``."""
         levels: Mapping[str, str] = self.document.get("pod-security", {})
         return levels
 
     @property
     def objects(self) -> tuple[Mapping[str, Any], ...]:
-        """What is in the cluster from the start: ``{manager, operation, object}``."""
+        """The objects that exist from the start: ``{manager, operation, object}``."""
         return tuple(self.document.get("objects", ()))
 
     @property
@@ -121,7 +121,7 @@ def _node_group(entry: Mapping[str, Any]) -> NodeGroup:
 
 
 class Scenarios(Mapping[str, Scenario]):
-    """All scenarios by name; a name costs a look into the folder, a scenario the reading of its file."""
+    """All scenarios by name; a name costs listing the folder, a scenario costs reading its file."""
 
     def __init__(self) -> None:
         self._read: dict[str, Scenario] = {}
@@ -147,17 +147,17 @@ class Scenarios(Mapping[str, Scenario]):
 
 
 def scenario(name: str, document: Mapping[str, Any]) -> Scenario:
-    """A scenario from its document."""
+    """Returns the scenario of a document."""
     return Scenario(name, str(document.get("title", name)), str(document.get("description", "")).strip(), document)
 
 
 def load(text: str) -> Any:
-    """YAML by the fast parser where there is one."""
+    """Parses YAML, with the fast parser if it is installed."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def systems() -> Mapping[str, Mapping[str, Any]]:
-    """What nodes of a system have in common, by its name in the node groups."""
+    """Returns the properties of each operating system, by its name in the node groups."""
     table: Mapping[str, Mapping[str, Any]] = load(asset("scenarios", SYSTEMS).read_text(encoding="utf-8"))
     return table
 
@@ -166,7 +166,7 @@ SCENARIOS = Scenarios()
 
 
 def find(name: str) -> Scenario:
-    """Raises UsageError with the names there are."""
+    """Returns a scenario. Raises UsageError with the existing names if it does not exist."""
     if name not in SCENARIOS:
-        raise UsageError(f"There is no sandbox scenario “{name}”.", f"Choose one of: {', '.join(SCENARIOS)}.")
+        raise UsageError(f"There is no sandbox scenario {name!r}.", f"Choose one of: {', '.join(SCENARIOS)}.")
     return SCENARIOS[name]

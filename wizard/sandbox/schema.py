@@ -1,4 +1,4 @@
-"""What the API server knows of its types: their fields, and which lists and maps several managers may share.
+"""The types of the API server: their fields, and which lists and maps several managers can share.
 
 The table itself is ``api_types.txt``; its facts are those of the public OpenAPI document of Kubernetes 1.36
 (``x-kubernetes-list-type``, ``-list-map-keys``, ``-map-type``).
@@ -13,7 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from wizard.sandbox.quantities import canonical
+from wizard.field_sets import step
+from wizard.quantities import canonical
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list; ``sharing`` is ``atomic``, ``set``, or ``map`` with the ``keys`` that tell its items apart."""
+    """A list; ``sharing`` is ``atomic``, ``set``, or ``map`` with the ``keys`` that identify its items."""
 
     item: Type
     sharing: str
@@ -53,7 +54,7 @@ Type = Scalar | ListOf | MapOf | Struct
 
 
 class SchemaError(ValueError):
-    """An object does not fit its type; the text is that of the server's typed objects."""
+    """An object does not match its type; the text is that of the server's typed objects."""
 
 
 @cache
@@ -87,7 +88,7 @@ def _parsed(text: str, table: dict[str, Struct]) -> Type:
 
 
 def child(of: Type, name: str) -> Type:
-    """The type of a field or of a map's value; ``any`` where the schema knows none."""
+    """Returns the type of a field or of a map's value; ``any`` if the schema has none."""
     if isinstance(of, Struct):
         return of.fields.get(name, ANY)
     return of.item if isinstance(of, MapOf) else ANY
@@ -96,7 +97,7 @@ def child(of: Type, name: str) -> Type:
 ANY = Scalar("any")
 
 ITEM_DEFAULTS = {"protocol": "TCP"}
-"""Key fields that an item may leave out, with the value that then counts."""
+"""Key fields that an item can leave out, with their default values."""
 
 
 def item_key(of: ListOf, item: Any) -> str:
@@ -107,18 +108,8 @@ def item_key(of: ListOf, item: Any) -> str:
     return "k:" + json.dumps(key, separators=(",", ":"))
 
 
-def step(element: str) -> str:
-    """One element of a field set's path, as messages show it: ``.image`` or ``[name="x"]``."""
-    if element.startswith("f:"):
-        return "." + element[2:]
-    if element.startswith("v:"):
-        return f"[={element[2:]}]"
-    pairs = json.loads(element[2:]).items()
-    return "[" + ",".join(f"{name}={json.dumps(value)}" for name, value in pairs) + "]"
-
-
 def misfits(value: Any, of: Type, path: str = "") -> list[str]:
-    """Why an apply configuration is not of its type: one text a misfit, in the words of the server."""
+    """Returns why an apply configuration does not match its type: one text for each error, in the server's words."""
     if value is None:
         return []
     if isinstance(of, Scalar):
@@ -191,24 +182,25 @@ def unknown_fields(value: Any, of: Type, path: str = "") -> list[str]:
     return []
 
 
-def normal(value: Any, of: Type, *, in_patch: bool = False) -> Any:
-    """The value as the server keeps it: quantities in canonical form, unknown fields and nulls gone.
+def normal(value: Any, of: Type, *, in_patch: bool = False, as_written: bool = False) -> Any:
+    """Returns the value as the server stores it: quantities in canonical form, without unknown fields and nulls.
 
-    In a patch nulls and ``$`` directives stay, for they say what to remove. Raises SchemaError for a value of another
-    kind than its field, QuantityError for a quantity that is none.
+    In a patch, nulls and ``$`` directives stay, because they remove fields. ``as_written`` leaves quantities as they
+    are. Raises SchemaError for a value that does not match the type of its field, QuantityError for an invalid
+    quantity.
     """
     if value is None and in_patch:
         return None
     if isinstance(of, Scalar):
         if of.name == "quantity":
-            return canonical(value)
+            return value if as_written else canonical(value)
         if problem := _scalar_problem(value, of.name):
             raise SchemaError(problem)
         return value
     if isinstance(of, ListOf):
         if not isinstance(value, list):
             raise SchemaError(f"expected list, got {_go(value)}")
-        return [normal(item, of.item, in_patch=in_patch) for item in value]
+        return [normal(item, of.item, in_patch=in_patch, as_written=as_written) for item in value]
     if not isinstance(value, dict):
         raise SchemaError(f"expected map, got {_go(value)}")
     result = {}
@@ -216,5 +208,5 @@ def normal(value: Any, of: Type, *, in_patch: bool = False) -> Any:
         if in_patch and name.startswith("$"):
             result[name] = item
         elif (item is not None or in_patch) and (isinstance(of, MapOf) or name in of.fields):
-            result[name] = normal(item, child(of, name), in_patch=in_patch)
+            result[name] = normal(item, child(of, name), in_patch=in_patch, as_written=as_written)
     return result

@@ -21,7 +21,7 @@ def everything(_obj: Object) -> bool:
 
 
 def label_selector(text: str) -> Matches:
-    """Reads ``a=b,c in (d,e),!f``. Raises the server's 400 for what is none."""
+    """Reads ``a=b,c in (d,e),!f``. Raises the server's 400 for an invalid selector."""
     if not text.strip():
         return everything
     tokens = [match[1] for match in _TOKEN.finditer(text)]
@@ -101,14 +101,14 @@ def _rule(key: str, operator: str, values: set[str]) -> Callable[[Mapping[str, s
 
 
 def matches_labels(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether labels fit a ``LabelSelector`` object."""
+    """Whether labels match a ``LabelSelector`` object."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     return all(matches_expression(rule, labels) for rule in selector.get("matchExpressions") or ())
 
 
 def matches_expression(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether labels fit one ``{key, operator, values}``."""
+    """Whether labels match one ``{key, operator, values}``."""
     key, values = rule["key"], rule.get("values") or []
     match rule["operator"]:
         case "In":
@@ -153,11 +153,11 @@ _FIELDS = {
         "type",
     ),
 }
-"""The fields that each kind can be selected by, besides its name and namespace."""
+"""The selectable fields of each kind, besides name and namespace."""
 
 
 def field_selector(text: str, plural: str) -> Matches:
-    """Reads ``metadata.name=x,type!=Normal``. Raises the server's 400 for a field that cannot be selected by."""
+    """Reads ``metadata.name=x,type!=Normal``. Raises the server's 400 for a field that is not selectable."""
     if not text.strip():
         return everything
     rules: list[tuple[tuple[str, ...], bool, str]] = []

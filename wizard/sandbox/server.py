@@ -29,7 +29,7 @@ from wizard.sandbox.tables import metadata_list, metadata_only, table
 ACCEPTED = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 BOOKMARK_SECONDS = 60.0
 Shape = Literal["whole", "metadata", "metadata list", "table"]
-"""As what objects are wanted: as they are, as their metadata alone (one, or a list), or as rows."""
+"""The requested form of objects: whole, only their metadata (one, or a list), or as rows."""
 SHAPES: Mapping[str, Shape] = {
     "": "whole",
     "PartialObjectMetadata": "metadata",
@@ -37,13 +37,13 @@ SHAPES: Mapping[str, Shape] = {
     "Table": "table",
 }
 AS = "as"
-"""``/as/<user>`` in front of a path says who asks: kubectl sends no token where there is no TLS."""
+"""``/as/<user>`` in front of a path names the user: kubectl sends no token without TLS."""
 LogReader = Callable[[Version, Mapping[str, str]], "Log"]
 
 
 @dataclass(frozen=True)
 class Log:
-    """A container's output, and whether more may come."""
+    """A container's output, and whether more can follow."""
 
     text: str
     complete: bool
@@ -89,7 +89,7 @@ class Server:
         self._stopping = asyncio.Event()
 
     async def start(self, port: int) -> int:
-        """Listens on loopback; the port it got."""
+        """Listens on loopback; returns its port."""
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
@@ -97,7 +97,7 @@ class Server:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Ends the watches, then everything else."""
+        """Stops the watches, then everything else."""
         self._stopping.set()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -164,7 +164,7 @@ class Server:
         return response
 
     def _user(self, request: web.BaseRequest, named: str) -> User:
-        """Who asks: whose token it is, else whom the path names, else nobody in particular."""
+        """Returns the user of the token, or the user in the path, or the anonymous user."""
         header = request.headers.get("Authorization", "")
         if not header:
             return next((user for user in self._users.values() if user.name == named), ANONYMOUS)
@@ -190,7 +190,7 @@ class Server:
         target = _target(group, version, rest)
         verb = _verb(request, target)
         resource = target.kind.resource if target.kind else refusals.Resource(target.plural, target.group)
-        # a namespace is in its own namespace, as far as rights go
+        # for authorization, a namespace is in its own namespace
         namespace = target.name if resource.plural == "namespaces" and not target.namespace else target.namespace
         user.check(Attributes(verb, resource, namespace, target.name, target.subresource))
         if version != "v1" or (group and group not in kinds.GROUPS):
@@ -336,11 +336,11 @@ class Server:
         if not target.name:
             raise refusals.not_allowed()
         if verb == "update":
-            body = read_json(await request.text())
+            body = _without_any_version(read_json(await request.text()))
             return _document(request, kind, cluster.replace(kind, target.namespace, target.name, body, write), shape)
         how = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if how == APPLY or how == "application/apply-patch+cbor":
-            body = read_yaml(await request.text())
+            body = _without_any_version(read_yaml(await request.text()))
             if "fieldManager" not in request.query:
                 write.manager = ""
             version, is_new = cluster.apply(kind, target.namespace, target.name, body, write)
@@ -352,21 +352,21 @@ class Server:
 
     async def _deletion(self, request: web.BaseRequest) -> tuple[Deletion, bool]:
         text = await request.text()
-        options = read_json(text) if text.strip() else {}
-        query = request.query
-        grace = options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+        # With a body, the query does not count, not even its dryRun (measured on 1.36.2).
+        options = read_json(text) if text.strip() else _deletion_options(request.query)
+        grace = options.get("gracePeriodSeconds")
         preconditions = options.get("preconditions") or {}
         how = Deletion(
             grace=None if grace is None else int(grace),
-            propagation=options.get("propagationPolicy") or query.get("propagationPolicy") or "Background",
+            propagation=options.get("propagationPolicy") or "Background",
             uid=preconditions.get("uid", ""),
             resource_version=preconditions.get("resourceVersion", ""),
         )
-        return how, "All" in (options.get("dryRun") or []) or query.get("dryRun") == "All"
+        return how, "All" in (options.get("dryRun") or [])
 
     async def _delete(self, request: web.BaseRequest, kind: Kind, target: Target, write: Write) -> Answer:
         how, dry = await self._deletion(request)
-        write.dry_run = write.dry_run or dry
+        write.dry_run = dry
         obj, gone = self._cluster.delete(kind, target.namespace, target.name, how, write)
         if not gone:
             return Answer(Version(("", ""), obj).as_document)
@@ -420,7 +420,7 @@ class Server:
         return Answer(_list_body(kind, metadata, page))
 
     def _list_content(self, request: web.BaseRequest, kind: Kind) -> tuple[int, list[Version]]:
-        """The resource version and content of the list that is asked for. Raises the server's 410."""
+        """Returns the resource version and content of the requested list. Raises the server's 410."""
         store = self._cluster.store
         text = request.query.get("continue")
         if text:
@@ -514,13 +514,13 @@ class Server:
                     await response.write(content)
             await response.write_eof()
         except ConnectionError:
-            pass  # whoever watched is gone
+            pass  # the client is gone
         finally:
             end()
         return response
 
     async def _next(self, changes: asyncio.Queue[Change], seconds: float) -> Change | None:
-        """The next change; None when the time is over or the server stops."""
+        """Returns the next change; None at the timeout or if the server stops."""
         waiting = {asyncio.ensure_future(changes.get()), asyncio.ensure_future(self._stopping.wait())}
         try:
             done, _ = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -553,7 +553,7 @@ class Server:
                 log = self._read_log(current, request.query)
             await response.write_eof()
         except ConnectionError:
-            pass  # whoever followed is gone
+            pass  # the client is gone
         finally:
             end()
         return response
@@ -570,7 +570,7 @@ async def _review_body(request: web.BaseRequest) -> Object:
 
 
 def _document(request: web.BaseRequest, kind: Kind, version: Version, shape: Shape, status: int = 200) -> Answer:
-    """One object in the shape in which it is wanted."""
+    """Returns one object in the requested form."""
     match shape:
         case "whole":
             return Answer(version.as_document, status)
@@ -606,6 +606,20 @@ def _verb(request: web.BaseRequest, target: Target) -> str:
         case "DELETE":
             return "delete" if target.name else "deletecollection"
     return {"POST": "create", "PUT": "update", "PATCH": "patch"}.get(request.method, request.method.lower())
+
+
+def _deletion_options(query: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the options of a deletion without a body."""
+    options: dict[str, Any] = {key: query[key] for key in ("gracePeriodSeconds", "propagationPolicy") if key in query}
+    return {**options, "dryRun": [query["dryRun"]]} if "dryRun" in query else options
+
+
+def _without_any_version(body: Any) -> Any:
+    """Returns the body of an update without the resource version ``0``, which every version of an object matches."""
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    if not isinstance(metadata, dict) or metadata.get("resourceVersion") != "0":
+        return body
+    return {**body, "metadata": {name: value for name, value in metadata.items() if name != "resourceVersion"}}
 
 
 def _manager_name(request: web.BaseRequest) -> str:
@@ -644,7 +658,7 @@ def _write(request: web.BaseRequest, user: User, subresource: str, warnings: lis
 
 
 def _shape(request: web.BaseRequest) -> Shape:
-    """As what the answer is wanted. Raises the server's 406 where nothing that it has is."""
+    """Returns the requested form of the response. Raises the server's 406 if none is available."""
     header = request.headers.get("Accept", "") or "*/*"
     for wish in header.split(","):
         media, *parameters = [part.strip() for part in wish.split(";")]
@@ -657,7 +671,7 @@ def _shape(request: web.BaseRequest) -> Shape:
 
 
 def _number(request: web.BaseRequest, name: str) -> int:
-    """A parameter that is a whole number, 0 where it is not given. Raises the server's 400."""
+    """Reads a parameter that is a whole number, 0 by default. Raises the server's 400."""
     text = request.query.get(name, "")
     if not re.fullmatch(r"[-+]?[0-9]*", text) or text in ("-", "+"):
         raise refusals.bad_request(f"strconv.ParseInt: parsing {json.dumps(text)}: invalid syntax")
@@ -665,7 +679,7 @@ def _number(request: web.BaseRequest, name: str) -> int:
 
 
 def _matcher(request: web.BaseRequest, kind: Kind) -> selectors.Matches | None:
-    """The selectors of a request; None where it has none."""
+    """Returns the selectors of a request; None if it has none."""
     labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
     if not labels.strip() and not fields.strip():
         return None

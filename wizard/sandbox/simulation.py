@@ -1,4 +1,4 @@
-"""All parts of a simulated cluster, put together, started and stopped."""
+"""All parts of a simulated cluster; starts and stops them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Simulation:
         self._stopped = False
 
     async def start(self, tokens: Mapping[str, str], port: int) -> int:
-        """Sets the cluster up and serves it; the port."""
+        """Sets the cluster up and serves it; returns the port."""
         for name in NAMES:
             self._create_namespace(name)
         for node, machine in nodes.objects(self.scenario, self.clock):
@@ -79,7 +79,7 @@ class Simulation:
             self.cluster.store.put("namespaces", {**created.obj, "metadata": metadata})
 
     def _install(self, entry: Mapping[str, Any]) -> None:
-        """Puts an object of the scenario in place, as its manager would."""
+        """Creates an object of the scenario as its manager would."""
         body = entry["object"]
         kind = BY_NAME[body["kind"]]
         metadata = body["metadata"]
@@ -93,7 +93,7 @@ class Simulation:
             self.cluster.create(kind, namespace, body, write)
 
     async def _settle(self) -> None:
-        """Lets the controllers work until nothing changes any more."""
+        """Runs the controllers until nothing changes any more."""
         changed = asyncio.Event()
 
         def note(_change: Change) -> None:

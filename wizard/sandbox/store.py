@@ -1,7 +1,7 @@
-"""The objects of the simulated cluster, each version of them, and who watches.
+"""The objects of the simulated cluster, their versions, and their watchers.
 
-Objects are never changed in place: a write brings a new one, which may share parts with the one before it. So a list
-that was begun stays consistent, what is unchanged is recognised by identity, and each version is serialised once.
+Objects are never changed in place: a write stores a new version, which can share parts with the previous one. So a
+list that was begun stays consistent, unchanged parts are recognized by identity, and each version is serialized once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wizard.sandbox.refusals import expired
 
 Object = dict[str, Any]
 Key = tuple[str, str]
-"""Namespace ("" where there is none) and name."""
+"""Namespace ("" if there is none) and name."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 LISTS_KEPT = 32
@@ -43,7 +43,7 @@ class Version:
 
     @property
     def as_item(self) -> bytes:
-        """Its JSON as an item of a list, which says the kind once for all."""
+        """Its JSON as an item of a list, which has the kind once for all items."""
         return b"{" + self._body
 
     @property
@@ -91,7 +91,7 @@ class Store:
         return self._objects.get(plural, {}).get(key)
 
     def all(self, plural: str, namespace: str = "") -> list[Version]:
-        """The present versions by namespace and name; those of one namespace if one is given."""
+        """Returns the current versions by namespace and name; those of one namespace if one is given."""
         found = self._sorted.get(plural)
         if found is None:
             objects = self._objects.get(plural, {})
@@ -99,14 +99,14 @@ class Store:
         return [one for one in found if one.key[0] == namespace] if namespace else found
 
     def values(self, plural: str) -> Iterator[Version]:
-        """The present versions in no order."""
+        """Returns the current versions, unordered."""
         return iter(self._objects.get(plural, {}).values())
 
     def count(self, plural: str) -> int:
         return len(self._objects.get(plural, {}))
 
     def begin_list(self, plural: str) -> tuple[int, list[Version]]:
-        """A list that later pages will come back to: its resource version and content."""
+        """Begins a list with later pages; returns its resource version and content."""
         content = self.all(plural)
         self._lists[plural, self.resource_version] = content
         if len(self._lists) > LISTS_KEPT:
@@ -114,17 +114,17 @@ class Store:
         return self.resource_version, content
 
     def resume_list(self, plural: str, resource_version: int) -> list[Version] | None:
-        """A list that was begun, None where it has been forgotten."""
+        """Returns a list that was begun, None if it was dropped."""
         return self._lists.get((plural, resource_version))
 
     def changes_since(self, plural: str, resource_version: int) -> list[Change]:
-        """Raises the server's 410 where they have been forgotten."""
+        """Returns the changes after a version. Raises the server's 410 if they were dropped."""
         if resource_version < self._forgotten:
             raise expired(f"too old resource version: {resource_version} ({self._forgotten})")
         return [one for one in self._changes if one.plural == plural and one.resource_version > resource_version]
 
     def compact(self) -> None:
-        """Forgets the past, as etcd does every five minutes: older lists and watches then answer 410."""
+        """Drops past versions, as etcd does every five minutes: older lists and watches then answer 410."""
         self._lists.clear()
         self._changes.clear()
         self._forgotten = self.resource_version
@@ -140,13 +140,13 @@ class Store:
         objects = self._objects.setdefault(plural, {})
         previous = objects.get(key)
         objects[key] = version
-        # a list that was handed out keeps its content, so the next reader gets a new one
+        # a list in use keeps its content, so the next reader gets a new one
         self._sorted.pop(plural, None)
         self._announce(Change("MODIFIED" if previous else "ADDED", plural, version, previous))
         return version
 
     def remove(self, plural: str, key: Key) -> Version | None:
-        """Removes an object; the version that is announced carries the resource version of its end."""
+        """Removes an object; the announced version has the resource version of the removal."""
         previous = self._objects.get(plural, {}).pop(key, None)
         if previous is None:
             return None
@@ -165,7 +165,7 @@ class Store:
             listener(change)
 
     def listen(self, plural: str, listener: Listener) -> Callable[[], None]:
-        """Calls ``listener`` at each change, in the write itself; the result ends that."""
+        """Calls ``listener`` at each change, within the write; the result is a function that stops it."""
         listeners = self._listeners.setdefault(plural, [])
         listeners.append(listener)
 

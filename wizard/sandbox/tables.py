@@ -1,4 +1,4 @@
-"""Lists as tables, which is how ``kubectl get`` asks for them."""
+"""Lists as tables, as ``kubectl get`` requests them."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ AGE = Column("Age", _age, "Time since the object was created.")
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "nodes": (
         NAME,
-        Column("Status", _node_status, "Whether the node takes pods."),
-        Column("Roles", _roles, "Roles by the node's labels."),
+        Column("Status", _node_status, "Whether the node is ready and accepts pods."),
+        Column("Roles", _roles, "The roles in the node's labels."),
         AGE,
         Column("Version", _at("status", "nodeInfo", "kubeletVersion"), "The kubelet's version."),
-        Column("Internal-IP", _address("InternalIP"), "Address inside the cluster.", wide=True),
-        Column("External-IP", _address("ExternalIP"), "Address outside the cluster.", wide=True),
+        Column("Internal-IP", _address("InternalIP"), "The address inside the cluster.", wide=True),
+        Column("External-IP", _address("ExternalIP"), "The address outside the cluster.", wide=True),
         Column("OS-Image", _at("status", "nodeInfo", "osImage"), "The operating system.", wide=True),
         Column("Kernel-Version", _kernel, "The kernel and the architecture.", wide=True),
         Column("Container-Runtime", _at("status", "nodeInfo", "containerRuntimeVersion"), "The runtime.", wide=True),
@@ -118,41 +118,45 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "pods": (
         NAME,
         Column("Ready", _ready, "Containers that are ready."),
-        Column("Status", _pod_status, "What the pod does."),
+        Column("Status", _pod_status, "The state of the pod."),
         Column(
             "Restarts", lambda pod: sum(c.get("restartCount", 0) for c in pod["status"].get("containerStatuses", ()))
         ),
         AGE,
         Column("IP", _at("status", "podIP"), "The pod's address.", wide=True),
-        Column("Node", _at("spec", "nodeName"), "Where it runs.", wide=True),
+        Column("Node", _at("spec", "nodeName"), "The node of the pod.", wide=True),
     ),
     "daemonsets": (
         NAME,
         Column("Desired", _number("desiredNumberScheduled"), "Nodes that should run it.", type="integer"),
         Column("Current", _number("currentNumberScheduled"), "Nodes that have a pod.", type="integer"),
         Column("Ready", _number("numberReady"), "Pods that are ready.", type="integer"),
-        Column("Up-to-date", _number("updatedNumberScheduled"), "Pods of the present template.", type="integer"),
+        Column("Up-to-date", _number("updatedNumberScheduled"), "Pods of the current template.", type="integer"),
         Column("Available", _number("numberAvailable"), "Pods that are available.", type="integer"),
         Column("Node Selector", _selector, "Labels of the nodes it runs on."),
         AGE,
     ),
     "namespaces": (NAME, Column("Status", _at("status", "phase"), "Active or Terminating."), AGE),
-    "configmaps": (NAME, Column("Data", lambda o: len(o.get("data", {})), "How many entries.", type="integer"), AGE),
-    "secrets": (
+    "configmaps": (
         NAME,
-        Column("Type", _at("type"), "What it is for."),
-        Column("Data", lambda o: len(o.get("data", {})), "How many entries.", type="integer"),
+        Column("Data", lambda o: len(o.get("data", {})), "The number of entries.", type="integer"),
         AGE,
     ),
-    "resourcequotas": (NAME, Column("Request", _hard, "What is used of what is allowed."), AGE),
+    "secrets": (
+        NAME,
+        Column("Type", _at("type"), "The type of the secret."),
+        Column("Data", lambda o: len(o.get("data", {})), "The number of entries.", type="integer"),
+        AGE,
+    ),
+    "resourcequotas": (NAME, Column("Request", _hard, "Usage and limit of each resource."), AGE),
     "events": (
-        Column("Last Seen", _age, "When it happened last."),
+        Column("Last Seen", _age, "When the event last happened."),
         Column("Type", _at("type"), "Normal or Warning."),
-        Column("Reason", _at("reason"), "The reason in a word."),
+        Column("Reason", _at("reason"), "The reason, as one word."),
         Column(
             "Object",
             lambda e: f"{e['involvedObject'].get('kind', '').lower()}/{e['involvedObject'].get('name', '')}",
-            "What it is about.",
+            "The object of the event.",
         ),
         Column("Message", _at("message"), "What happened."),
         Column("Name", _at("metadata", "name"), "The event's name.", wide=True),
@@ -161,18 +165,18 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 
 def metadata_only(version: Version) -> Object:
-    """An object's metadata as an object of its own."""
+    """Returns an object's metadata as a separate object."""
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": version.obj["metadata"]}
 
 
 def metadata_list(versions: Iterable[Version], metadata: Object) -> Object:
-    """A list that tells of objects only what they are called and who they belong to, as controllers ask for it."""
+    """Returns a list with only the metadata of objects, as controllers request it."""
     kind = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
     return {**kind, "metadata": metadata, "items": [metadata_only(version) for version in versions]}
 
 
 def table(plural: str, versions: Iterable[Version], metadata: Object, include: str) -> Object:
-    """A ``Table`` of objects; ``include`` is ``None``, ``Metadata`` or ``Object``, what each row carries along."""
+    """A ``Table`` of objects; ``include`` is ``None``, ``Metadata``, or ``Object``: what each row includes."""
     columns = COLUMNS.get(plural, (NAME, AGE))
     definitions = [
         {

@@ -1,4 +1,4 @@
-"""What the server refuses as invalid, with the field and the words of the real one."""
+"""What the server rejects as invalid, with the field and the words of the real one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from wizard.sandbox.quantities import amount
+from wizard.quantities import amount
 from wizard.sandbox.refusals import (
     Cause,
     field_forbidden,
@@ -32,11 +32,11 @@ def _json(value: Any) -> str:
 
 
 def problems(new: Object, old: Object | None) -> list[Cause]:
-    """All that is wrong with an object, with its defaults; ``old`` is what it is to replace."""
+    """Returns all errors of an object with its defaults; ``old`` is the version that it replaces."""
     kind = new["kind"]
     found = list(_metadata(new))
     if kind == "Node" and old is not None:
-        found *= 4  # the real server looks at a node's metadata in four places and says it each time
+        found *= 4  # the real server checks a node's metadata in four places and repeats each error
     if kind == "DaemonSet":
         found += _daemon_set(new.get("spec", {}), old.get("spec", {}) if old else None)
     elif kind == "Pod":
@@ -214,7 +214,7 @@ def _container(container: Object, volumes: set[Any], path: str) -> Iterator[Caus
 
 
 def _pod_update(new: Object, old: Object) -> Iterator[Cause]:
-    # images, deadlines and tolerations may change; the real message adds the difference of the two specs
+    # images, deadlines, and tolerations can change; the real message adds the difference of the two specs
     def fixed(spec: Object) -> Object:
         kept = {k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations", "containers")}
         kept["containers"] = [{k: v for k, v in one.items() if k != "image"} for one in spec["containers"]]

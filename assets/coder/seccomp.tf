@@ -1,0 +1,4 @@
+        # Runs the container without the runtime's seccomp filter.
+        seccomp_profile {
+          type = "Unconfined"
+        }

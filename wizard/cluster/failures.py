@@ -1,0 +1,229 @@
+"""Why no answer came: one error per cause, which blames the part of the route where it happened.
+
+The route is the proxy, if there is one, and then the server. The errors of the HTTP library are never printed as they
+are: they quote addresses with their passwords.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+from wizard.cluster.kubeconfig import Access, is_socks
+from wizard.cluster.refusals import OddAnswer
+from wizard.errors import ClusterError
+from wizard.escaping import printable
+
+CONNECT_SECONDS = 10.0
+"""How long a connection can take."""
+
+REJECTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_UNSUPPORTED_CERTIFICATE")
+"""Parts of the alerts by which a server rejects the certificate of a client."""
+
+
+class Failure(Exception):
+    """No complete answer came. ``sent`` is False if the request certainly did not reach the server."""
+
+    def __init__(self, error: ClusterError, *, sent: bool, transient: bool, timeout: bool = False) -> None:
+        super().__init__(error.what)
+        self.error = error
+        self.sent = sent
+        self.transient = transient
+        self.timeout = timeout
+
+
+class Failures:
+    """Explains failures on the way to one server."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._host = urlsplit(access.server).netloc
+        proxy = urlsplit(access.proxy)
+        self._proxy = printable(f"{proxy.hostname}:{proxy.port}" if proxy.port else str(proxy.hostname or ""))
+        where = f"proxy-url in {access.source}" if access.proxy_is_configured else "HTTPS_PROXY and NO_PROXY"
+        self._check_proxy = f"Check {where}."
+        self._check_client_certificate = (
+            "A server closes the connection like this if it requires a client certificate, or if the one in "
+            f"{access.source} has expired or is not trusted."
+        )
+
+    def odd(self, method: str, path: str, why: str) -> OddAnswer:
+        """Returns the error for an answer of another shape."""
+        return OddAnswer(self._host, method, path, why)
+
+    def too_large(self, method: str, path: str, largest: int) -> Failure:
+        """Returns the failure for an answer without an end."""
+        error = self.odd(method, path, f"it has more than {largest // 2**20} MiB; the rest was not read")
+        return Failure(error, sent=True, transient=False)
+
+    def not_an_api(self, why: str, *, transient: bool) -> Failure:
+        """Returns the failure for an answer that is not from an API server."""
+        error = ClusterError(
+            f"{self._host} is not responding as a Kubernetes API server: {why}.",
+            f"There may be a proxy or a login page in between. Check HTTPS_PROXY, NO_PROXY, and the server address of "
+            f"the context in {self._access.source}.",
+        )
+        return Failure(error, sent=True, transient=transient)
+
+    def broken_off(self) -> Failure:
+        """Returns the failure for an answer whose end is missing."""
+        error = ClusterError(
+            f"The answer of {self._host} is incomplete.",
+            "Check the connection and any proxy or VPN in between, then try again.",
+        )
+        return Failure(error, sent=True, transient=True)
+
+    def silence(self, seconds: float, *, began: bool) -> Failure:
+        """Returns the failure for a server that sends nothing; ``began`` if it had sent a part of the answer."""
+        if began:
+            what = f"{self._host} stopped in the middle of its answer: nothing came for {seconds:.0f} seconds."
+        else:
+            what = f"{self._host} did not respond within {seconds:.0f} seconds."
+        return Failure(
+            ClusterError(what, "It may be overloaded, or the connection too slow. Try again later."),
+            sent=True,
+            transient=True,
+            timeout=True,
+        )
+
+    def explain(self, error: Exception, timeout: float, *, reached: bool, began: bool = False) -> Failure:
+        """Returns the failure for an error of the HTTP library; ``reached`` if the server answered before."""
+        import aiohttp
+
+        known = self._before_the_server(error) or self._connecting(error)
+        if known is not None:
+            return known
+        if isinstance(error, TimeoutError):
+            return self.silence(timeout, began=began)
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return self.broken_off()
+        if isinstance(error, aiohttp.TooManyRedirects):
+            return self.not_an_api("it redirects in a circle", transient=False)
+        if isinstance(error, (aiohttp.ClientResponseError, ValueError)):
+            return self.not_an_api("its answer is not valid HTTP", transient=False)
+        todo = "Check the connection, and try again."
+        if not reached and self._access.server.startswith("https:"):
+            todo = f"{self._check_client_certificate} Else check the connection, and try again."
+        problem = ClusterError(f"The connection to {self._host} was lost: {reason_of(error)}.", todo)
+        return Failure(problem, sent=True, transient=True)
+
+    def _before_the_server(self, error: Exception) -> Failure | None:
+        """Returns the failure if it happened at the proxy, or after a redirect to another host."""
+        import aiohttp
+        from yarl import URL
+
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            what = f"The proxy rejected the connection to {self._host} ({error.status})."
+            return Failure(ClusterError(what, self._check_proxy), sent=False, transient=False)
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return self._at_proxy(error)
+        if self._access.proxy and isinstance(error, aiohttp.ConnectionTimeoutError):
+            return self._at_proxy(error)
+        if is_socks(self._access.proxy) and not isinstance(error, aiohttp.ClientConnectorError):
+            from wizard.socks import NotThroughProxy
+
+            if isinstance(error, NotThroughProxy):
+                said = printable(str(error)[:200]).rstrip(".").lower()
+                what = f"The proxy {self._proxy} did not connect to {self._host}: {said}."
+                todo = f"{self._check_proxy} Also check the server address in {self._access.source}."
+                return Failure(ClusterError(what, todo), sent=False, transient=False)
+        if not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError)):
+            return None
+        # As the library writes it: in lower case, and with the letters of other scripts encoded.
+        host, server = error.host, URL(self._access.server, encoded=True)
+        port = error.port
+        if self._access.proxy:
+            proxy = URL(self._access.proxy)
+            if (host, port) == (proxy.raw_host, proxy.port):
+                return self._at_proxy(error)
+        if host != server.raw_host:
+            shown = printable(str(host))
+            return self.not_an_api(f"it redirected the request to {shown}, which cannot be reached", transient=False)
+        return None
+
+    def _at_proxy(self, error: Exception) -> Failure:
+        import aiohttp
+
+        transient = False
+        if isinstance(error, aiohttp.ClientConnectorDNSError) or "DNS" in type(error).__name__:
+            what = f"Cannot resolve the name of the proxy {self._proxy}."
+        elif isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
+            what = f"The certificate of the proxy {self._proxy} is not trusted: {_distrust(error)}."
+        elif isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+            what = f"Cannot open a secure connection to the proxy {self._proxy}: {reason_of(error)}."
+        elif isinstance(error, TimeoutError):
+            # Either of the two is silent: the proxy, or the server behind it.
+            what = (
+                f"No connection to {self._host} through the proxy {self._proxy} within {CONNECT_SECONDS:.0f} seconds."
+            )
+        else:
+            what = f"Cannot reach the proxy {self._proxy}: {reason_of(error)}."
+        return Failure(ClusterError(what, self._check_proxy), sent=False, transient=transient)
+
+    def _connecting(self, error: Exception) -> Failure | None:
+        """Returns the failure if no connection to the server could be opened."""
+        import aiohttp
+
+        host, source = self._host, self._access.source
+        if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
+            return Failure(self._explain_certificate(error), sent=False, transient=False)
+        if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)) or "SSL" in type(error).__name__:
+            said = str(getattr(getattr(error, "os_error", error), "reason", "") or "")
+            if any(mark in said for mark in REJECTED):
+                what = f"{host} rejected the client certificate: {reason_of(error)}."
+                todo = f"Renew the client certificate of the user in {source}, or log in again."
+            else:
+                what = f"Cannot open a secure connection to {host}: {reason_of(error)}."
+                todo = f"Check that the server uses TLS and that the client certificate in {source} is still valid."
+            return Failure(ClusterError(what, todo), sent=False, transient=False)
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            problem = ClusterError(
+                f"Cannot resolve the host name {host}.",
+                f"Check the network, the VPN, and the server address in {source}.",
+            )
+            return Failure(problem, sent=False, transient=True)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            problem = ClusterError(
+                f"Cannot reach the API server {host}: no connection within {CONNECT_SECONDS:.0f} seconds.",
+                f"Check the network, the VPN, and the firewall, and the server address in {source}.",
+            )
+            return Failure(problem, sent=False, transient=True, timeout=True)
+        if isinstance(error, aiohttp.ClientConnectorError):
+            if isinstance(error.os_error, ConnectionResetError) and self._access.server.startswith("https:"):
+                what = f"{host} closed the connection while it was being secured."
+                problem = ClusterError(what, f"{self._check_client_certificate} Else check any proxy in between.")
+                return Failure(problem, sent=False, transient=True)
+            problem = ClusterError(
+                f"Cannot reach the API server {host}: {reason_of(error)}.",
+                f"Check that the cluster is running, and check the server address in {source}.",
+            )
+            return Failure(problem, sent=False, transient=True)
+        return None
+
+    def _explain_certificate(self, error: Exception) -> ClusterError:
+        why = _distrust(error)
+        todo = f"Check certificate-authority of the cluster in {self._access.source}"
+        if "expired" in why or "not yet valid" in why:
+            todo = "Check the clock of this machine. If it is right, the server's certificate must be renewed"
+        elif "mismatch" in why or "doesn't match" in why or "not valid for" in why:
+            todo = f"Check the server address, or set tls-server-name, in {self._access.source}"
+        return ClusterError(f"The certificate of {self._host} is not trusted: {why}.", f"{todo}.")
+
+
+def _distrust(error: Any) -> str:
+    """Returns why a certificate is not trusted."""
+    cause = getattr(error, "certificate_error", error)
+    return printable(str(getattr(cause, "verify_message", "") or cause).rstrip("."))
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns why a connection failed, in the system's words."""
+    cause = getattr(error, "os_error", error)
+    text = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    # asyncio writes "Connect call failed ('127.0.0.1', 1)" when the system reports "Connection refused".
+    number = getattr(cause, "errno", None)
+    if isinstance(number, int) and number > 0 and not isinstance(cause, ssl.SSLError):
+        text = os.strerror(number)
+    return printable(str(text)).strip().rstrip(".").replace("_", " ").lower()

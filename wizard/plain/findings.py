@@ -1,0 +1,53 @@
+"""The first two steps in plain mode: the findings about the cluster, and about the security modules of its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wizard.commands.printing import out, tell
+from wizard.findings import Finding
+from wizard.names import PROBE_NAMESPACE
+from wizard.plain.asking import ask
+from wizard.plain.desk import Desk
+from wizard.plain.telling import tell_finding
+from wizard.prove import probe_nodes
+from wizard.security_modules import PROBE_IMAGE
+
+
+class FindingsSteps:
+    """The steps Prerequisites and Security modules; ``told`` has the numbered findings of the step."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.told: Sequence[Finding] = ()
+
+    def _tell(self, findings: Sequence[Finding]) -> None:
+        self.told = findings
+        for number, finding in enumerate(findings, start=1):
+            tell_finding(finding, number)
+
+    async def prerequisites(self) -> None:
+        """Prints the findings of the first step."""
+        if self._desk.session.judgement is None:
+            out("The cluster could not be read. You can still prepare the manifest and the template policy.")
+            out("To try again, enter repeat.")
+            return
+        self._tell(self._desk.judgement.prerequisites)
+
+    async def security_modules(self) -> None:
+        """Prints the findings of the second step, and asks for their acknowledgment."""
+        session = self._desk.session
+        while True:
+            judgement = self._desk.judgement
+            self._tell(judgement.security_modules)
+            if not session.needs_acknowledgement:
+                return
+            options = ("yes", "no") if judgement.probes else ("yes", "no", "probe")
+            answer = await ask("I have reviewed these warnings for this cluster", options, default="no")
+            if answer != "probe":
+                session.acknowledge(answer == "yes")
+                return
+            if not self._desk.refuses(session.may_send_pods(PROBE_NAMESPACE)) and await self._desk.agreed_here(
+                f"Run a probe pod on one node of each type ({PROBE_IMAGE}, namespace {PROBE_NAMESPACE})?"
+            ):
+                session.take_probes(await probe_nodes(self._desk.engine, judgement.facts, tell))

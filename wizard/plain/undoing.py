@@ -1,0 +1,32 @@
+"""Undo in plain mode: what podman-wizard undo would do is shown, asked about, and done."""
+
+from __future__ import annotations
+
+from wizard.commands.printing import out, tell
+from wizard.commands.undo import print_undo
+from wizard.counting import counted
+from wizard.plain.desk import Desk
+from wizard.undo import plan_undo
+from wizard.undoing import execute_undo
+
+
+async def undo(desk: Desk) -> None:
+    """Shows the undo of the last run on this cluster, asks, does it, and reads the cluster again.
+
+    What this walk changed so far is that run; what it changes later is a run of its own.
+    """
+    desk.end_run()
+    undoing = await plan_undo(desk.engine)
+    for note in undoing.notes:
+        out(f"Note: {note}")
+    print_undo(undoing, "on this cluster")
+    if not undoing.todo or desk.refuses(desk.session.read_only):
+        return
+    if not await desk.agreed_here(f"Undo {counted(len(undoing.todo), 'change')}?"):
+        return
+    outcome = await execute_undo(desk.engine, undoing, tell)
+    for step in outcome.left:
+        out(f"Not undone: {step.title}: {step.left}")
+    desk.session.forget_results()
+    desk.done.append(f"{counted(len(outcome.done), 'change')} undone")
+    await desk.look()

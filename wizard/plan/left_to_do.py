@@ -1,0 +1,49 @@
+"""What is left for a person after a plan: the guide's steps in Coder, and its test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wizard.verification import guide_test
+
+ENABLE_STEP = (
+    "Coder admin: In Coder, go to Manage > Admin > Templates, set Enable workspace templates to On, and click Save."
+)
+
+TEMPLATE_STEP = (
+    "Template admin: Coder v2 has no template policy. Run podman-wizard template push NAME: it adds the FUSE device to "
+    "the Terraform template of your workspaces. By hand: podman-wizard template merge, then coder templates push."
+)
+
+UPLOADING = "Coder admin: In Coder, go to Manage > Admin > Templates, upload "
+
+
+def upload_step(path: Path) -> str:
+    """Returns the step by which a Coder admin uploads the policy."""
+    return f"{UPLOADING}{path} under Template policy, and click Save."
+
+
+def for_coder_v2(left: Sequence[str]) -> tuple[str, ...]:
+    """Returns the steps left by hand for a Coder v2, in which the Terraform template replaces the policy."""
+    return (TEMPLATE_STEP, *(step for step in left if step != ENABLE_STEP and not step.startswith(UPLOADING)))
+
+
+def left_to_do(policy: Path | None, *, v2: bool = False, pushed: bool = False) -> tuple[str, ...]:
+    """Returns the steps left by hand, in order: the guide's steps in Coder, and its test.
+
+    ``pushed``: the template of a Coder v2 is pushed by the plan, and so is not left.
+    """
+    return tuple(text for id, text in steps_left(policy, v2=v2) if not (pushed and id == "coder-template"))
+
+
+def steps_left(policy: Path | None, *, v2: bool = False) -> tuple[tuple[str, str], ...]:
+    """Returns the same with the ids by which they are marked done; ``policy`` is the file, if one was written.
+
+    ``v2`` is for a Coder v2, in which the Terraform template replaces the policy.
+    """
+    steps = [("coder-template", TEMPLATE_STEP)] if v2 else [("coder-enable-templates", ENABLE_STEP)]
+    if policy is not None and not v2:
+        steps.append(("coder-upload-policy", upload_step(policy)))
+    steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in guide_test()]
+    return tuple(steps)
