@@ -24,10 +24,13 @@ SHELLS = {
 
 LIST_AT_ONCE = {"bash": "bind 'set show-all-if-ambiguous on'", "zsh": "setopt no_list_ambiguous", "fish": "true"}
 
+# Some shells list candidates by columns, some by rows.
+ANY_ORDER = r"(?s)(?=.*apply)(?=.*diff)(?=.*render)"
+
 # What is typed behind the program's name, what stands there after a tab, and what may not.
 CASES = [
     ("ch", r"podman-wizard check ", "explain"),
-    ("manifest ", r"(?s)apply.*diff.*render", "--help"),
+    ("manifest ", ANY_ORDER, "--help"),
     ("manifest -", r"--help", "render"),
     ("manifest apply --owner", r"--ownership ", "leave"),
     ("manifest apply --ownership t", r"--ownership take ", "leave"),
@@ -35,7 +38,7 @@ CASES = [
     ("manifest apply --without no-n", r"--without no-node-selector ", "kube.version"),
     ("manifest apply --take Da", r"--take DaemonSet ", "Namespace"),
     ("--sandbox=qu", r"--sandbox=quota ", "mixed"),
-    ("check --sandbox=e", r"(?s)empty.*enforced", "restricted"),
+    ("check --sandbox=e", r"(?s)(?=.*empty)(?=.*enforced)", "restricted"),
     ("check -o j", r"-o json ", "text"),
     ("sandbox fl", r"sandbox flaky ", "large"),
     ("explain rbac", r"explain rbac\.plan ", "kube.version"),

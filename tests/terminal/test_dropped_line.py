@@ -54,11 +54,11 @@ def take_up(terminal: FarTerminal) -> str:
     return said
 
 
-def apply_all(terminal: FarTerminal) -> None:
-    """Applies the manifest from its step, as far as the question's answer."""
+def apply_all(terminal: FarTerminal, asked_about: str) -> None:
+    """Applies the manifest from its step, as far as the answer to the question about so many objects."""
     terminal.wait_for("server-checked")
     terminal.send("a")
-    terminal.agree(r"Apply 4 objects\?")
+    terminal.agree(rf"Apply {asked_about}\?")
 
 
 def quit_wizard(terminal: FarTerminal) -> None:
@@ -82,14 +82,18 @@ def test_dropped_at_a_step(ssh_server: SshServer, mixed: StandaloneCluster, host
 
 
 @pytest.mark.parametrize(
-    ("lost", "before"), [("request", IGNORED), ("answer", "")], ids=["request-lost-ignored", "answer-lost"]
+    ("lost", "before", "left"),
+    [("request", IGNORED, "2 objects"), ("answer", "", "1 object")],
+    ids=["request-lost-ignored", "answer-lost"],
 )
-def test_dropped_while_applying(ssh_server: SshServer, clusters: Clusters, host: Host, lost: str, before: str) -> None:
+def test_dropped_while_applying(
+    ssh_server: SshServer, clusters: Clusters, host: Host, lost: str, before: str, left: str
+) -> None:
     cluster = clusters("mixed")
     terminal = host.over_ssh(ssh_server, cluster, before=before)
     to_step(terminal, "manifest")
     cluster.gate.set(APPLYING, hold=(3, lost))
-    apply_all(terminal)
+    apply_all(terminal, "4 objects")
     terminal.wait_until(lambda: cluster.gate.holding, "the third object is being applied")
     terminal.wait_for("2 of 4")
     drop(terminal, host)
@@ -111,8 +115,8 @@ def test_dropped_while_applying(ssh_server: SshServer, clusters: Clusters, host:
     assert said.count(": done") == 2
     assert "was interrupted" in said
     assert ": stopped" in said
-    apply_all(again)
-    again.wait_for("4 of 4 objects applied")
+    apply_all(again, left)
+    again.wait_for(f"{left[0]} of {left} applied")
     assert all(cluster.get(path) for path in OBJECTS.values())
     quit_wizard(again)
     assert [run.interrupted for run in journals(host)] == [False, False]
