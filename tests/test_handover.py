@@ -233,7 +233,8 @@ async def test_what_kubectl_apply_left_is_taken_over_and_restored(kind: str, tmp
         _ = await kubectl(cluster, "label", "nodes", "worker-1", "worker-2", f"{NAMESPACE}=enabled")
         _ = await kubectl(cluster, "label", "nodes", "worker-3", f"{NAMESPACE}=no")
         before = await state(cluster)
-        folder = await exported(cluster, tmp_path, "manifest: {set: {drop-host-network: true, devices-per-node: 70}}\n")
+        answers = "ownership: take\nmanifest: {set: {drop-host-network: true, devices-per-node: 70}}\n"
+        folder = await exported(cluster, tmp_path, answers)
         assert folder.names == {*SCRIPTS, "manifest/30-configmap.yaml", "manifest/40-daemonset.yaml", "nodes.txt"}
         changes = folder.text("changes.md")
         assert ".spec.template.spec.hostNetwork: true -> removed" in changes
