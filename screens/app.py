@@ -18,26 +18,26 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input
 
-from screens.ground import LightGround
-from screens.lending import TerminalLender
 from screens.main import MainScreen
 from screens.messages import OperationChanged, WalkChanged
-from screens.rows import RowList
-from screens.step import Step
-from screens.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
-from screens.thrift import Thrift
+from screens.steps.step import Step
+from screens.terminal.background import LightGround
+from screens.terminal.handoff import TerminalLender
+from screens.terminal.repaint import Thrift
+from screens.terminal.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
 from screens.walk import Walk
-from screens.words import clean
+from screens.widgets.rows import RowList
+from screens.widgets.words import clean
 from wizard.errors import ExitCode, WizardError
 from wizard.resources import asset_text
 from wizard.steps import STEPS, StepId
 
 if TYPE_CHECKING:
-    from wizard.answers import Answers
-    from wizard.facts import ClusterFacts
-    from wizard.journal import Run
-    from wizard.target import Target
-    from wizard.unfinished import Unfinished
+    from wizard.choices.answers import Answers
+    from wizard.choices.target import Target
+    from wizard.facts.cluster import ClusterFacts
+    from wizard.journal.journal import Run
+    from wizard.journal.unfinished import Unfinished
 
 LAST_WORK_SECONDS = 3.0
 """How long work in progress can continue after the terminal is gone or the process receives a signal to end."""
@@ -46,13 +46,13 @@ SIGNALLED = (HANGUP_CODE, TERMINATED_CODE)
 """Exit codes of runs that a signal ended."""
 
 STEP_CLASSES: dict[StepId, tuple[str, str]] = {
-    "prerequisites": ("screens.prerequisites", "PrerequisitesStep"),
-    "security-modules": ("screens.security_modules", "SecurityModulesStep"),
-    "manifest": ("screens.manifest", "ManifestStep"),
-    "nodes": ("screens.nodes", "NodesStep"),
-    "policy": ("screens.policy", "PolicyStep"),
-    "verify": ("screens.verify", "VerifyStep"),
-    "summary": ("screens.summary", "SummaryStep"),
+    "prerequisites": ("screens.steps.prerequisites", "PrerequisitesStep"),
+    "security-modules": ("screens.steps.security_modules", "SecurityModulesStep"),
+    "manifest": ("screens.steps.manifest", "ManifestStep"),
+    "nodes": ("screens.steps.nodes", "NodesStep"),
+    "policy": ("screens.steps.policy", "PolicyStep"),
+    "verify": ("screens.steps.verify", "VerifyStep"),
+    "summary": ("screens.steps.summary", "SummaryStep"),
 }
 
 
@@ -237,8 +237,8 @@ class WizardApp(App[int]):
             self._ask_about_earlier_run(run, left)
 
     def _ask_about_earlier_run(self, run: Run | None, left: Unfinished | None) -> None:
-        from screens.dialogs import Choice, Confirm
-        from wizard.unfinished import told
+        from screens.widgets.dialogs import Choice, Confirm
+        from wizard.journal.unfinished import told
 
         lines = []
         if run is not None:
@@ -314,14 +314,14 @@ class WizardApp(App[int]):
 
     def action_help(self) -> None:
         """Explains this step and every key that works now."""
-        from screens.pages import show_help
+        from screens.widgets.pages import show_help
 
         step = self._main.step
         show_help(self._main, step.TITLE, step.HELP)
 
     def action_copy(self) -> None:
         """Shows the commands of this step."""
-        from screens.pages import CommandsPage
+        from screens.widgets.pages import CommandsPage
 
         step = self._main.step
         lines = list(step.commands())
@@ -332,13 +332,13 @@ class WizardApp(App[int]):
 
     def action_hand_over(self) -> None:
         """Exports the plan to a folder, for someone with access."""
-        from screens.handover import hand_over
+        from screens.steps.handover import hand_over
 
         hand_over(self._main.step)
 
     def action_ask_quit(self) -> None:
         """Asks whether to quit, with the work in progress."""
-        from screens.dialogs import Choice, Confirm, Dialog
+        from screens.widgets.dialogs import Choice, Confirm, Dialog
 
         if isinstance(self.screen, Dialog):
             self.screen.action_refuse()

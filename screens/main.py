@@ -14,14 +14,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from screens.chrome import KeyLine, StepList, TopLine
-from screens.step import Step
+from screens.steps.step import Step
+from screens.widgets.chrome import KeyLine, StepList, TopLine
 from wizard.steps import STEPS, StepId
 
 if TYPE_CHECKING:
-    from screens.progress import OperationView
+    from screens.steps.progress import OperationView
     from screens.walk import Walk
-    from wizard.unfinished import PolicyEdits
+    from wizard.journal.unfinished import PolicyEdits
 
 TOO_SMALL = "This terminal is too small: podman-wizard needs 40 columns and 10 rows. Enlarge it; nothing is lost."
 
@@ -170,7 +170,7 @@ class MainScreen(Screen[None]):
     def _progress_view(self) -> OperationView:
         """Returns the view of work in progress, made when it is first needed."""
         if self._progress is None:
-            from screens.progress import OperationView
+            from screens.steps.progress import OperationView
 
             self._progress = OperationView(self._walk)
             self._progress.display = False

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, Shortfall
+from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
+from wizard.facts.rollout import Shortfall
 
 if TYPE_CHECKING:
-    from wizard.forecast import Comparison
+    from wizard.manifest.forecast import Comparison
     from wizard.steps import StepId
 
 

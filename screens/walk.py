@@ -17,25 +17,25 @@ import time
 from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wizard.bridge import Bridge
+from wizard.engine.bridge import Bridge
 from wizard.errors import InputError, WizardError
 from wizard.steps import STEPS, StepId, StepState
 
 if TYPE_CHECKING:
     from screens.operation import Operation
-    from wizard.answers import Answers
-    from wizard.credentials import Interactive
-    from wizard.engine import Engine
-    from wizard.events import Event
-    from wizard.facts import ClusterFacts, ClusterIdentity, NodeFacts
-    from wizard.journal import Run
+    from wizard.choices.answers import Answers
+    from wizard.choices.target import Target
+    from wizard.cluster.credentials import Interactive
+    from wizard.engine.engine import Engine
+    from wizard.engine.events import Event
+    from wizard.facts.cluster import ClusterFacts, ClusterIdentity, NodeFacts
+    from wizard.journal.journal import Run
+    from wizard.journal.unfinished import PolicyEdits, Unfinished
     from wizard.plan.actions import ApplyObject
     from wizard.plan.derive import Plan
     from wizard.plan.gates import GateKind
     from wizard.plan.judgement import Judgement
-    from wizard.session import Session
-    from wizard.target import Target
-    from wizard.unfinished import PolicyEdits, Unfinished
+    from wizard.session.session import Session
 
 Result = TypeVar("Result")
 
@@ -115,9 +115,9 @@ class Walk:
         # which the first reading does, in the engine's thread.
         with self._waking:
             if self._awake is None:
-                from wizard.answers import Answers
-                from wizard.engine import Engine
-                from wizard.session import Session
+                from wizard.choices.answers import Answers
+                from wizard.engine.engine import Engine
+                from wizard.session.session import Session
 
                 session = Session(self._answers or Answers())
                 engine = Engine(self.target, sandbox_speed=self._sandbox_speed, interactive=self._interactive)
@@ -291,7 +291,7 @@ class Walk:
 
     async def _take(self, facts: ClusterFacts) -> None:
         """Judges what was read; a plan in view is replaced by the next one once the server has answered."""
-        from wizard.looking import ask
+        from wizard.engine.looking import ask
 
         session, plan = self.session, None
         if session.checks and not self.offline:
@@ -379,7 +379,7 @@ class Walk:
 
     async def _ask(self) -> None:
         """Asks until the last choice is answered, one question at a time."""
-        from wizard.ownership import require_known_fields
+        from wizard.manifest.ownership import require_known_fields
 
         session, engine = self._wake()
         while True:
@@ -429,8 +429,8 @@ class Walk:
         session = self.session
 
         async def work(engine: Engine, operation: Operation) -> None:
-            from wizard.events import ActionEnded
-            from wizard.executor import Executor
+            from wizard.engine.events import ActionEnded
+            from wizard.engine.executor import Executor
 
             def listen(event: Event) -> None:
                 operation.take(event)
@@ -452,7 +452,7 @@ class Walk:
         try:
             await work(self.engine, operation)
         except WizardError as error:
-            from wizard.cluster.asking import PlanChanged
+            from wizard.manifest.asking import PlanChanged
 
             operation.plan_changed = isinstance(error, PlanChanged)
             operation.fail(error.what, error.todo)
@@ -537,8 +537,8 @@ class Walk:
         if policy is None and answers == self._answers:
             return
         from wizard.answers_file import write_answers
-        from wizard.journal import now
-        from wizard.unfinished import Unfinished
+        from wizard.journal.journal import now
+        from wizard.journal.unfinished import Unfinished
 
         left = Unfinished(now(), step, write_answers(answers), policy)
         await self.compute(lambda: self.engine.keep_session(left))

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 
 from tests.real_api_server import RealCluster
+from wizard.journal.state import state_folder
 from wizard.sandbox import Sandbox, Scenario
-from wizard.state import state_folder
 
 ROOT = Path(__file__).parent.parent
 

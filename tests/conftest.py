@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests import alone
-from wizard import redaction
+from wizard.text import redaction
 
 # How long an example takes is the machine's business; what must be quick is measured in tests/benchmarks.
 settings.register_profile("podman-wizard", deadline=None)

@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from wizard.answers import Answers, NodesChoice
-from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts, Right, Taint
+from wizard.choices.answers import Answers, NodesChoice
+from wizard.facts.cluster import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts, Right, Taint
 from wizard.names import NAMESPACE, NODE_LABEL
-from wizard.nodes import NodeVerdict
+from wizard.nodes.verdicts import NodeVerdict
 from wizard.plan.judgement import Judgement, Reading
 
 CONTROL_PLANE = Taint("node-role.kubernetes.io/control-plane", "", "NoSchedule")

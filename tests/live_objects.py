@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tests.facts_for_tests import cluster, judged
-from wizard.answers import Answers
-from wizard.facts import ClusterFacts, KubernetesObject, NodeFacts
-from wizard.live import CLIENT_SIDE_APPLY, Live
+from wizard.choices.answers import Answers
+from wizard.facts.cluster import ClusterFacts, KubernetesObject, NodeFacts
+from wizard.facts.live import CLIENT_SIDE_APPLY, Live
+from wizard.facts.objects import with_canonical_quantities
 from wizard.names import FIELD_MANAGER, NAMESPACE
-from wizard.objects import with_canonical_quantities
 from wizard.plan.judgement import Judgement
 from wizard.sandbox.clock import Clock
 from wizard.sandbox.cluster import JSON, MERGE, SYSTEM, Cluster, Write

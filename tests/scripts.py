@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clusters import Cluster, Ended
-from wizard.objects import SERVER_METADATA
+from wizard.facts.objects import SERVER_METADATA
 
 NAMESPACE = "smarter-device-manager"
 PATHS = {

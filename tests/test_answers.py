@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from tests.clusters import command
-from wizard.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice, PolicyChoice
 from wizard.answers_file import complete_answers, parse_answers, write_answers
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice, PolicyChoice
 from wizard.errors import InputError
 
 WHOLE = b"""\

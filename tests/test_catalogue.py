@@ -26,15 +26,15 @@ from tests.facts_for_tests import (
     nodes,
 )
 from wizard.cli import main
-from wizard.collect import save_facts
+from wizard.engine.collect import save_facts
 from wizard.explanations import explain
-from wizard.facts import DRY_RUN, ClusterFacts, DevicePlugin, Right, ScaledPool, Unread
-from wizard.findings import Outcome
+from wizard.facts.cluster import DRY_RUN, ClusterFacts, DevicePlugin, Right, ScaledPool, Unread
+from wizard.finding import Outcome
+from wizard.findings.prerequisites import RULES
+from wizard.findings.security_modules import FINDING_IDS
 from wizard.manifest import guide_objects
-from wizard.prerequisites import RULES
 from wizard.sandbox import Sandbox
 from wizard.sandbox.scenarios import SCENARIOS
-from wizard.security_modules import FINDING_IDS
 
 Ids = dict[str, set[str]]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.terminal.far_end import FarTerminal
 from wizard.cli import main, make_parser
-from wizard.completion import script
+from wizard.commands.completion import script
 
 pytestmark = pytest.mark.terminal
 

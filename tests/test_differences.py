@@ -8,11 +8,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.answers import ManifestChoice
-from wizard.differences import FieldOwner, against_cluster, against_guide, owners, to_yaml, unified
-from wizard.live import Live
+from wizard.choices.answers import ManifestChoice
+from wizard.facts.differences import FieldOwner, against_cluster, owners, to_yaml, unified
+from wizard.facts.live import Live
 from wizard.manifest import Basis, guide_objects, render
-from wizard.ownership import foreign_fields
+from wizard.manifest.guide import against_guide
+from wizard.manifest.ownership import foreign_fields
 
 CONTAINER = 'k:{"name":"smarter-device-manager"}'
 

@@ -16,7 +16,7 @@ import yaml
 
 from tests import real_api_server
 from tests.clusters import ROOT, Cluster, Ended, cluster_of, command
-from wizard.journal import runs
+from wizard.journal.journal import runs
 
 POLICY = Path(__file__).parent / "data" / "running-deployment.yaml"
 OBJECTS = {

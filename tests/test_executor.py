@@ -17,13 +17,13 @@ from tests.ledger.setups import applied, part_of, patched
 from tests.ledger.situations import BY_KUBECTL, OURS, WORKERS, config
 from tests.ledger.states import State
 from wizard.cluster import Gateway
-from wizard.cluster.asking import PlanChanged
-from wizard.engine import Engine
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, ObjectResult
+from wizard.engine.executor import Executor, RunOutcome
+from wizard.engine.looking import act, look
 from wizard.errors import ClusterError, ConflictError, ProblemsFound, WizardError
-from wizard.events import ActionEnded, ActionProgress, ActionStarted, Event, ObjectResult
-from wizard.executor import Executor, RunOutcome
-from wizard.journal import runs
-from wizard.looking import act, look
+from wizard.journal.journal import runs
+from wizard.manifest.asking import PlanChanged
 from wizard.plan.derive import Plan
 
 OTHER_IMAGE = "manifest: {set: {image: 'registry.internal/sdm:1'}}"

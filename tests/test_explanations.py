@@ -5,10 +5,10 @@ import pytest
 from wizard.coder import EXPLAINED
 from wizard.errors import UsageError
 from wizard.explanations import explain, ids
+from wizard.findings.prerequisites import RULES
+from wizard.findings.security_modules import FINDING_IDS
+from wizard.findings.verification import EXPLAINED as VERIFY_EXPLAINED
 from wizard.manifest import ADJUSTMENT_IDS
-from wizard.prerequisites import RULES
-from wizard.security_modules import FINDING_IDS
-from wizard.verification import EXPLAINED as VERIFY_EXPLAINED
 
 
 def test_every_id_of_a_rule_and_an_adjustment_has_a_text_and_no_text_is_left_over() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.live_objects import Server
-from wizard.field_sets import (
+from wizard.facts.field_sets import (
     Fields,
     difference,
     intersection,

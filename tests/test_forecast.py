@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.facts_for_tests import CONTROL_PLANE, WINDOWS, cluster, clusters, judged, live_quota, namespace, node, nodes
-from wizard.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice
-from wizard.events import Shortfall
-from wizard.facts import ClusterFacts, Taint
-from wizard.forecast import ForecastRow, compare, forecast, sentence, summary
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice
+from wizard.facts.cluster import ClusterFacts, Taint
+from wizard.facts.rollout import RolloutResult, Shortfall
 from wizard.manifest import Basis, render
-from wizard.nodes import judge
-from wizard.rollout import RolloutResult
+from wizard.manifest.forecast import ForecastRow, compare, forecast, sentence, summary
+from wizard.nodes.verdicts import judge
 
 
 def rows(

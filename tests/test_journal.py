@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wizard import journal
-from wizard.facts import ClusterIdentity
-from wizard.state import ClusterLock, cluster_folder, state_folder
+from wizard.facts.cluster import ClusterIdentity
+from wizard.journal import journal
+from wizard.journal.state import ClusterLock, cluster_folder, state_folder
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_run_that_was_killed_in_a_change_says_so(tmp_path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from wizard.journal import Journal
+from wizard.journal.journal import Journal
 writing = Journal(Path({str(tmp_path)!r}), "")
 number = writing.begin("label", "Label 2 nodes", {{"nodes": ["a", "b"], "value": None}})
 writing.batch(number, {{"a": None}})

@@ -10,8 +10,7 @@ import pytest
 
 from tests.facts_for_tests import CONTROL_PLANE, UBUNTU_24, cluster, judged, node, nodes
 from tests.live_objects import Server
-from wizard import nodes as nodes_module
-from wizard.answers import (
+from wizard.choices.answers import (
     Answers,
     ManifestChoice,
     NodesChoice,
@@ -20,14 +19,15 @@ from wizard.answers import (
     SecurityModulesChoice,
     VerifyChoice,
 )
-from wizard.cluster import ObjectCheck
-from wizard.facts import ClusterFacts
-from wizard.forecast import summary
+from wizard.facts.cluster import ClusterFacts
+from wizard.findings.security_modules import Probe
 from wizard.manifest import guide_objects
-from wizard.nodes import NodeVerdict
+from wizard.manifest.asking import ObjectCheck
+from wizard.manifest.forecast import summary
+from wizard.nodes import verdicts as nodes_module
+from wizard.nodes.verdicts import NodeVerdict
 from wizard.plan import judgement as module
 from wizard.plan.judgement import PARTS, Judgement, Reading
-from wizard.security_modules import Probe
 
 FACTS = cluster(*nodes(3), node("u", **UBUNTU_24), node("cp", taints=(CONTROL_PLANE,)))
 

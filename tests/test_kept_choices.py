@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.facts_for_tests import CONTROL_PLANE, RHCOS, cluster, judged, live_quota, node, nodes
 from tests.live_objects import KINDS, Server, live_of
 from wizard import quantities
-from wizard.answers import Answers, ManifestChoice, NodesChoice
-from wizard.facts import NodeFacts, Taint
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice
+from wizard.facts.cluster import NodeFacts, Taint
 from wizard.manifest import (
     ADJUSTMENT_IDS,
     ADJUSTMENTS,
@@ -27,7 +27,7 @@ from wizard.manifest import (
 from wizard.manifest.adjustments import LEFT_OUT_ANNOTATION, Adjustment
 from wizard.manifest.values import Value
 from wizard.names import ENFORCE_LABEL, NODE_LABEL
-from wizard.taints import untolerated
+from wizard.nodes.taints import untolerated
 
 GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
 BY_ID = {adjustment.id: adjustment for adjustment in ADJUSTMENTS}

@@ -62,8 +62,8 @@ WRONG = {
 """Phrases that are wrong wherever a user reads them, and what to say."""
 
 ALLOWED = {
-    ("wizard/nodes.py", "unlabelled"): "an alias that the filter keeps",
-    ("wizard/nodes.py", "labelled"): "an alias that the filter keeps",
+    ("wizard/nodes/verdicts.py", "unlabelled"): "an alias that the filter keeps",
+    ("wizard/nodes/verdicts.py", "labelled"): "an alias that the filter keeps",
 }
 """Literals that are words of a contract and not of the prose."""
 

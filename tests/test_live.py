@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from tests.facts_for_tests import cluster, judged, nodes
 from tests.live_objects import LAST_APPLIED, Server
-from wizard.answers import Answers, ManifestChoice
-from wizard.changes import changes_between, changes_of_set_fields, counts
-from wizard.field_sets import paths
-from wizard.gitops import keeper_of
-from wizard.live import TAKEN_OVER_AT, Live, content_key, migrated_entries
+from wizard.choices.answers import Answers, ManifestChoice
+from wizard.facts.changes import changes_between, changes_of_set_fields, counts
+from wizard.facts.field_sets import paths
+from wizard.facts.live import TAKEN_OVER_AT, Live, content_key, migrated_entries
+from wizard.facts.objects import ObjectRef, leaves, same_value
 from wizard.manifest import Basis, devices_in, guide_objects, pod_of, render
 from wizard.manifest.device_config import text_of, with_devices
+from wizard.manifest.gitops import keeper_of
 from wizard.names import FIELD_MANAGER, NUDGE_ANNOTATION
-from wizard.objects import ObjectRef, leaves, same_value
 
 IMAGE = '.spec.template.spec.containers[name="smarter-device-manager"].image'
 RECOMMENDED = render(Basis(), ManifestChoice()).objects

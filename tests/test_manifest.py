@@ -24,9 +24,9 @@ from tests.facts_for_tests import (
     nodes,
 )
 from wizard import quantities
-from wizard.answers import Answers, ManifestChoice, NodesChoice
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice
 from wizard.errors import UsageError
-from wizard.facts import DRY_RUN, ClusterFacts, KubernetesObject, Taint, Unread
+from wizard.facts.cluster import DRY_RUN, ClusterFacts, KubernetesObject, Taint, Unread
 from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Basis, Rendering, Switch, guide_objects, render
 from wizard.manifest.adjustments import Adjustment
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clusters import ROOT, Cluster, Ended, cluster_of, command
-from wizard.journal import runs
+from wizard.journal.journal import runs
 
 FAILING = """
 import errno, os
@@ -89,8 +89,8 @@ async def test_a_disk_that_fills_up_on_the_way(tmp_path: Path) -> None:
 async def test_a_journal_that_may_not_be_read_is_not_taken_for_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wizard import journal
     from wizard.errors import InputError
+    from wizard.journal import journal
 
     def refuse(path: object) -> list[str]:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))

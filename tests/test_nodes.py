@@ -23,13 +23,13 @@ from tests.facts_for_tests import (
     node,
     nodes,
 )
-from wizard.answers import Answers, NodesChoice
+from wizard.choices.answers import Answers, NodesChoice
 from wizard.cluster.conversion import node_facts
 from wizard.errors import UsageError
-from wizard.facts import Taint
-from wizard.nodes import groups, judge, kernel_too_old, matches, parse_selector
-from wizard.pools import pool_of, pool_rows, pools
-from wizard.taints import until_they_pass, untolerated
+from wizard.facts.cluster import Taint
+from wizard.nodes.pools import pool_of, pool_rows, pools
+from wizard.nodes.taints import until_they_pass, untolerated
+from wizard.nodes.verdicts import groups, judge, kernel_too_old, matches, parse_selector
 
 
 def test_a_plain_linux_node_qualifies_without_a_word() -> None:

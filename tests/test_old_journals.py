@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.clusters import Cluster, cluster_of
-from wizard.journal import Run, object_of, read_run, runs
+from wizard.journal.journal import Run, object_of, read_run, runs
 
 JOURNALS = Path(__file__).parent / "data" / "journals"
 NAME = "smarter-device-manager"

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from wizard.errors import UsageError
-from wizard.ownership import check_decision, without_fields
+from wizard.manifest.ownership import check_decision, without_fields
 
 DAEMON_SET: dict[str, Any] = {
     "metadata": {"annotations": {"example.org/a.b": "1", "c": "2"}, "finalizers": ["x", "y"]},

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from tests.clusters import ROOT, Cluster, cluster_of, command
-from wizard import unfinished
-from wizard.journal import runs
+from wizard.journal import unfinished
+from wizard.journal.journal import runs
+from wizard.journal.state import ClusterLock
 from wizard.plain import help_text
-from wizard.state import ClusterLock
 from wizard.steps import STEPS
 
 WALK = """next
@@ -95,7 +95,7 @@ async def test_a_walk_by_piped_answers_does_the_whole_job(tmp_path: Path) -> Non
     assert done == "Done: 4 objects applied; 8 nodes labeled; FUSE on 8 of 8 nodes; policy.yaml written"
     assert "upload policy.yaml" in ended.out
     assert "smarter-devices/fuse" in (tmp_path / "policy.yaml").read_text()
-    answers = yaml.safe_load((tmp_path / "podman-wizard.answers.yaml").read_text())
+    answers = yaml.safe_load((tmp_path / "podman-wizard.choices.answers.yaml").read_text())
     assert answers["security-modules"]["acknowledged"] is True
     assert answers["policy"]["output"] == str(tmp_path / "policy.yaml")
     assert "\x1b" not in ended.out
@@ -260,7 +260,7 @@ async def test_the_answers_file_repeats_what_was_done_and_nothing_else(tmp_path:
     ended = await command("--plain", "--sandbox", folder=tmp_path, typed=typed, PODMAN_WIZARD_SANDBOX_SPEED="50")
     assert "Done: 4 objects applied; 2 nodes labeled\n" in ended.out, ended.error
     async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
-        file = str(tmp_path / "podman-wizard.answers.yaml")
+        file = str(tmp_path / "podman-wizard.choices.answers.yaml")
         await cluster.command("run", "--answers", file, "--yes", folder=tmp_path)
         pod = (await cluster.get(DAEMON_SET))["spec"]["template"]["spec"]
         assert pod["containers"][0]["image"] == "registry.example.org/sdm:1"

@@ -20,11 +20,11 @@ from tests.facts_for_tests import (
     node,
     nodes,
 )
-from wizard.answers import Answers, ManifestChoice, NodesChoice, SecurityModulesChoice, VerifyChoice
-from wizard.facts import ClusterFacts, DevicePlugin, Right, Unread
-from wizard.findings import Finding, Outcome
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, SecurityModulesChoice, VerifyChoice
+from wizard.facts.cluster import ClusterFacts, DevicePlugin, Right, Unread
+from wizard.finding import Finding, Outcome
+from wizard.findings.prerequisites import RULES
 from wizard.manifest import guide_objects
-from wizard.prerequisites import RULES
 
 
 def finding(facts: ClusterFacts, name: str, answers: Answers | None = None) -> Finding:

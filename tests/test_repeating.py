@@ -12,12 +12,12 @@ import yaml
 from tests.clusters import Cluster, cluster_of
 from tests.scripts import KUBECTL, Folder, state
 from wizard.answers_file import parse_answers
-from wizard.engine import Engine
-from wizard.executor import RunOutcome
-from wizard.looking import act, ignored, look
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.executor import RunOutcome
+from wizard.engine.looking import act, ignored, look
 from wizard.plan.derive import Plan
-from wizard.repeating import resolved_answers
-from wizard.target import Target
+from wizard.session.repeating import resolved_answers
 
 REVIEWED = "security-modules: {acknowledged: true}\nrollout: {timeout: 60}\n"
 

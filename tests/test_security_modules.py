@@ -21,10 +21,10 @@ from tests.facts_for_tests import (
     node,
     nodes,
 )
-from wizard.facts import ClusterFacts, NodeFacts
-from wizard.findings import Finding, Outcome
-from wizard.nodes import judge
-from wizard.security_modules import FINDING_IDS, Probe, parse_probe, probe_pod, security_groups
+from wizard.facts.cluster import ClusterFacts, NodeFacts
+from wizard.finding import Finding, Outcome
+from wizard.findings.security_modules import FINDING_IDS, Probe, parse_probe, probe_pod, security_groups
+from wizard.nodes.verdicts import judge
 
 APPARMOR = "kubelet is posting ready status. AppArmor enabled"
 EKS_AUTO = {"os_image": "Bottlerocket (EKS Auto, Standard) 2026.9.14 (aws-k8s-1.36-standard)", "kernel": "6.18.36"}

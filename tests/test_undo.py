@@ -10,17 +10,17 @@ import pytest
 from tests.clusters import Cluster, cluster_of, command
 from tests.ledger.harness import opened
 from tests.ledger.setups import GUIDE, kubectl_apply, send
+from wizard.choices.target import Target
 from wizard.cli import main
-from wizard.engine import Engine
-from wizard.events import ActionProgress, Event
-from wizard.journal import runs
-from wizard.pods_with_fuse import FEW, pods_with_fuse
+from wizard.cluster.pods_with_fuse import FEW, pods_with_fuse
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionProgress, Event
+from wizard.engine.undo import plan_undo
+from wizard.engine.undoing import execute_undo
+from wizard.journal.journal import runs
+from wizard.journal.state import ClusterLock
 from wizard.sandbox import Sandbox
 from wizard.sandbox.scenarios import scenario
-from wizard.state import ClusterLock
-from wizard.target import Target
-from wizard.undo import plan_undo
-from wizard.undoing import execute_undo
 
 NODES = ("worker-1", "worker-2")
 
@@ -434,8 +434,8 @@ async def test_a_namespace_is_gone_when_undo_says_so(tmp_path: Path, monkeypatch
         assert (await cluster.command("manifest", "apply")).code == 0
         held = {"metadata": {"finalizers": ["example.org/hold"]}}
         assert await cluster.send("PATCH", f"{NAMESPACE}?fieldManager=podman-wizard", held, MERGE) == 200
-        monkeypatch.setattr("wizard.undoing.DELETION_SECONDS", 0.2)
-        monkeypatch.setattr("wizard.undoing.POLL_SECONDS", 0.05)
+        monkeypatch.setattr("wizard.engine.undoing.DELETION_SECONDS", 0.2)
+        monkeypatch.setattr("wizard.engine.undoing.POLL_SECONDS", 0.05)
         engine = Engine(Target(kubeconfig=str(cluster.kubeconfig)))
         await engine.open()
         events: list[Event] = []

@@ -18,14 +18,14 @@ import yaml
 from tests.clusters import ROOT, Cluster, cluster_of
 from tests.real_api_server import missing
 from wizard import names
-from wizard.engine import Engine
-from wizard.journal import runs
-from wizard.objects import ObjectRef
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.undo import plan_undo
+from wizard.engine.undoing import execute_undo
+from wizard.facts.objects import ObjectRef
+from wizard.journal.journal import runs
 from wizard.plan.history import ObjectHistory, claim_words
 from wizard.sandbox.scenarios import scenario
-from wizard.target import Target
-from wizard.undo import plan_undo
-from wizard.undoing import execute_undo
 
 NAME = "smarter-device-manager"
 NODES = ("worker-1", "worker-2")

@@ -10,18 +10,25 @@ import pytest
 from tests.clusters import cluster_of
 from tests.facts_for_tests import cluster, node
 from tests.template.templates import ANNOTATION, pod
-from wizard.answers import VerifyChoice
+from wizard.choices.answers import VerifyChoice
+from wizard.engine.events import Event
+from wizard.engine.podman_check import Proof, pod_for, subjects, verify_nodes, without_fuse
+from wizard.engine.pods import PodResult
 from wizard.errors import ClusterError, UsageError
-from wizard.events import Event
-from wizard.facts import KubernetesObject
+from wizard.facts.cluster import KubernetesObject
+from wizard.findings.symptoms import LOG_SYMPTOMS, NETWORK_SYMPTOMS, POD_SYMPTOMS, TRIED
+from wizard.findings.verification import (
+    PodSettings,
+    check_service_account,
+    devices_command,
+    diagnose,
+    guide_test,
+    verify_pod,
+)
 from wizard.names import FUSE_RESOURCE
-from wizard.pods import PodResult
-from wizard.prove import Proof, pod_for, subjects, verify_nodes, without_fuse
-from wizard.symptoms import LOG_SYMPTOMS, NETWORK_SYMPTOMS, POD_SYMPTOMS, TRIED
 from wizard.template.described import described
 from wizard.template.module import read_stdin
 from wizard.template.workload import find_workload
-from wizard.verification import PodSettings, check_service_account, devices_command, diagnose, guide_test, verify_pod
 
 REAL = Path(__file__).parent / "data" / "verify"
 """What the test printed under rootless Podman 4.3 on Linux 6.18, as UID 1000 with the capabilities of a pod."""
@@ -370,7 +377,7 @@ async def verified(monkeypatch: pytest.MonkeyPatch, facts: Any, text: str, reaso
     async def answer(gateway: Any, pod: KubernetesObject, *, timeout: float) -> PodResult:
         return PodResult("Succeeded", reason, log=text)
 
-    monkeypatch.setattr("wizard.prove.run_pod", answer)
+    monkeypatch.setattr("wizard.engine.podman_check.run_pod", answer)
     engine: Any = NoEngine()
     (proof,) = await verify_nodes(engine, facts, VerifyChoice(), lambda event: None, **options)
     return proof
@@ -434,7 +441,7 @@ async def test_where_the_server_goes_away_no_pod_is_left_to_itself(monkeypatch: 
             ended.append(name)
         raise AssertionError
 
-    monkeypatch.setattr("wizard.prove.run_pod", lose_one)
+    monkeypatch.setattr("wizard.engine.podman_check.run_pod", lose_one)
     facts = cluster(node("a", **OFFERS), node("b", os_image="Ubuntu 22.04.4 LTS", **OFFERS))
     engine: Any = NoEngine()
     told: list[Event] = []

@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 import yaml
 
-from wizard.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice
+from wizard.choices.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice
 from wizard.coder.credentials import base_url
 from wizard.errors import InputError, UsageError
 from wizard.files import read_snapshot
-from wizard.ownership import check_decision
+from wizard.manifest.ownership import check_decision
 
 LIMIT = 1_000_000
 """The largest answers file that is read, in bytes."""
@@ -78,7 +78,7 @@ def parse_answers(content: bytes, name: str) -> Answers:
 
 
 class _Reader:
-    """Turns YAML nodes into the dataclasses of wizard.answers, strictly."""
+    """Turns YAML nodes into the dataclasses of wizard.choices.answers, strictly."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -89,9 +89,9 @@ class _Reader:
     def check(self, answers: Answers) -> None:
         """Rejects values of the right type that are still not valid, at their place."""
         # Imported here, because every command that changes something writes answers, and few read them.
+        from wizard.findings.verification import check_image, check_namespace, check_service_account
         from wizard.manifest import check_choice
-        from wizard.nodes import parse_selector
-        from wizard.verification import check_image, check_namespace, check_service_account
+        from wizard.nodes.verdicts import parse_selector
 
         nodes = answers.nodes
         if (nodes.all, bool(nodes.names), nodes.selector is not None).count(True) > 1:

@@ -23,7 +23,7 @@ from wizard import __version__
 from wizard.errors import ExitCode, UsageError, WizardError
 
 if TYPE_CHECKING:
-    from wizard.answers import Answers
+    from wizard.choices.answers import Answers
 
 CONFIG_HELP = "path to the kubeconfig file (default: KUBECONFIG, then ~/.kube/config)"
 
@@ -232,9 +232,9 @@ def _add_nodes(commands: Any) -> None:
 
 def _add_policy(commands: Any) -> None:
     # wizard.policy works without the rest of the wizard, so it defines its own options.
-    policies = import_module("wizard.policy.commands").add_parser(commands, [])
+    policies = import_module("wizard.commands.policy").add_parser(commands, [])
     upload = _command(policies, "upload", "", "Check the impact of a policy and upload it to Coder", dry_run=True)
-    upload.set_defaults(run=later("wizard.coder.commands", "policy_upload"))
+    upload.set_defaults(run=later("wizard.commands.coder", "policy_upload"))
     upload.add_argument("file", metavar="FILE", nargs="?", help="template policy; - for stdin")
     upload.add_argument("--default", action="store_true", help="upload Coder's default policy instead of a file")
     upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
@@ -349,7 +349,7 @@ def _add_coder(commands: Any) -> None:
     coder = _group(commands, "coder", "Check Coder, or print parts for a Coder v2 template")
     actions = coder.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
     status = _command(actions, "status", "", "Show the deployment, your user, and what an upload still needs")
-    status.set_defaults(run=later("wizard.coder.commands", "status"))
+    status.set_defaults(run=later("wizard.commands.coder", "status"))
     _add_deployment(status)
     text = "Print the parts for a Coder v2 template (the same as template parts)"
     _add_parts(_command(actions, "template", "template.template_parts", text), "--resource")
@@ -456,7 +456,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_misplaced(parsed)
         return int(parsed.run(parsed))
     except WizardError as error:
-        from wizard.escaping import printable
+        from wizard.text.escaping import printable
 
         _complain(f"podman-wizard: {printable(str(error), lines=True)}")
         if getattr(parsed, "output", "text") == "json" and not error.documented:
@@ -500,7 +500,7 @@ def _mend_streams() -> None:
 
 def _document(error: WizardError) -> None:
     """Prints an error as the JSON document of a command that ended before it had one."""
-    from wizard.commands.printing import document
+    from wizard.printing.lines import document
 
     with contextlib.suppress(OSError):
         document({}, error=error)
@@ -534,7 +534,7 @@ def _refuse_misplaced(parsed: argparse.Namespace) -> None:
 
 
 def _print_completion(arguments: argparse.Namespace) -> int:
-    from wizard.completion import script
+    from wizard.commands.completion import script
 
     sys.stdout.write(script(make_parser(), arguments.shell))
     return ExitCode.DONE
@@ -545,9 +545,9 @@ def _report(error: Exception) -> str:
     import time
     import traceback
 
-    from wizard.escaping import printable
-    from wizard.redaction import redacted
-    from wizard.state import private_folder, state_folder
+    from wizard.journal.state import private_folder, state_folder
+    from wizard.text.escaping import printable
+    from wizard.text.redaction import redacted
 
     what = f"podman-wizard: internal error (this is a bug): {type(error).__name__}: {printable(str(error))}"
     trace = redacted("".join(traceback.format_exception(error)))
@@ -573,7 +573,7 @@ def _with_default_scenario(arguments: Sequence[str]) -> list[str]:
 
 
 def _open_wizard(arguments: argparse.Namespace) -> int:
-    from screens.terminal import prepare_environment, why_no_screen
+    from screens.terminal.terminal import prepare_environment, why_no_screen
 
     reason = why_no_screen()
     if reason and not arguments.wizard_plain and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -596,7 +596,7 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
     # Everything created for the first picture is needed; the app turns the collector on again.
     gc.disable()
     from screens.app import AppOptions, run_app
-    from wizard.target import target_of
+    from wizard.choices.target import target_of
 
     return run_app(
         AppOptions(
@@ -612,11 +612,11 @@ def _open_wizard(arguments: argparse.Namespace) -> int:
 def _open_plain(arguments: argparse.Namespace, answers: Answers | None) -> int:
     from dataclasses import replace
 
-    from wizard.answers import Answers
+    from wizard.choices.answers import Answers
+    from wizard.choices.target import target_of
     from wizard.commands.running import run_async, sandbox_speed
     from wizard.plain import run_plain
-    from wizard.session import Session
-    from wizard.target import target_of
+    from wizard.session.session import Session
 
     answers = answers or Answers()
     if arguments.wizard_policy:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from wizard.redaction import redacted
+from wizard.text.redaction import redacted
 
 
 class ExitCode(IntEnum):

@@ -22,8 +22,8 @@ import pytest
 
 from tests.benchmarks.rounds import with_bytecode
 from wizard.cluster import Gateway
-from wizard.facts import NodeFacts
-from wizard.labels import IN_FLIGHT, set_labels
+from wizard.engine.labels import IN_FLIGHT, set_labels
+from wizard.facts.cluster import NodeFacts
 
 ROOT = Path(__file__).parents[2]
 NODES = 5000

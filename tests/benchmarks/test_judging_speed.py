@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from wizard.answers import Answers
-from wizard.engine import Engine
-from wizard.facts import ClusterFacts, NodeFacts
-from wizard.nodes import NodeVerdict, judge
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.facts.cluster import ClusterFacts, NodeFacts
+from wizard.nodes.verdicts import NodeVerdict, judge
 from wizard.plan import judgement
-from wizard.session import Session
-from wizard.target import Target
+from wizard.session.session import Session
 
 NODES = 5000
 ROUNDS = 5

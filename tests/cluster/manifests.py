@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import yaml
 
-from wizard.facts import KubernetesObject
+from wizard.facts.cluster import KubernetesObject
 
 
 def guide() -> list[KubernetesObject]:

@@ -14,12 +14,12 @@ from tests.clusters import Cluster, cluster_of
 from tests.ledger.harness import SCENARIO
 from tests.ledger.setups import GUIDE, Request, applied, kubectl_apply, part_of, patched, send
 from tests.ledger.states import NAME, PATHS, fields, owners
-from wizard.answers import UNDECIDED, OwnershipChoice
-from wizard.changes import counts
+from wizard.choices.answers import UNDECIDED, OwnershipChoice
 from wizard.cluster import Gateway
-from wizard.cluster.asking import ObjectCheck, PlanChanged, apply_checked, check_objects
-from wizard.facts import KubernetesObject
-from wizard.live import Live
+from wizard.facts.changes import counts
+from wizard.facts.cluster import KubernetesObject
+from wizard.facts.live import Live
+from wizard.manifest.asking import ObjectCheck, PlanChanged, apply_checked, check_objects
 from wizard.sandbox.scenarios import scenario
 
 CONTAINER = f'.spec.template.spec.containers[name="{NAME}"]'

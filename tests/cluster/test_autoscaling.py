@@ -9,9 +9,9 @@ from aiohttp import web
 
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
-from wizard.autoscaling import pools_of_status, read_scaled_pools
 from wizard.cluster import ApiRefusal
-from wizard.facts import ScaledPool
+from wizard.facts.cluster import ScaledPool
+from wizard.nodes.autoscaling import pools_of_status, read_scaled_pools
 
 TEXT = """\
 Cluster-autoscaler status at 2023-03-27 10:38:18.722 +0000 UTC:

@@ -10,12 +10,13 @@ import pytest
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted
 from tests.facts_for_tests import judged
-from wizard.cluster import ApiRefusal, Gateway, check_objects
+from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.refusals import Target
-from wizard.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
+from wizard.engine.collect import collect, load_facts, rights_for_plan, rights_for_pods, save_facts
 from wizard.errors import InputError
-from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
+from wizard.facts.cluster import ClusterFacts, ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.manifest import enforced_level
+from wizard.manifest.asking import check_objects
 
 
 async def test_an_admin_gets_everything(opened: Opened) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard import credentials as module
-from wizard.credentials import Credentials, ExecConfig, Identity, run_plugin
+from wizard.cluster import credentials as module
+from wizard.cluster.credentials import Credentials, ExecConfig, Identity, run_plugin
 from wizard.errors import ClusterError
 
 V1 = "client.authentication.k8s.io/v1"

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from wizard.answers import Answers, RolloutChoice, SecurityModulesChoice
-from wizard.engine import Engine
-from wizard.events import ActionEnded, Event
-from wizard.looking import act, look
+from wizard.choices.answers import Answers, RolloutChoice, SecurityModulesChoice
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionEnded, Event
+from wizard.engine.looking import act, look
 from wizard.manifest import guide_objects
 from wizard.names import NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
 from wizard.plan.derive import plan_labels
 from wizard.sandbox import SCENARIOS, Sandbox, Scenario
 from wizard.sandbox.store import Change, Version
-from wizard.target import Target
 
 KINDS = ("namespaces", "nodes", "resourcequotas", "configmaps", "daemonsets")
 WAYS = ("too-many-requests", "internal-error", "unavailable", "reset", "reset-after", "half-a-body", "slow")

@@ -14,16 +14,18 @@ from aiohttp import web
 
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
-from wizard.cluster import ApiRefusal, Seen, check_objects
+from wizard.cluster import ApiRefusal, Seen
 from wizard.cluster import gateway as module
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts, whole_number
 from wizard.errors import ClusterError
-from wizard.facts import NodeFacts, Taint
+from wizard.facts.cluster import NodeFacts, Taint
+from wizard.manifest.asking import check_objects
 
 
 def test_importing_it_imports_no_client() -> None:
     script = (
-        "import sys, wizard.cluster, wizard.collect, wizard.labels, wizard.rollout, wizard.pods\n"
+        "import sys, wizard.cluster\n"
+        "import wizard.engine.collect, wizard.engine.labels, wizard.engine.rollout, wizard.engine.pods\n"
         "sys.exit(any(name in sys.modules for name in ('kubernetes', 'aiohttp')))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
@@ -306,7 +308,7 @@ async def test_in_the_borrowed_namespace_nothing_that_is_there_is_met(connected:
 
 
 async def test_rights_that_cannot_be_reviewed_are_unknown(connected: Connected) -> None:
-    from wizard.facts import Right
+    from wizard.facts.cluster import Right
 
     async def server(request: web.Request) -> web.StreamResponse:
         asked = json.loads(await request.text())["spec"]["resourceAttributes"]

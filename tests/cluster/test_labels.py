@@ -14,8 +14,8 @@ from aiohttp import web
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
 from wizard.cluster import ApiRefusal, Gateway
-from wizard.events import ActionProgress, Event
-from wizard.labels import IN_FLIGHT, LabelResult, set_labels
+from wizard.engine.events import ActionProgress, Event
+from wizard.engine.labels import IN_FLIGHT, LabelResult, set_labels
 from wizard.names import NODE_LABEL
 from wizard.sandbox import Sandbox
 

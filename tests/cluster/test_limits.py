@@ -20,8 +20,8 @@ from tests.cluster.test_credentials import V1, plugin
 from tests.clusters import ROOT
 from wizard.cluster import ApiRefusal, transport
 from wizard.cluster import kubeconfig as module
+from wizard.cluster.credentials import ExecConfig, run_plugin
 from wizard.cluster.kubeconfig import contexts, read_access
-from wizard.credentials import ExecConfig, run_plugin
 from wizard.errors import ClusterError, InputError
 
 

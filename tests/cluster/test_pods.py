@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
 from wizard.cluster import ApiRefusal
-from wizard.pods import RUN_ANNOTATION, run_pod
+from wizard.engine.pods import RUN_ANNOTATION, run_pod
 
 
 def event(uid: str, message: str, reason: str = "") -> dict[str, Any]:
@@ -142,8 +142,8 @@ async def test_events_of_an_earlier_pod_of_that_name_do_not_count(connected: Con
 
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wizard.pods.NODE_INTERVAL", 0.01)
-    monkeypatch.setattr("wizard.pods.SILENT_SECONDS", 0.02)
+    monkeypatch.setattr("wizard.engine.pods.NODE_INTERVAL", 0.01)
+    monkeypatch.setattr("wizard.engine.pods.SILENT_SECONDS", 0.02)
 
 
 ACCEPTED = {"phase": "Pending", "startTime": "2026-11-26T00:00:00Z"}

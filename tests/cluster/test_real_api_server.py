@@ -11,13 +11,14 @@ import pytest_asyncio
 from tests.cluster.manifests import adjusted, guide
 from tests.real_api_server import RealCluster, missing
 from tests.test_kept_choices import VALUES, same
-from wizard.cluster import ApiRefusal, ApplyConflict, Gateway, check_objects
-from wizard.collect import collect
-from wizard.labels import set_labels
-from wizard.live import Live
+from wizard.cluster import ApiRefusal, ApplyConflict, Gateway
+from wizard.engine.collect import collect
+from wizard.engine.labels import set_labels
+from wizard.engine.rollout import nudge, wait_for_rollout
+from wizard.facts.live import Live
 from wizard.manifest import ADJUSTMENTS, guide_objects
+from wizard.manifest.asking import check_objects
 from wizard.names import NAMESPACE
-from wizard.rollout import nudge, wait_for_rollout
 
 pytestmark = [
     pytest.mark.real_api_server,

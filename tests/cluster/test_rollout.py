@@ -12,17 +12,18 @@ import pytest
 
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted, guide
-from wizard import rollout as module
 from wizard.cluster import ApiRefusal, Gateway, Seen
+from wizard.cluster.credentials import Identity
 from wizard.cluster.kubeconfig import Access
 from wizard.cluster.transport import Transport
-from wizard.credentials import Identity
-from wizard.events import ActionProgress, Event, Note
-from wizard.facts import KubernetesObject, NodeFacts
-from wizard.labels import set_labels
+from wizard.engine import rollout as module
+from wizard.engine.events import ActionProgress, Event, Note
+from wizard.engine.labels import set_labels
+from wizard.engine.rollout import nudge, wait_for_rollout
+from wizard.facts.cluster import KubernetesObject, NodeFacts
+from wizard.facts.rollout import RolloutResult
 from wizard.names import NAMESPACE
-from wizard.nodes import judge
-from wizard.rollout import RolloutResult, nudge, wait_for_rollout
+from wizard.nodes.verdicts import judge
 
 
 async def nodes_of(gateway: Gateway) -> list[NodeFacts]:

@@ -146,8 +146,8 @@ async def test_no_error_on_the_way_has_a_secret(tmp_path: Path, place: str, cert
 
 def test_the_report_of_a_bug_has_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
     from wizard.cli import _report
-    from wizard.redaction import keep_secret
-    from wizard.state import state_folder
+    from wizard.journal.state import state_folder
+    from wizard.text.redaction import keep_secret
 
     keep_secret("canary-of-a-bug")
     told = _report(RuntimeError("no such token: canary-of-a-bug"))

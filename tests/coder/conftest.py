@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from wizard.bridge import Bridge
 from wizard.cli import main
 from wizard.coder.client import CoderClient
 from wizard.coder.credentials import CoderCredentials
+from wizard.engine.bridge import Bridge
 from wizard.policy import PolicyDocument, new_policy
 from wizard.sandbox.coder import Behaviour, SandboxCoder
 

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
-from wizard import journal as journals
-from wizard.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice, VerifyChoice
+from wizard.choices.answers import Answers, CoderChoice, PolicyChoice, SecurityModulesChoice, VerifyChoice
+from wizard.choices.target import Target
 from wizard.cli import main
-from wizard.coder.actions import EnableTemplates, UploadPolicy, coder_actions, execute, why_left
 from wizard.coder.refusals import CoderError
-from wizard.engine import Engine
+from wizard.engine.coder import EnableTemplates, UploadPolicy, coder_actions, execute, why_left
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionEnded, Event, Note
+from wizard.engine.undo import plan_undo
+from wizard.engine.undoing import execute_undo
 from wizard.errors import ExitCode
-from wizard.events import ActionEnded, Event, Note
-from wizard.journal import Change
+from wizard.journal import journal as journals
+from wizard.journal.journal import Change
+from wizard.journal.state import cluster_folder
 from wizard.plan.left_to_do import ENABLE_STEP, TEMPLATE_STEP, upload_step
 from wizard.plan.policy import plan_policy
 from wizard.sandbox.coder import SandboxCoder
-from wizard.state import cluster_folder
-from wizard.target import Target
-from wizard.unattended import Summary, run
-from wizard.undo import plan_undo
-from wizard.undoing import execute_undo
+from wizard.session.unattended import Summary, run
 
 
 class Journal:

@@ -12,9 +12,9 @@ import pytest
 
 from wizard.cli import main
 from wizard.errors import ExitCode
-from wizard.journal import runs
+from wizard.journal.journal import runs
+from wizard.journal.state import deployment_folders, state_folder
 from wizard.sandbox.coder import TOKEN
-from wizard.state import deployment_folders, state_folder
 
 ACCEPTED = ("--on-impact", "warn")
 """The simulated Coder has a workspace that cannot be rebuilt with a policy."""

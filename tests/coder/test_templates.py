@@ -14,10 +14,10 @@ from tests.clusters import command
 from tests.coder.conftest import Ended
 from tests.coder.v2_server import TOKEN, Coder, tar
 from tests.template.templates import ANNOTATION, FUSE, STARTER, pod
-from wizard.bridge import Bridge
 from wizard.cli import main
 from wizard.coder.v2 import pushing
 from wizard.coder.v2.archive import Archive
+from wizard.engine.bridge import Bridge
 
 FILES = {"README.md": "# Mine\n", "main.tf": pod(), "modules/x.sh": "#!/bin/sh\n", ".terraform.lock.hcl": "# lock\n"}
 Run = Callable[..., Ended]

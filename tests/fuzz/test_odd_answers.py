@@ -17,22 +17,22 @@ from typing import Any
 import pytest
 
 from tests.fuzz.mutations import damaged, mutated
-from wizard import rollout, undo_labels
-from wizard.answers import Answers
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target as Which
 from wizard.cluster import transport
 from wizard.cluster.conversion import node_facts
 from wizard.cluster.refusals import Target
 from wizard.cluster.shapes import ITEMS, Odd
 from wizard.cluster.transport import Answer, Transport
-from wizard.collect import load_facts, save_facts
-from wizard.engine import Engine
+from wizard.engine import rollout, undo_labels
+from wizard.engine.collect import load_facts, save_facts
+from wizard.engine.engine import Engine
+from wizard.engine.looking import look
 from wizard.errors import WizardError
 from wizard.handover import write_handover
-from wizard.looking import look
 from wizard.plan.derive import derive
 from wizard.plan.judgement import Judgement, Reading
 from wizard.sandbox import Sandbox
-from wizard.target import Target as Which
 
 SCENARIOS = ("owned", "autoscaled")
 MUTATIONS = 1000

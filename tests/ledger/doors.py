@@ -13,14 +13,14 @@ from typing import Any
 from tests.clusters import Cluster, Ended
 from tests.ledger.situations import Situation
 from tests.scripts import Folder
-from wizard.answers import Answers
 from wizard.answers_file import parse_answers
-from wizard.engine import Engine
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.events import Event, PlanShown
 from wizard.errors import WizardError
-from wizard.events import Event, PlanShown
 from wizard.plan.derive import Plan
-from wizard.target import Target
-from wizard.unattended import Summary, run
+from wizard.session.unattended import Summary, run
 
 ACKNOWLEDGED = "security-modules: {acknowledged: true}\n"
 

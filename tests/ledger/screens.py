@@ -8,12 +8,12 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
 from screens.app import AppOptions, WizardApp, make_app
-from screens.dialogs import Confirm
+from screens.widgets.dialogs import Confirm
 from tests.clusters import Cluster
 from tests.ledger.doors import Seen, answers_of, show
 from tests.ledger.situations import Situation
 from tests.screens.conftest import ended, running, screen_text, until
-from wizard.target import Target
+from wizard.choices.target import Target
 
 CONTEXT = "sandbox-ledger"
 

@@ -14,8 +14,8 @@ from tests.ledger.situations import IN_DEFAULT, NEW, Expected
 from tests.ledger.states import State
 from wizard.cluster import Gateway
 from wizard.cluster.refusals import ApiRefusal, Target
-from wizard.executor import Executor
-from wizard.looking import look
+from wizard.engine.executor import Executor
+from wizard.engine.looking import look
 
 BLIND = {
     "limited": {

@@ -25,14 +25,14 @@ from tests.ledger.situations import (
     config,
 )
 from tests.ledger.states import NAME, State
-from wizard.cluster.asking import PlanChanged
+from wizard.engine.events import Event, ObjectResult
+from wizard.engine.executor import Executor
+from wizard.engine.looking import look
 from wizard.errors import ConflictError
-from wizard.events import Event, ObjectResult
-from wizard.executor import Executor
-from wizard.journal import runs
-from wizard.looking import look
+from wizard.journal.journal import runs
+from wizard.manifest.asking import PlanChanged
 from wizard.plan.judgement import Judgement
-from wizard.unattended import run
+from wizard.session.unattended import run
 
 Start = Callable[[], AbstractAsyncContextManager[Cluster]]
 RESTARTED = "2026-11-26T01:00:00Z"

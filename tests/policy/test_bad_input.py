@@ -196,7 +196,7 @@ def test_memory_is_bounded(kind: str, tmp_path: Path) -> None:
     limit = 700 * 1024 * 1024
 
     done = subprocess.run(
-        [sys.executable, "-m", "wizard.policy", "merge", str(policy)],
+        [sys.executable, "-m", "wizard", "policy", "merge", str(policy)],
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),

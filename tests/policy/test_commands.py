@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from tests.policy.program import main
 from wizard.policy import PolicyDocument, merge_podman, new_policy
-from wizard.policy.__main__ import main
 
 DATA = Path(__file__).with_name("data")
 RUNNING = (DATA / "running-deployment.yaml").read_bytes()
@@ -343,7 +343,7 @@ def test_warnings_are_problems_only_if_told_so(run: Runner) -> None:
 
 def test_a_merge_imports_neither_screens_nor_clients() -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "wizard.policy", "merge", "-"],
+        [sys.executable, "-X", "importtime", "-m", "wizard", "policy", "merge", "-"],
         input=RUNNING,
         capture_output=True,
         cwd=Path(__file__).parents[2],

@@ -29,11 +29,11 @@ def counted(call):
         return call(*arguments, **keywords)
     return wrapper
 
-from wizard.policy.commands import run_merge
+from wizard.commands.policy import run_merge
 import wizard.files, wizard.policy.merge, tempfile
 for name in ("open", "write", "fsync", "fchmod", "fchown", "replace", "rename", "close", "unlink", "fdopen", "umask"):
     setattr(os, name, counted(getattr(os, name)))
-from wizard.policy.__main__ import main
+from tests.policy.program import main
 sys.exit(main())
 """
 
@@ -95,7 +95,7 @@ def test_a_kill_at_any_system_call_leaves_the_old_file_or_the_new_one(tmp_path: 
                         "-e",
                         f"inject={call}:signal=KILL:when={number}",
                     ),
-                    *(sys.executable, "-m", "wizard.policy", "merge", "--in-place", str(policy)),
+                    *(sys.executable, "-m", "wizard", "policy", "merge", "--in-place", str(policy)),
                 ],
                 capture_output=True,
                 cwd=Path(__file__).parents[2],

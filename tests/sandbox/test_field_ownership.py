@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.api import CONFIG_MAP, DAEMON_SET, MERGE, NAMESPACE, Api, guide, running
-from wizard.field_sets import difference, intersection, overlap, paths, union
+from wizard.facts.field_sets import difference, intersection, overlap, paths, union
 
 
 @pytest.fixture

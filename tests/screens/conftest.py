@@ -24,9 +24,9 @@ from tests.facts_for_tests import (
     node,
     nodes,
 )
-from wizard.answers import Answers
-from wizard.engine import Target
-from wizard.facts import ClusterFacts, ClusterIdentity
+from wizard.choices.answers import Answers
+from wizard.engine.engine import Target
+from wizard.facts.cluster import ClusterFacts, ClusterIdentity
 
 IDENTITY = ClusterIdentity(
     context="prod-eu", server="https://10.0.0.1:6443", version="v1.31.2", distribution="EKS", user="admin"

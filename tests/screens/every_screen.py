@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.operation import Operation
 from tests.screens.conftest import on_sandbox, running, screen_text, until
-from wizard.answers import Answers, SecurityModulesChoice
-from wizard.engine import Engine
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.engine.engine import Engine
 from wizard.steps import STEPS
 
 POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"

@@ -15,24 +15,24 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import AppOptions, WizardApp, make_app
-from screens.coder import AskLogin
-from screens.dialogs import Confirm
-from screens.policy import PolicyStep
-from screens.summary import SummaryStep
+from screens.steps.coder import AskLogin
+from screens.steps.policy import PolicyStep
+from screens.steps.summary import SummaryStep
+from screens.widgets.dialogs import Confirm
 from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
-from wizard import journal
-from wizard.answers import Answers
 from wizard.answers_file import parse_answers, write_answers
-from wizard.bridge import Bridge
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
 from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.coder.credentials import config_folder
+from wizard.engine.bridge import Bridge
+from wizard.journal import journal
+from wizard.journal.state import cluster_folder, deployment_folder
 from wizard.plan.policy import plan_policy
 from wizard.policy import PolicyDocument, merge_podman
 from wizard.sandbox import coder as sandbox_coder
 from wizard.sandbox.coder import Behaviour, SandboxCoder
-from wizard.state import cluster_folder, deployment_folder
-from wizard.target import Target
 
 DATA = Path(__file__).parent / "data"
 NEVER_SHOWN = "secret-token-of-ada"

@@ -6,7 +6,7 @@ import pytest
 
 from screens.app import WizardApp
 from tests.screens.conftest import apply_and_label, beside_the_steps, on_facts, on_sandbox, running, screen_text, until
-from wizard.answers import Answers, ManifestChoice, NodesChoice, RolloutChoice, SecurityModulesChoice
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, RolloutChoice, SecurityModulesChoice
 
 
 def rows(app: WizardApp) -> list[str]:

@@ -9,9 +9,9 @@ import yaml
 
 from screens.app import AppOptions, make_app
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
-from wizard.answers import Answers
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
 from wizard.sandbox import Sandbox
-from wizard.target import Target
 
 HERE = Path("podman-wizard-plan")
 FILES = {

@@ -14,12 +14,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.dialogs import Dialog
 from screens.operation import Operation
-from screens.rows import RowList
+from screens.widgets.dialogs import Dialog
+from screens.widgets.rows import RowList
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
-from wizard.answers import Answers, SecurityModulesChoice
-from wizard.engine import Engine
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.engine.engine import Engine
 from wizard.steps import StepId
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))

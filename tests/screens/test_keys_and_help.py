@@ -17,8 +17,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 import screens
-from screens.chrome import TopLine
-from screens.pages import HelpPage
+from screens.widgets.chrome import TopLine
+from screens.widgets.pages import HelpPage
 from tests.screens.conftest import on_facts, running, screen_text, until
 from tests.screens.every_screen import CODER_V2, LOGIN, POLICY, contrasts, every_screen, walk, wizard
 from wizard.coder.connection import BEHAVIOURS_VARIABLE

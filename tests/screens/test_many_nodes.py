@@ -13,12 +13,12 @@ from time import perf_counter, thread_time
 import pytest
 
 from screens.app import AppOptions, make_app
-from screens.rows import RowList
+from screens.widgets.rows import RowList
 from tests.facts_for_tests import UBUNTU_24, cluster, nodes
 from tests.screens.conftest import IDENTITY, on_facts, running, screen_text, until, was_read
 from tests.terminal.far_end import start_cluster
-from wizard.answers import Answers, SecurityModulesChoice
-from wizard.target import Target
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.choices.target import Target
 
 pytestmark = pytest.mark.measured
 

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from tests.screens.conftest import beside_the_steps, on_sandbox, running, screen_text, until
-from wizard.answers import Answers, OwnershipChoice, SecurityModulesChoice
+from wizard.choices.answers import Answers, OwnershipChoice, SecurityModulesChoice
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 CONTAINER = 'DaemonSet .spec.template.spec.containers[name="smarter-device-manager"]'

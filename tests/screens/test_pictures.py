@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.operation import Operation
 from tests.screens.conftest import on_facts, screen_text, until, was_read
-from wizard.engine import Engine
-from wizard.events import ActionProgress, ActionStarted, ObjectResult
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionProgress, ActionStarted, ObjectResult
 
 SIZES = [(80, 24), (120, 40)]
 STEPS = ["prerequisites", "security-modules", "manifest", "nodes", "verify", "summary"]

@@ -17,14 +17,14 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from screens.app import WizardApp
-from screens.coder_clicks import CLICKS
-from screens.policy import PolicyStep
-from screens.policy_forms import SavePage
-from screens.policy_rows import Row, tree_rows
+from screens.steps.coder_by_hand import CLICKS
+from screens.steps.policy import PolicyStep
+from screens.steps.policy_forms import SavePage
+from screens.steps.policy_rows import Row, tree_rows
 from tests.facts_for_tests import cluster, nodes
+from tests.policy.program import main as policy_command
 from tests.screens.conftest import on_facts, on_sandbox, running, until
 from wizard.policy import PolicyDocument
-from wizard.policy.__main__ import main as policy_command
 
 DATA = Path(__file__).parent / "data"
 NASTY = Path(__file__).parents[1] / "policy" / "data" / "nasty"
@@ -527,7 +527,7 @@ async def test_a_large_policy_is_judged_beside_the_loop(policy: Path, monkeypatc
         threads.append(threading.current_thread())
         return tree_rows(*documents)
 
-    monkeypatch.setattr("screens.policy_judging.tree_rows", judged)
+    monkeypatch.setattr("screens.steps.policy_judging.tree_rows", judged)
     steps = "".join(f"        - name: step {number}\n          command: echo {number}\n" for number in range(3000))
     policy.write_text(
         f'version: "0.2"\nworkspace:\n  configure:\n    start:\n      policy: append\n      value:\n{steps}'

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from screens import policy_model
-from screens.policy_changes import data_edit, removal, value_removal, word_edit
-from screens.policy_model import PolicyModel, Shared, write_through
-from screens.policy_rows import Row, field_of, suggested_value, tree_rows
-from screens.policy_view import effects, row_detail, starts
-from wizard import journal as journals
-from wizard.answers import Answers, PolicyChoice
-from wizard.engine import Engine
+from screens.steps import policy_model
+from screens.steps.policy_changes import data_edit, removal, value_removal, word_edit
+from screens.steps.policy_model import PolicyModel, Shared, write_through
+from screens.steps.policy_rows import Row, field_of, suggested_value, tree_rows
+from screens.steps.policy_view import effects, row_detail, starts
+from tests.policy.program import main as policy_command
+from wizard.choices.answers import Answers, PolicyChoice
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
 from wizard.errors import ConflictError, InputError
+from wizard.journal import journal as journals
 from wizard.policy import PODMAN_FIELDS, PolicyDocument, check, fields
-from wizard.policy.__main__ import main as policy_command
 from wizard.sandbox import Sandbox
-from wizard.target import Target
 
 DATA = Path(__file__).parent / "data"
 POLICIES = Path(__file__).parents[1] / "policy" / "data"

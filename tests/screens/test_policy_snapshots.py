@@ -13,15 +13,15 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.coder_model import CoderModel
-from screens.policy import PolicyStep
+from screens.steps.coder_model import CoderModel
+from screens.steps.policy import PolicyStep
 from screens.walk import Walk
 from tests.screens.conftest import on_facts, until
-from wizard.bridge import Bridge
-from wizard.coder.actions import execute
 from wizard.coder.client import CoderClient
 from wizard.coder.credentials import CoderCredentials
-from wizard.engine import Engine
+from wizard.engine.bridge import Bridge
+from wizard.engine.coder import execute
+from wizard.engine.engine import Engine
 from wizard.sandbox.coder import Behaviour, SandboxCoder
 
 DATA = Path(__file__).parent / "data"
@@ -119,7 +119,7 @@ def test_coder(
         return await execute(action, client, listener, unjournaled, prepared)
 
     monkeypatch.setattr(Engine, "execute_in_coder", executed)
-    monkeypatch.setattr("screens.coder.config_folder", lambda: "~/.config/coder")
+    monkeypatch.setattr("screens.steps.coder.config_folder", lambda: "~/.config/coder")
     exchange = CoderClient._exchange
 
     async def exchanged(client: CoderClient, *arguments: Any, **options: Any) -> Any:

@@ -10,11 +10,11 @@ import pytest
 
 from screens.app import AppOptions, WizardApp, make_app
 from tests.screens.conftest import running, screen_text, until
-from wizard.answers import Answers, SecurityModulesChoice
-from wizard.engine import Engine
-from wizard.looking import act, ignored, look
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.looking import act, ignored, look
 from wizard.sandbox import Sandbox
-from wizard.target import Target
 
 
 @pytest.fixture

@@ -11,20 +11,20 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import AppOptions, WizardApp, make_app
-from screens.dialogs import Confirm
-from screens.step import ListStep
-from screens.summary import ANSWERS_FILE, SummaryStep
-from screens.verify import VerifyStep
+from screens.steps.step import ListStep
+from screens.steps.summary import ANSWERS_FILE, SummaryStep
+from screens.steps.verify import VerifyStep
+from screens.widgets.dialogs import Confirm
 from tests.facts_for_tests import cluster, nodes
 from tests.screens.conftest import on_facts, on_sandbox, running, screen_text, until
-from wizard.answers import Answers, SecurityModulesChoice
 from wizard.answers_file import read_answers
-from wizard.cluster import Gateway, ObjectCheck
-from wizard.cluster.asking import apply_checked
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.choices.target import Target
+from wizard.cluster import Gateway
 from wizard.cluster.gateway import ApplyResult
-from wizard.prove import Proof
+from wizard.engine.podman_check import Proof
+from wizard.manifest.asking import ObjectCheck, apply_checked
 from wizard.sandbox import Sandbox
-from wizard.target import Target
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 
@@ -131,7 +131,7 @@ async def test_an_apply_that_was_stopped_half_way_is_told_and_can_be_undone(
     def stuck(gateway: Gateway, check: ObjectCheck, on_before: Callable[..., None]) -> Awaitable[ApplyResult]:
         return apply_checked(gateway, check, on_before) if check.ref.kind == "Namespace" else asyncio.Event().wait()  # type: ignore[return-value]
 
-    monkeypatch.setattr("wizard.cluster.asking.apply_checked", stuck)
+    monkeypatch.setattr("wizard.manifest.asking.apply_checked", stuck)
     async with await Sandbox.start("mixed", speed=100) as sandbox:
         kubeconfig = tmp_path / "the config"
         sandbox.write_kubeconfig(kubeconfig)

@@ -21,11 +21,11 @@ pytestmark = pytest.mark.terminal
 PROGRAM = """
 import signal, sys
 {before}
-from screens.terminal import prepare_environment
+from screens.terminal.terminal import prepare_environment
 prepare_environment()
 from screens.app import AppOptions, run_app
-from wizard.answers import Answers
-from wizard.target import Target
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
 from tests.screens.conftest import sixty_nodes
 sys.exit(run_app(AppOptions(target=Target(), answers=Answers(), facts=sixty_nodes(), light={light})))
 """
@@ -158,12 +158,12 @@ def test_no_colour_is_written(terminals: Make) -> None:
 
 STALLED = """
 import asyncio, os, sys, threading, time
-from screens.terminal import prepare_environment
+from screens.terminal.terminal import prepare_environment
 prepare_environment()
 from screens.app import AppOptions, make_app
-from screens.terminal import never_wait_for_the_terminal
-from wizard.answers import Answers
-from wizard.target import Target
+from screens.terminal.terminal import never_wait_for_the_terminal
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target
 from tests.screens.conftest import sixty_nodes
 never_wait_for_the_terminal()
 app = make_app(AppOptions(target=Target(), answers=Answers(), facts=sixty_nodes()))

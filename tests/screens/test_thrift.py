@@ -12,7 +12,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from screens.thrift import Pieces, Thrift
+from screens.terminal.repaint import Pieces, Thrift
 
 WIDTH, HEIGHT = 12, 3
 STYLES = st.sampled_from([None, Style(bold=True), Style(reverse=True)])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from screens.app import AppOptions, make_app
-from screens.dialogs import Confirm, Pick
+from screens.widgets.dialogs import Confirm, Pick
 from tests.clusters import cluster_of
 from tests.screens.conftest import ended, running, screen_text, until
-from wizard.journal import runs
-from wizard.target import Target
+from wizard.choices.target import Target
+from wizard.journal.journal import runs
 
 DAEMON_SET = "/apis/apps/v1/namespaces/smarter-device-manager/daemonsets/smarter-device-manager"
 

@@ -20,15 +20,15 @@ from tests.screens.conftest import (
     sixty_nodes,
     until,
 )
-from wizard.answers import Answers, ManifestChoice, SecurityModulesChoice
 from wizard.answers_file import read_answers
-from wizard.engine import Engine
-from wizard.facts import ClusterFacts
-from wizard.looking import act, ignored, look
+from wizard.choices.answers import Answers, ManifestChoice, SecurityModulesChoice
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
+from wizard.engine.looking import act, ignored, look
+from wizard.facts.cluster import ClusterFacts
+from wizard.facts.objects import Json
 from wizard.names import NAMESPACE, NODE_LABEL
-from wizard.objects import Json
-from wizard.session import Session
-from wizard.target import Target
+from wizard.session.session import Session
 
 ACKNOWLEDGED = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
 

@@ -8,12 +8,12 @@ import pytest
 from textual.widgets import Button, Input
 
 from screens.app import AppOptions, WizardApp, make_app
-from screens.dialogs import Confirm
+from screens.widgets.dialogs import Confirm
 from tests.screens.conftest import running, screen_text, until
-from wizard.answers import Answers, OwnershipChoice, SecurityModulesChoice
+from wizard.choices.answers import Answers, OwnershipChoice, SecurityModulesChoice
+from wizard.choices.target import Target
+from wizard.findings.security_modules import Probe
 from wizard.sandbox import Sandbox
-from wizard.security_modules import Probe
-from wizard.target import Target
 
 
 async def test_the_first_change_on_a_cluster_wants_its_context_typed(tmp_path: Path) -> None:

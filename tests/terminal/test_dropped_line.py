@@ -12,7 +12,7 @@ import pytest
 
 from tests.terminal.conftest import Host, SshServer
 from tests.terminal.far_end import APPLYING, LABELLING, OBJECTS, FarTerminal, StandaloneCluster, wait_until
-from wizard.journal import Run, runs, without_noise
+from wizard.journal.journal import Run, runs, without_noise
 
 pytestmark = pytest.mark.terminal
 

@@ -15,7 +15,7 @@ import pytest
 from tests.pseudo_terminal import ROOT
 from tests.terminal.conftest import Host
 from tests.terminal.far_end import APPLYING, LABELLING, OBJECTS, StandaloneCluster, wait_until
-from wizard.journal import Run, runs
+from wizard.journal.journal import Run, runs
 
 pytestmark = pytest.mark.terminal
 
@@ -119,15 +119,15 @@ def test_in_a_labelling(clusters: Clusters, host: Host, number: signal.Signals) 
 SAVE = """
 import asyncio, os, select, sys
 from pathlib import Path
-from wizard import journal
-from wizard.answers import Answers
+from wizard.journal import journal
+from wizard.choices.answers import Answers
 from wizard.commands.running import run_async
-from wizard.engine import Engine
-from wizard.executor import Executor
+from wizard.engine.engine import Engine
+from wizard.engine.executor import Executor
 from wizard.files import read_target
 from wizard.plan.actions import WritePolicy
 from wizard.plan.derive import plan_without_cluster
-from wizard.target import Target
+from wizard.choices.target import Target
 
 kubeconfig, policy, marker, stage = sys.argv[1:]
 count = 0

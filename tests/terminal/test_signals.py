@@ -11,7 +11,7 @@ import pytest
 
 from tests.terminal.conftest import Host
 from tests.terminal.far_end import LABELLING, FarTerminal, StandaloneCluster, wait_until
-from wizard.journal import runs
+from wizard.journal.journal import runs
 
 pytestmark = pytest.mark.terminal
 

@@ -4,7 +4,6 @@ This import is fast: the Kubernetes client itself, which takes a second, is impo
 thread.
 """
 
-from wizard.cluster.asking import ObjectCheck, PlanChanged, apply_checked, check_objects
 from wizard.cluster.contents import Contents, read_contents
 from wizard.cluster.gateway import ApplyResult, Gateway, Seen, Slice, path_of
 from wizard.cluster.kubeconfig import ContextName, contexts
@@ -21,13 +20,9 @@ __all__ = [
     "ContextName",
     "FieldConflict",
     "Gateway",
-    "ObjectCheck",
-    "PlanChanged",
     "Retry",
     "Seen",
     "Slice",
-    "apply_checked",
-    "check_objects",
     "contexts",
     "path_of",
     "read_contents",

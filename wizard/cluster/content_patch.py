@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wizard.objects import KubernetesObject
+from wizard.facts.objects import KubernetesObject
 
 
 def content_patch(content: KubernetesObject, live: KubernetesObject) -> list[dict[str, Any]]:

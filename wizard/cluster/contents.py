@@ -16,9 +16,9 @@ from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
 from wizard.cluster.gateway import METADATA_LIST, MOST_PAGES, PAGE, Gateway
 from wizard.cluster.refusals import ApiRefusal
-from wizard.counting import counted
 from wizard.errors import ClusterError
-from wizard.facts import KubernetesObject
+from wizard.facts.cluster import KubernetesObject
+from wizard.text.counting import counted
 
 AT_ONCE = 12
 """How many requests run at the same time: a cluster with many operators has some hundred kinds."""

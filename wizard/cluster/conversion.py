@@ -9,7 +9,7 @@ from sys import intern
 from typing import Any
 
 from wizard.cluster.shapes import ITEMS, Odd
-from wizard.facts import SIGNS, KubernetesObject, NodeFacts, Taint
+from wizard.facts.cluster import SIGNS, KubernetesObject, NodeFacts, Taint
 
 _SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 _QUANTITY = re.compile(r"(\d{1,15})([kMG]i?|Ki)?")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from wizard.cluster.kubeconfig import Access, is_socks
 from wizard.cluster.refusals import OddAnswer
 from wizard.errors import ClusterError
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 
 CONNECT_SECONDS = 10.0
 """How long a connection can take."""
@@ -122,7 +122,7 @@ class Failures:
         if self._access.proxy and isinstance(error, aiohttp.ConnectionTimeoutError):
             return self._at_proxy(error)
         if is_socks(self._access.proxy) and not isinstance(error, aiohttp.ClientConnectorError):
-            from wizard.socks import NotThroughProxy
+            from wizard.cluster.socks import NotThroughProxy
 
             if isinstance(error, NotThroughProxy):
                 said = printable(str(error)[:200]).rstrip(".").lower()

@@ -15,10 +15,10 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import quote
 
 from wizard.abandoning import abandonable
-from wizard.changes import changes_between, counts
 from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts
+from wizard.cluster.credentials import Interactive
 from wizard.cluster.kubeconfig import read_access
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Target, read_conflicts
 from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
@@ -34,12 +34,12 @@ from wizard.cluster.transport import (
     Retry,
     Transport,
 )
-from wizard.credentials import Interactive
 from wizard.errors import ClusterError
-from wizard.escaping import printable
-from wizard.facts import ClusterIdentity, KubernetesObject, NodeFacts, Right
+from wizard.facts.changes import changes_between, counts
+from wizard.facts.cluster import ClusterIdentity, KubernetesObject, NodeFacts, Right
+from wizard.facts.objects import ObjectRef, with_canonical_quantities
 from wizard.names import FIELD_MANAGER
-from wizard.objects import ObjectRef, with_canonical_quantities
+from wizard.text.escaping import printable
 
 T = TypeVar("T")
 

@@ -22,11 +22,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 import yaml
 
-from wizard.credentials import EXEC_API_VERSIONS, ExecConfig, Identity
+from wizard.cluster.credentials import EXEC_API_VERSIONS, ExecConfig, Identity
 from wizard.errors import ClusterError, InputError
-from wizard.escaping import printable
 from wizard.files import read_snapshot
-from wizard.redaction import keep_secret
+from wizard.text.escaping import printable
+from wizard.text.redaction import keep_secret
 
 LIMIT = 32_000_000
 """The largest kubeconfig that is read, in bytes: ten thousand contexts have some ten million."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.errors import ClusterError, ConflictError
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 
 _CONFLICT = re.compile(r'conflict with "(?P<manager>(?:[^"\\]|\\.)*)"(?:.* at (?P<time>\S+))?')
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 
 DEEPEST = 100
 """How deeply an answer can be nested; objects of Kubernetes have some twenty levels."""

@@ -16,14 +16,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import urlencode
 
+from wizard.cluster.credentials import Credential, Credentials, Interactive
 from wizard.cluster.failures import CONNECT_SECONDS, Failure, Failures, reason_of
 from wizard.cluster.kubeconfig import Access, is_socks
 from wizard.cluster.refusals import LONGEST_MESSAGE, ApiRefusal, OddAnswer, Target, read_warnings
 from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
 from wizard.cluster.stock_client import stock_client
-from wizard.credentials import Credential, Credentials, Interactive
 from wizard.errors import InputError
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 from wizard.tls import KeyIsEncrypted, follow_go, load_client_certificate, usable_certificates
 
 if TYPE_CHECKING:
@@ -401,7 +401,7 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
     )
     follow_go(made.ssl_context)
     if through_socks:
-        from wizard.socks import SocksConnector
+        from wizard.cluster.socks import SocksConnector
 
         options = {"limit": CONNECTIONS, "ssl": made.ssl_context}
         # Its documented place for another connector; this one is opened by the first request, on the loop.

@@ -13,15 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wizard.coder import CLICKS_UPLOAD, UNTRIED
-from wizard.coder.answers import (
-    Deployment,
-    MergeConflict,
-    Template,
-    User,
-    Workspace,
-    WorkspaceSettings,
-    unexpected,
-)
+from wizard.coder.answers import Deployment, MergeConflict, Template, User, Workspace, WorkspaceSettings, unexpected
 from wizard.coder.refusals import CoderError, Refused, refusal
 from wizard.coder.transport import Answer, Raw, Transport, segment
 from wizard.coder.words import one_line

@@ -14,10 +14,10 @@ from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from wizard.errors import ClusterError, InputError, UsageError
-from wizard.escaping import printable
 from wizard.files import read_snapshot, write_file
-from wizard.redaction import keep_secret
-from wizard.state import private_folder
+from wizard.journal.state import private_folder
+from wizard.text.escaping import printable
+from wizard.text.redaction import keep_secret
 
 Source = Literal["environment", "files", "typed", "sandbox", "none"]
 

@@ -16,8 +16,8 @@ from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD
 from wizard.coder.answers import OLDEST, SITE_ADMIN, Deployment, MergeConflict, Template, User, Workspace
 from wizard.coder.credentials import where_to_get_a_token
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused, TemplateRefused
-from wizard.counting import counted
 from wizard.names import FUSE_RESOURCE
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
     from wizard.coder.client import CoderClient

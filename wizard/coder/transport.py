@@ -90,7 +90,7 @@ class Transport:
         verified = follow_go(ssl.create_default_context()) if self.url.startswith("https:") else True
         self._proxy = proxy_for(self.url, self._environ)
         if is_socks(self._proxy):
-            from wizard.socks import SocksConnector
+            from wizard.cluster.socks import SocksConnector
 
             connector: aiohttp.TCPConnector = SocksConnector(self._proxy, ssl=verified)
             self._proxy = ""

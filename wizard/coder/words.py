@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 
 LONGEST = 500
 """Characters of one message."""

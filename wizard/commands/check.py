@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers, SecurityModulesChoice
-from wizard.commands.printing import document, out, say, shortfall_lines
+from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.choices.target import Target, target_of
 from wizard.commands.running import connected, run_async
-from wizard.counting import counted
+from wizard.engine.events import ActionEnded, Event
 from wizard.errors import ExitCode, UsageError
-from wizard.events import ActionEnded, Event
-from wizard.facts import ClusterFacts
-from wizard.findings import Finding, Outcome
-from wizard.target import Target, target_of
+from wizard.facts.cluster import ClusterFacts
+from wizard.finding import Finding, Outcome
+from wizard.printing.lines import document, out, say, shortfall_lines
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
     from wizard.plan.judgement import Judgement
@@ -59,7 +59,7 @@ async def _check(arguments: argparse.Namespace) -> int:
 
 def _probed(judgement: Judgement) -> dict[str, int]:
     """Returns on how many node types a probe should run, and on how many it did."""
-    from wizard.security_modules import security_groups
+    from wizard.findings.security_modules import security_groups
 
     return {"node_types": len(security_groups(judgement.verdicts)), "ran": len(judgement.probes)}
 
@@ -76,8 +76,8 @@ def _require_id(name: str) -> None:
 
 async def _judgement(arguments: argparse.Namespace) -> Judgement:
     """Returns what follows from the cluster and the server's dry run, or from saved facts alone."""
-    from wizard.collect import load_facts, save_facts
-    from wizard.looking import look
+    from wizard.engine.collect import load_facts, save_facts
+    from wizard.engine.looking import look
     from wizard.plan.judgement import Judgement, Reading
 
     if arguments.facts and arguments.probe:
@@ -118,7 +118,7 @@ def cluster_json(facts: ClusterFacts) -> dict[str, Any]:
 
 
 def _print_findings(facts: ClusterFacts, findings: Iterable[Finding]) -> None:
-    from wizard.commands.showing import finding_line
+    from wizard.printing.plans import finding_line
 
     identity = facts.identity
     out(f"{identity.context}  {identity.server}  {identity.version}  {identity.distribution}".rstrip())

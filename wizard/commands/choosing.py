@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wizard.answers import Answers, NodesChoice
 from wizard.answers_file import read_answers
+from wizard.choices.answers import Answers, NodesChoice
 from wizard.errors import InputError, UsageError
 
 

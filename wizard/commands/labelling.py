@@ -7,29 +7,29 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice, RolloutChoice
+from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, OwnershipChoice, RolloutChoice
+from wizard.choices.target import target_of
+from wizard.cluster.pods_with_fuse import PodsWithFuse, pods_with_fuse
 from wizard.commands.choosing import nodes_choice
 from wizard.commands.nodes import nodes_meant, require_nodes
-from wizard.commands.printing import document, out, print_comparison, say, tell
 from wizard.commands.running import connected, run_async
-from wizard.counting import counted, named
+from wizard.engine.events import Event
+from wizard.engine.executor import Executor, RunOutcome
 from wizard.errors import ExitCode, ProblemsFound, UsageError, WizardError
-from wizard.events import Event
-from wizard.executor import Executor, RunOutcome
 from wizard.manifest import devices_in
+from wizard.manifest.ownership import KINDS
 from wizard.names import NAMESPACE
-from wizard.ownership import KINDS
 from wizard.plan.actions import SetLabels, wait_for_rollout
 from wizard.plan.derive import Plan, losing_without_label, plan_labels
 from wizard.plan.gates import GateKind, closed
 from wizard.plan.judgement import Judgement, Reading
-from wizard.pods_with_fuse import PodsWithFuse, pods_with_fuse
-from wizard.target import target_of
+from wizard.printing.lines import document, out, print_comparison, say, tell
+from wizard.text.counting import counted, named
 
 if TYPE_CHECKING:
-    from wizard.engine import Engine
-    from wizard.facts import ClusterFacts
-    from wizard.nodes import NodeVerdict
+    from wizard.engine.engine import Engine
+    from wizard.facts.cluster import ClusterFacts
+    from wizard.nodes.verdicts import NodeVerdict
 
 
 def nodes_label(arguments: argparse.Namespace) -> int:

@@ -11,21 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers, CoderChoice, Decision, ManifestChoice, OwnershipChoice, VerifyChoice
-from wizard.changes import counts
+from wizard.choices.answers import Answers, CoderChoice, Decision, ManifestChoice, OwnershipChoice, VerifyChoice
+from wizard.choices.target import Target, target_of
 from wizard.commands.choosing import answers_given, choices_of, nodes_choice
-from wizard.commands.printing import Teller, document, out, say
 from wizard.commands.running import connected, run_async
-from wizard.counting import counted
+from wizard.engine.events import Event, ObjectResult
 from wizard.errors import ClusterError, ExitCode, InputError, UsageError, WizardError
-from wizard.events import Event, ObjectResult
-from wizard.facts import ClusterFacts
+from wizard.facts.changes import counts
+from wizard.facts.cluster import ClusterFacts
 from wizard.files import write_file
-from wizard.ownership import check_decision, in_repository, left_to_repository
-from wizard.target import Target, target_of
+from wizard.manifest.ownership import check_decision, in_repository, left_to_repository
+from wizard.printing.lines import Teller, document, out, say
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
-    from wizard.engine import Engine
+    from wizard.engine.engine import Engine
     from wizard.manifest import Rendering
     from wizard.plan.derive import Plan
     from wizard.plan.gates import Gate
@@ -143,8 +143,8 @@ def manifest_diff(arguments: argparse.Namespace) -> int:
 
 
 async def _manifest_diff(arguments: argparse.Namespace) -> int:
-    from wizard.commands.showing import print_objects
-    from wizard.differences import against_guide
+    from wizard.manifest.guide import against_guide
+    from wizard.printing.plans import print_objects
 
     answers = manifest_answers(arguments)
     async with connected(target_of(arguments, answers)) as engine:
@@ -164,7 +164,7 @@ async def _manifest_diff(arguments: argparse.Namespace) -> int:
 
 
 def _diff_json(plan: Plan) -> list[dict[str, Any]]:
-    from wizard.differences import against_cluster
+    from wizard.facts.differences import against_cluster
 
     return [
         {
@@ -191,7 +191,7 @@ def _changes_json(plan: Plan) -> dict[str, Any]:
 
 
 async def _look(engine: Engine, arguments: argparse.Namespace, answers: Answers) -> Plan:
-    from wizard.looking import look
+    from wizard.engine.looking import look
 
     with choices_of(arguments):
         plan = await look(engine, answers)
@@ -224,7 +224,7 @@ async def _manifest_apply(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace, plan: Plan, overlay: Sequence[Path], gates: Sequence[Gate]) -> int:
     """Prints what an apply would change; raises the error of the first closed gate, if there is one."""
-    from wizard.commands.showing import conflicts_json, object_results, print_gates, print_objects
+    from wizard.printing.plans import conflicts_json, object_results, print_gates, print_objects
 
     error = gates[0].error("command") if gates else None
     if arguments.output == "json":
@@ -253,8 +253,8 @@ def _show(arguments: argparse.Namespace, plan: Plan, overlay: Sequence[Path], ga
 async def _act(
     engine: Engine, arguments: argparse.Namespace, plan: Plan, overlay: Sequence[Path], allow: Sequence[Any]
 ) -> int:
-    from wizard.commands.showing import conflicts_json, notes_to_tell
-    from wizard.looking import act
+    from wizard.engine.looking import act
+    from wizard.printing.plans import conflicts_json, notes_to_tell
 
     events: list[Event] = []
     tell = Teller(fields=True)
@@ -298,8 +298,8 @@ async def _act(
 
 def _results(plan: Plan, events: Sequence[Event]) -> Mapping[str, ObjectResult]:
     """Returns what became of each object: as it was done, or, if it had no action, as the server answered."""
-    from wizard.commands.showing import object_results
     from wizard.plan.actions import ApplyObject
+    from wizard.printing.plans import object_results
 
     planned = {action.ref.title for action in plan.actions if isinstance(action, ApplyObject)}
     found = {one.object: one for one in object_results(plan) if one.object not in planned}

@@ -6,18 +6,18 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import NodesChoice
+from wizard.choices.answers import NodesChoice
+from wizard.choices.target import target_of
 from wizard.commands.choosing import nodes_choice
-from wizard.commands.printing import document, out, say
 from wizard.commands.running import connected, run_async
-from wizard.counting import counted
 from wizard.errors import ClusterError, ExitCode
-from wizard.escaping import printable
-from wizard.facts import ClusterFacts
-from wizard.target import target_of
+from wizard.facts.cluster import ClusterFacts
+from wizard.printing.lines import document, out, say
+from wizard.text.counting import counted
+from wizard.text.escaping import printable
 
 if TYPE_CHECKING:
-    from wizard.nodes import NodeVerdict
+    from wizard.nodes.verdicts import NodeVerdict
 
 
 def nodes_list(arguments: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def nodes_list(arguments: argparse.Namespace) -> int:
 
 
 async def _nodes_list(arguments: argparse.Namespace) -> int:
-    from wizard.nodes import judge
+    from wizard.nodes.verdicts import judge
 
     choice = nodes_choice(arguments)
     async with connected(target_of(arguments)) as engine:
@@ -73,7 +73,7 @@ def _line(verdict: NodeVerdict) -> str:
 
 def nodes_meant(verdicts: Sequence[NodeVerdict], choice: NodesChoice) -> Sequence[NodeVerdict]:
     """Returns the nodes with these names, those that the selector matches, or all; also if they do not qualify."""
-    from wizard.nodes import choose, parse_selector
+    from wizard.nodes.verdicts import choose, parse_selector
 
     if choice.names:
         return choose(verdicts, choice)

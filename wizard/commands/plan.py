@@ -6,13 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from wizard.answers import Answers
 from wizard.answers_file import read_answers
+from wizard.choices.answers import Answers
+from wizard.choices.target import target_of
 from wizard.commands.choosing import choices_of
-from wizard.commands.printing import document, out
 from wizard.commands.running import connected, run_async
 from wizard.errors import ExitCode
-from wizard.target import target_of
+from wizard.printing.lines import document, out
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -21,8 +21,8 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 async def _plan(arguments: argparse.Namespace) -> int:
+    from wizard.engine.looking import look
     from wizard.handover import write_handover
-    from wizard.looking import look
 
     answers = read_answers(Path(arguments.answers)) if arguments.answers else Answers()
     # An export sends no pods; the answers file that it writes still says that a run probes.

@@ -7,18 +7,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wizard.answers import Answers
+from wizard.choices.answers import Answers
+from wizard.choices.target import Target, target_of
 from wizard.commands.choosing import answers_given, choices_of
-from wizard.commands.printing import out, print_comparison, say, tell, tell_json
 from wizard.commands.running import connected, engine_of, run_async
-from wizard.commands.verify import print_proofs
-from wizard.counting import counted
-from wizard.engine import Engine
+from wizard.engine.engine import Engine
 from wizard.errors import ExitCode, UsageError, WizardError
-from wizard.target import Target, target_of
+from wizard.printing.lines import out, print_comparison, say, tell, tell_json
+from wizard.printing.results import print_proofs
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
-    from wizard.unattended import Summary
+    from wizard.session.unattended import Summary
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    from wizard.executor import RunOutcome
-    from wizard.unattended import summarize
+    from wizard.engine.executor import RunOutcome
+    from wizard.session.unattended import summarize
 
     as_lines = arguments.output == "json" and not arguments.dry_run
     try:
@@ -62,7 +62,7 @@ def _answers_of(arguments: argparse.Namespace) -> Answers:
 
 
 def _needs_cluster(answers: Answers) -> bool:
-    from wizard.looking import needs_cluster
+    from wizard.engine.looking import needs_cluster
 
     return needs_cluster(replace(answers, allow_disruption=False))
 
@@ -82,7 +82,7 @@ def _at_coder(engine: Engine, answers: Answers) -> None:
 
 
 async def _with(engine: Engine, arguments: argparse.Namespace, answers: Answers) -> int:
-    from wizard.unattended import run as run_all
+    from wizard.session.unattended import run as run_all
 
     if arguments.dry_run:
         return await _preview(engine, arguments, answers)
@@ -113,11 +113,11 @@ def _print_summary(engine: Engine, summary: Summary) -> None:
 
 async def _preview(engine: Engine, arguments: argparse.Namespace, answers: Answers) -> int:
     """Prints what a run would do; ends as the run would if a gate is closed, or if nodes get no pod."""
-    from wizard.coder.v2.actions import look_at_push
-    from wizard.commands.showing import plan_document, print_gates, print_plan
-    from wizard.looking import look, look_without_cluster
+    from wizard.engine.coder_v2 import look_at_push
+    from wizard.engine.looking import look, look_without_cluster
     from wizard.plan.gates import closed
-    from wizard.unattended import consents, left_by, look_in_coder
+    from wizard.printing.plans import plan_document, print_gates, print_plan
+    from wizard.session.unattended import consents, left_by, look_in_coder
 
     # A dry run creates nothing, probe pods included.
     unprobed = replace(answers, security_modules=replace(answers.security_modules, probe=False))

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from wizard.commands.printing import say
-from wizard.engine import Engine
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
 from wizard.errors import Interrupted
-from wizard.target import Target
+from wizard.printing.lines import say
 
 COLLECT_AFTER = 50_000
 """The number of new objects after which the garbage collector runs."""

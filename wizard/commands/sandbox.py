@@ -7,9 +7,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from wizard.commands.printing import document, out
 from wizard.commands.running import run_async, sandbox_speed
 from wizard.errors import ExitCode
+from wizard.printing.lines import document, out
 
 
 def sandbox(arguments: argparse.Namespace) -> int:

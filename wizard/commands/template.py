@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.commands.printing import document, out, say
-from wizard.counting import counted
 from wizard.errors import ConflictError, ExitCode, InputError, UsageError
+from wizard.printing.lines import document, out, say
 from wizard.template.merge import Conflict, MergeResult, merge_template
 from wizard.template.module import Module, read_stdin, read_template
 from wizard.template.witness import Opinion, opinion_of
 from wizard.template.workload import Workload, find_workload
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
     from wizard.plan.template import Needs
@@ -89,7 +89,7 @@ def _read(name: str) -> Module:
 
 def _needs(arguments: argparse.Namespace, workload: Workload) -> Needs | None:
     # imported only if a cluster was given, because that loads the rest of the wizard
-    from wizard.target import Target, target_of
+    from wizard.choices.target import Target, target_of
 
     if target_of(arguments) == Target() and not arguments.facts:
         return None
@@ -112,7 +112,7 @@ def _chosen(arguments: argparse.Namespace, workload: Workload, needs: Needs | No
             )
         return parts
     for finding in needs.findings:
-        from wizard.commands.showing import finding_line
+        from wizard.printing.plans import finding_line
 
         say(finding_line(finding))
         if finding.id.startswith("modules.apparmor") and "apparmor" in parts:
@@ -305,7 +305,7 @@ def template_check(arguments: argparse.Namespace) -> int:
 
 def _print_problems(found: tuple[Problem, ...], needs: Needs | None) -> None:
     for finding in needs.findings if needs else ():
-        from wizard.commands.showing import finding_line
+        from wizard.printing.plans import finding_line
 
         out(finding_line(finding))
     for one in found:

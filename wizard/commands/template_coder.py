@@ -9,22 +9,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from wizard.choices.target import Target
 from wizard.coder.credentials import CoderCredentials, NoCredentials
 from wizard.coder.v2 import UNTRIED
 from wizard.coder.v2.credentials import find_credentials, organization_of
 from wizard.coder.v2.refusals import TO_PUSH, NameTaken
-from wizard.commands.printing import document, out, say
 from wizard.commands.running import engine_of, run_async
-from wizard.counting import counted, named
 from wizard.errors import ConflictError, ExitCode, InputError, UsageError, WizardError
-from wizard.target import Target
+from wizard.printing.lines import document, out, say
+from wizard.text.counting import counted, named
 
 if TYPE_CHECKING:
     from wizard.coder.v2.answers import Template
     from wizard.coder.v2.client import TemplatesClient
     from wizard.coder.v2.looking import Draft, Looked
     from wizard.coder.v2.pushing import Pushed
-    from wizard.engine import Engine
+    from wizard.engine.engine import Engine
     from wizard.template.checks import Problem
     from wizard.template.module import Module
 
@@ -46,7 +46,7 @@ def _credentials(arguments: argparse.Namespace) -> CoderCredentials | None:
 async def _connected(
     arguments: argparse.Namespace, credentials: CoderCredentials | None
 ) -> AsyncIterator[tuple[Engine, TemplatesClient]]:
-    from wizard.engine import Engine
+    from wizard.engine.engine import Engine
 
     target = Target(sandbox=getattr(arguments, "sandbox", None))
     async with engine_of(Engine(target)) as engine, engine.templates(credentials=credentials) as client:
@@ -287,9 +287,9 @@ def _show(arguments: argparse.Namespace, draft: Draft) -> None:
 
 
 async def _push(arguments: argparse.Namespace, draft: Draft, credentials: CoderCredentials | None) -> int:
-    from wizard.coder.actions import undo_command
     from wizard.coder.v2.looking import promote_by_hand
     from wizard.coder.v2.pushing import journaled_before, push
+    from wizard.engine.coder import undo_command
 
     async with _connected(arguments, credentials) as (engine, client):
         engine.at_coder(client.url)
@@ -360,8 +360,8 @@ def _print_push(arguments: argparse.Namespace, draft: Draft, pushed: Pushed | No
 
 def _changes(looked: Looked, pushed: Pushed | None) -> list[dict[str, Any]]:
     """Returns what was changed in Coder, field by field."""
-    from wizard.changes import Change
-    from wizard.objects import ObjectRef
+    from wizard.facts.changes import Change
+    from wizard.facts.objects import ObjectRef
 
     if pushed is None:
         return []

@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.choices.target import Target, target_of
 from wizard.commands.running import connected, run_async
+from wizard.engine.looking import level_of
 from wizard.errors import ExitCode, UsageError
-from wizard.looking import level_of
 from wizard.names import ENFORCE_LABEL
 from wizard.plan.template import Needs, needs_of
-from wizard.target import Target, target_of
 
 if TYPE_CHECKING:
-    from wizard.facts import ClusterFacts
+    from wizard.facts.cluster import ClusterFacts
 
 
 def has_cluster(arguments: argparse.Namespace) -> bool:
@@ -31,7 +31,7 @@ def read_needs(arguments: argparse.Namespace, namespace: str | None) -> Needs:
     Raises ClusterError if the cluster cannot be reached, InputError if the facts cannot be read.
     """
     if arguments.facts:
-        from wizard.collect import load_facts
+        from wizard.engine.collect import load_facts
 
         facts = load_facts(Path(arguments.facts))
         return needs_of(facts, namespace, _level_in(facts, namespace))

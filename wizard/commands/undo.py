@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from wizard.commands.printing import document, out, say, tell
+from wizard.choices.target import Target, target_of
 from wizard.commands.running import connected, engine_of, run_async
-from wizard.engine import Engine
+from wizard.engine.engine import Engine
 from wizard.errors import UsageError
-from wizard.target import Target, target_of
+from wizard.printing.lines import document, say, tell
+from wizard.printing.results import print_undo
 
 if TYPE_CHECKING:
+    from wizard.engine.undoing import UndoOutcome
     from wizard.plan.undo import UndoPlan
-    from wizard.undoing import UndoOutcome
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -29,8 +30,8 @@ def undo(arguments: argparse.Namespace) -> int:
 @asynccontextmanager
 async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
     """Opens the engine with the journal of the cluster, or with one that needs no cluster."""
-    from wizard.coder.actions import journaled_deployments, undo_command
-    from wizard.undo import has_work_without_cluster
+    from wizard.engine.coder import journaled_deployments, undo_command
+    from wizard.engine.undo import has_work_without_cluster
 
     target = target_of(arguments)
     if arguments.coder_url is not None or arguments.no_cluster:
@@ -60,8 +61,8 @@ async def _undoing(arguments: argparse.Namespace) -> AsyncIterator[Engine]:
 
 
 async def _undo(arguments: argparse.Namespace) -> int:
-    from wizard.undo import plan_undo
-    from wizard.undoing import UndoOutcome, execute_undo
+    from wizard.engine.undo import plan_undo
+    from wizard.engine.undoing import UndoOutcome, execute_undo
 
     async with _undoing(arguments) as engine:
         undoing = await plan_undo(engine, everything=arguments.all, run=arguments.run_id or "")
@@ -92,11 +93,3 @@ def _json(undoing: UndoPlan, outcome: UndoOutcome, *, changing: bool) -> dict[st
         "left": [{"title": step.title, "reason": step.left} for step in outcome.left],
         "failed": [{"title": item.name, "reason": item.reason} for item in outcome.failed],
     }
-
-
-def print_undo(undoing: UndoPlan, where: str) -> None:
-    """Prints what an undo does, step by step, and what it leaves."""
-    from wizard.plan.words import undo_lines
-
-    for line in undo_lines(undoing, where):
-        out(line)

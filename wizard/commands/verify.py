@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.answers import VerifyChoice
+from wizard.choices.answers import VerifyChoice
+from wizard.choices.target import target_of
 from wizard.commands.nodes import require_nodes
-from wizard.commands.printing import document, out, say, tell
 from wizard.commands.running import connected, run_async
 from wizard.errors import ExitCode, UsageError
 from wizard.names import FUSE_RESOURCE
-from wizard.target import target_of
+from wizard.printing.lines import document, out, say, tell
+from wizard.printing.results import print_proofs
 
 if TYPE_CHECKING:
-    from wizard.prove import Proof
-    from wizard.verification import PodSettings
+    from wizard.findings.verification import PodSettings
 
 NO_FUSE_YET = "No node advertises smarter-devices/fuse yet, so only native overlay is tested, without FUSE."
 
@@ -29,7 +28,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def _choice(arguments: argparse.Namespace) -> VerifyChoice:
-    from wizard.verification import check_image, check_namespace, check_service_account
+    from wizard.findings.verification import check_image, check_namespace, check_service_account
 
     choice = VerifyChoice(run=True)
     if arguments.image is not None:
@@ -46,7 +45,7 @@ def _choice(arguments: argparse.Namespace) -> VerifyChoice:
 
 def _workspace(arguments: argparse.Namespace) -> tuple[VerifyChoice, PodSettings]:
     """Returns what the policy or the template sets for workspaces: the test pods are to run as these do."""
-    from wizard.verification import PodSettings
+    from wizard.findings.verification import PodSettings
 
     choice = _choice(arguments)
     if arguments.workspace_template is not None:
@@ -68,10 +67,10 @@ def _of_template(arguments: argparse.Namespace, choice: VerifyChoice) -> tuple[V
 
     Raises UsageError if the image is not known, because another one proves nothing about the template.
     """
+    from wizard.findings.verification import PodSettings, check_image, check_namespace, check_service_account
     from wizard.template.described import described
     from wizard.template.module import read_template
     from wizard.template.workload import find_workload
-    from wizard.verification import PodSettings, check_image, check_namespace, check_service_account
 
     workload = find_workload(read_template(Path(arguments.workspace_template)), arguments.resource, arguments.container)
     found = described(workload)
@@ -99,7 +98,7 @@ def _of_template(arguments: argparse.Namespace, choice: VerifyChoice) -> tuple[V
 
 
 async def _verify(arguments: argparse.Namespace) -> int:
-    from wizard.prove import subjects, verify_nodes
+    from wizard.engine.podman_check import subjects, verify_nodes
 
     choice, settings = _workspace(arguments)
     async with connected(target_of(arguments)) as engine:
@@ -120,21 +119,3 @@ async def _verify(arguments: argparse.Namespace) -> int:
             out("No node can run the test: on none of them can FUSE work.")
     bad = not proofs or any(proof.ok is False for proof in proofs)
     return ExitCode.PROBLEMS if bad and not arguments.dry_run else ExitCode.DONE
-
-
-def print_proofs(proofs: Iterable[Proof]) -> None:
-    """Prints each test result with its checks, what follows from it, and the output and the fixes of what failed."""
-    for proof in proofs:
-        if proof.ok is None:
-            continue
-        out(f"{proof.word:8} {proof.title}, on {proof.node}: {proof.text}")
-        for line in proof.lines:
-            out(f"         {line}")
-        for number, line in enumerate(proof.excerpt if proof.checks and proof.id != "ok" else ()):
-            out(f"         {'Found' if number == 0 else '':5}  {line}")
-        if proof.means:
-            out(f"         Means  {proof.means}")
-        for remedy in proof.remedies:
-            out(f"         To do  {remedy.text} ({remedy.who})")
-            for line in remedy.command.splitlines():
-                out(f"                {line}")

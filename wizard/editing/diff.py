@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from wizard.counting import counted
 from wizard.editing.cuts import Cut, Lines, in_order
-from wizard.escaping import printable
+from wizard.text.counting import counted
+from wizard.text.escaping import printable
 
 CONTEXT = 3
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wizard.counting import counted
-from wizard.escaping import printable
 from wizard.files import Snapshot, read_target, write_file
+from wizard.text.counting import counted
+from wizard.text.escaping import printable
 
 TYPE_CHECKING = False  # typing itself would be the largest import of all
 if TYPE_CHECKING:

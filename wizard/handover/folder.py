@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from wizard.differences import to_yaml
+from wizard.facts.differences import to_yaml
 from wizard.handover.files import (
     ANSWERS_FILE,
     CHANGES_FILE,
@@ -30,12 +30,12 @@ from wizard.handover.overlay import write_overlay
 from wizard.handover.pages import Contents, changes_page, readme
 from wizard.handover.role import role_of
 from wizard.handover.scripts import Scripts
-from wizard.ownership import in_repository
+from wizard.manifest.ownership import in_repository
 from wizard.plan.actions import WritePolicy, WriteTemplate
 from wizard.plan.derive import Plan
 from wizard.plan.gates import Gate, closed
 from wizard.plan.policy import plan_policy
-from wizard.repeating import resolved_answers
+from wizard.session.repeating import resolved_answers
 
 
 def write_handover(plan: Plan, folder: Path, *, pods_in: Iterable[str] = ()) -> tuple[Path, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wizard.changes import Change
 from wizard.cluster.gateway import path_of
-from wizard.differences import NOISY_ANNOTATIONS
-from wizard.facts import KubernetesObject
+from wizard.facts.changes import Change
+from wizard.facts.cluster import KubernetesObject
+from wizard.facts.differences import NOISY_ANNOTATIONS
+from wizard.facts.objects import SERVER_METADATA, ObjectRef, with_canonical_quantities
 from wizard.handover.files import MANIFEST_FILES, MANIFEST_FOLDER
-from wizard.objects import SERVER_METADATA, ObjectRef, with_canonical_quantities
-from wizard.ownership import foreign_fields, objects_as_decided
+from wizard.manifest.ownership import foreign_fields, objects_as_decided
 from wizard.plan.actions import ApplyObject
 from wizard.plan.derive import Plan
 

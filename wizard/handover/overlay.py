@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from wizard.escaping import printable
-from wizard.facts import ClusterFacts
+from wizard.facts.cluster import ClusterFacts
 from wizard.handover.files import KUSTOMIZATION_FILE, write_files
-from wizard.ownership import Departure, value_words
+from wizard.manifest.ownership import Departure, value_words
+from wizard.text.escaping import printable
 
 
 def write_overlay(facts: ClusterFacts, departures: Sequence[Departure], folder: Path) -> tuple[Path, ...]:

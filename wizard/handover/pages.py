@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.coder import UNTRIED
-from wizard.coder.actions import undo_command
 from wizard.coder.steps import NOT_READABLE
-from wizard.counting import counted
-from wizard.escaping import printable
-from wizard.facts import Right
-from wizard.findings import Outcome
+from wizard.engine.coder import undo_command
+from wizard.facts.cluster import Right
+from wizard.finding import Outcome
 from wizard.handover.files import (
     ANSWERS_FILE,
     CHANGES_FILE,
@@ -28,12 +26,14 @@ from wizard.handover.files import (
 )
 from wizard.handover.objects import ExportedObject, node_names
 from wizard.handover.scripts import Scripts
+from wizard.manifest.ownership import Departure, decided_lines, value_words
 from wizard.names import NODE_LABEL, NODE_LABEL_VALUE
-from wizard.ownership import Departure, decided_lines, value_words
 from wizard.plan.actions import WriteTemplate
 from wizard.plan.derive import Plan
 from wizard.plan.left_to_do import left_to_do
 from wizard.plan.words import change_lines
+from wizard.text.counting import counted
+from wizard.text.escaping import printable
 
 
 @dataclass(frozen=True)

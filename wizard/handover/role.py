@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from wizard.facts import Right
+from wizard.facts.cluster import Right
 
 ROLE_NAME = "podman-wizard"
 

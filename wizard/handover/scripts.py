@@ -11,8 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wizard.escaping import printable
-from wizard.facts import KubernetesObject
+from wizard.facts.cluster import KubernetesObject
 from wizard.handover.files import BEFORE_FOLDER, NODES_FILE
 from wizard.handover.objects import ExportedObject
 from wizard.manifest import selects_every_node
@@ -28,6 +27,7 @@ from wizard.names import (
 from wizard.plan.actions import SetLabels, WakeController
 from wizard.plan.derive import Plan
 from wizard.resources import asset_text
+from wizard.text.escaping import printable
 
 UNLISTED_NODES = "kubernetes.io/os=linux,!node-role.kubernetes.io/control-plane"
 """The selector of the nodes that probably qualify, if they cannot be listed."""

@@ -15,9 +15,9 @@ from textwrap import shorten
 from typing import Any, Final, Literal
 
 from wizard import quantities
-from wizard.counting import counted
-from wizard.facts import DRY_RUN, LEVEL_REFUSES, ClusterFacts
-from wizard.live import Live
+from wizard.facts.cluster import DRY_RUN, LEVEL_REFUSES, ClusterFacts
+from wizard.facts.live import Live
+from wizard.facts.objects import KubernetesObject
 from wizard.manifest.device_config import FILE, HASH_ANNOTATION, devices_in, hash_of, text_of, with_devices
 from wizard.manifest.guide import (
     CONTAINER,
@@ -31,9 +31,9 @@ from wizard.manifest.guide import (
 )
 from wizard.manifest.values import PLUGIN_TYPE, Value, ValueKind, taint_of, toleration_of
 from wizard.names import ENFORCE_LABEL, NODE_LABEL
-from wizard.nodes import NodeVerdict
-from wizard.objects import KubernetesObject
-from wizard.taints import CONTROL_PLANE_TAINTS, untolerated
+from wizard.nodes.taints import CONTROL_PLANE_TAINTS, untolerated
+from wizard.nodes.verdicts import NodeVerdict
+from wizard.text.counting import counted
 
 CURRENT_IMAGE: Final = "ghcr.io/smarter-project/smarter-device-manager:v1.20.12"
 """The last release (2022-11), from where the project publishes now. Later states of its main branch do not build."""

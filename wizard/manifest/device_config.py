@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from wizard.objects import KubernetesObject
+from wizard.facts.objects import KubernetesObject
 
 FILE: Final = "conf.yaml"
 HASH_ANNOTATION: Final = "podman-wizard/config-hash"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import yaml
 
-from wizard.differences import LAST_APPLIED
-from wizard.objects import KubernetesObject, all_paths
+from wizard.facts.differences import LAST_APPLIED, unified
+from wizard.facts.objects import KubernetesObject, all_paths
 from wizard.resources import asset_text
 
 MANIFEST: Final = "smarter-device-manager.yaml"
@@ -73,3 +73,8 @@ def added_to_guide(live: KubernetesObject) -> frozenset[str]:
     guide = _guide_paths().get(live["kind"], frozenset())
     added = frozenset(all_paths(applied)) - guide if isinstance(applied, dict) else frozenset()
     return added | {f".metadata.annotations.{LAST_APPLIED}"} if added else added
+
+
+def against_guide(objects: Sequence[KubernetesObject]) -> str:
+    """Returns the changes of a rendering to the guide's manifest as a unified diff."""
+    return unified(guide_objects(), objects, names=("guide", "manifest"))

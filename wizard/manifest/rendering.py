@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from wizard.answers import UNDECIDED, ManifestChoice, OwnershipChoice
-from wizard.differences import to_yaml
+from wizard.choices.answers import UNDECIDED, ManifestChoice, OwnershipChoice
 from wizard.errors import UsageError
-from wizard.live import Live
+from wizard.facts.differences import to_yaml
+from wizard.facts.live import Live
+from wizard.facts.objects import KubernetesObject, leaves, same_value
 from wizard.manifest.adjustments import (
     ADJUSTMENT_IDS,
     ADJUSTMENTS,
@@ -28,7 +29,6 @@ from wizard.manifest.device_config import FILE, text_of
 from wizard.manifest.guide import GUIDE_DEVICES, Objects, edit, guide_objects, pod_of
 from wizard.manifest.values import RECOMMENDED, Value, ValueKind, is_on, parse
 from wizard.names import NODE_LABEL
-from wizard.objects import KubernetesObject, leaves, same_value
 
 Source = Literal["set", "without", "preset", "live", "facts"]
 """What decided an adjustment: the choices, a preset that was given, what is live and ours, or the facts."""

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from wizard.commands.printing import out, say
 from wizard.errors import Interrupted, WizardError
-from wizard.escaping import printable
+from wizard.printing.lines import out, say
+from wizard.text.escaping import printable
 
 
 class _Lines:

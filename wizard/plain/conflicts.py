@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from wizard.answers import Decision
-from wizard.commands.printing import out
-from wizard.counting import counted
+from wizard.choices.answers import Decision
 from wizard.handover import write_overlay
-from wizard.ownership import Contest, Departure, undecided, value_words
+from wizard.manifest.ownership import Contest, Departure, undecided, value_words
 from wizard.plain.asking import ask
 from wizard.plain.desk import Desk
+from wizard.printing.lines import out
+from wizard.text.counting import counted
 
 DECISIONS: Final[Mapping[str, Decision]] = {"take": "take", "leave": "leave", "skip": "skip"}
 OVERLAY_FOLDER: Final = "podman-wizard-overlay"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from wizard.cluster.asking import PlanChanged
-from wizard.commands.printing import out, say, tell
-from wizard.engine import Engine
+from wizard.engine.engine import Engine
+from wizard.engine.executor import Executor, RunOutcome
+from wizard.engine.looking import look_again
+from wizard.engine.words import done_words
 from wizard.errors import ClusterError, ConflictError, InputError, WizardError
-from wizard.executor import Executor, RunOutcome
-from wizard.looking import look_again
+from wizard.manifest.asking import PlanChanged
 from wizard.plain.asking import agreed, ask
 from wizard.plan.derive import Plan
 from wizard.plan.gates import GateKind, closed
 from wizard.plan.judgement import Judgement
-from wizard.plan.words import done_words
-from wizard.session import Session
+from wizard.printing.lines import out, say, tell
+from wizard.session.session import Session
 
 UNTOUCHED = "Changes made so far are kept. Enter repeat to read the cluster again."
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from wizard.commands.printing import out
-from wizard.commands.verify import print_proofs
+from wizard.engine.podman_check import subjects
 from wizard.files import write_file
+from wizard.findings.verification import guide_test
 from wizard.plain.asking import agreed
 from wizard.plain.desk import Desk
 from wizard.plan.actions import verify_podman
 from wizard.plan.derive import derive, plan_without_cluster
 from wizard.plan.left_to_do import steps_left
-from wizard.prove import subjects
-from wizard.repeating import outcome_of, resolved_answers
-from wizard.verification import guide_test
+from wizard.printing.lines import out
+from wizard.printing.results import print_proofs
+from wizard.session.repeating import outcome_of, resolved_answers
 
-ANSWERS_FILE = "podman-wizard.answers.yaml"
+ANSWERS_FILE = "podman-wizard.choices.answers.yaml"
 
 
 class EndingSteps:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.commands.printing import out, tell
-from wizard.findings import Finding
+from wizard.engine.podman_check import probe_nodes
+from wizard.finding import Finding
+from wizard.findings.security_modules import PROBE_IMAGE
 from wizard.names import PROBE_NAMESPACE
 from wizard.plain.asking import ask
 from wizard.plain.desk import Desk
 from wizard.plain.telling import tell_finding
-from wizard.prove import probe_nodes
-from wizard.security_modules import PROBE_IMAGE
+from wizard.printing.lines import out, tell
 
 
 class FindingsSteps:

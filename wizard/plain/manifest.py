@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from wizard.answers import ManifestChoice
-from wizard.cluster.asking import PlanChanged
-from wizard.commands.printing import out
-from wizard.counting import counted
-from wizard.differences import against_guide
+from wizard.choices.answers import ManifestChoice
 from wizard.files import read_target, write_file
 from wizard.manifest import Rendering, Switch, check_choice
+from wizard.manifest.asking import PlanChanged
+from wizard.manifest.guide import against_guide
+from wizard.manifest.ownership import decided_lines, require_known_fields
 from wizard.manifest.values import RECOMMENDED
-from wizard.ownership import decided_lines, require_known_fields
 from wizard.plain.asking import ask, or_say, path_of
 from wizard.plain.conflicts import Conflicts
 from wizard.plain.desk import Desk
@@ -21,6 +19,8 @@ from wizard.plain.telling import here_words, plan_lines, switch_line
 from wizard.plan.actions import MANIFEST_FILE
 from wizard.plan.derive import NO_CLUSTER
 from wizard.plan.judgement import Judgement, Reading
+from wizard.printing.lines import out
+from wizard.text.counting import counted
 
 QUESTION = "Enter apply, yaml, diff, save, next, the ID of an adjustment to turn on or off, or ID=VALUE"
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from wizard.answers import NodesChoice
-from wizard.commands.printing import out, print_comparison
-from wizard.counting import counted
+from wizard.choices.answers import NodesChoice
 from wizard.plain.asking import ask, or_say
 from wizard.plain.desk import Desk
 from wizard.plan.derive import plan_labels
 from wizard.plan.gates import GateKind
+from wizard.printing.lines import out, print_comparison
+from wizard.text.counting import counted
 
 WAITING_CHANGES_NOTHING: Final[tuple[GateKind, ...]] = ("read-only", "blocker", "acknowledgement", "disruption")
 """The gates that do not stop someone from watching the rollout."""

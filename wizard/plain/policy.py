@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Literal
 
-from wizard.answers import PolicyChoice
-from wizard.commands.printing import out
+from wizard.choices.answers import PolicyChoice
+from wizard.engine.executor import Outcome, RunOutcome
 from wizard.errors import ConflictError
-from wizard.executor import Outcome, RunOutcome
 from wizard.files import write_file
 from wizard.plain.asking import agreed, ask
 from wizard.plain.desk import Desk
@@ -17,6 +16,7 @@ from wizard.plain.template import TemplateStep, is_terraform
 from wizard.plan.actions import WritePolicy
 from wizard.plan.derive import derive
 from wizard.plan.policy import DEFAULT_POLICY, plan_policy
+from wizard.printing.lines import out
 
 WORDS: Final[Mapping[str, Literal["write", "read", "append"]]] = {"write": "write", "read": "read", "append": "append"}
 COUNTS: Final[Mapping[str, Literal["keep", "replace"]]] = {"keep": "keep", "replace": "replace"}

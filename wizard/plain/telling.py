@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from textwrap import fill, indent
 
-from wizard.commands.printing import out
-from wizard.counting import counted
 from wizard.errors import UsageError
 from wizard.explanations import explain
-from wizard.findings import Finding, Outcome
-from wizard.forecast import summary
+from wizard.finding import Finding, Outcome
 from wizard.manifest import Switch
+from wizard.manifest.forecast import summary
 from wizard.plan.derive import Plan
 from wizard.plan.words import change_lines
-from wizard.session import StepId
+from wizard.printing.lines import out
+from wizard.session.session import StepId
 from wizard.steps import step_help
+from wizard.text.counting import counted
 
 WIDTH = 78
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
-from wizard.answers import TemplateChoice
-from wizard.coder.v2.actions import PushTemplate, draft_of, push_actions, told
-from wizard.commands.printing import out, tell
+from wizard.choices.answers import TemplateChoice
+from wizard.engine.coder_v2 import PushTemplate, draft_of, push_actions, told
+from wizard.engine.executor import Executor
+from wizard.engine.looking import level_of
 from wizard.errors import ConflictError
-from wizard.executor import Executor
-from wizard.looking import level_of
 from wizard.plain.asking import agreed, ask
 from wizard.plain.desk import Desk
 from wizard.plan.actions import Action, WriteTemplate
 from wizard.plan.derive import derive, plan_without_cluster
 from wizard.plan.policy import require_writable
 from wizard.plan.template import NO_NEEDS, Needs, namespace_of, needs_of, plan_template
+from wizard.printing.lines import out, tell
 
 CONFLICTS: Final[Mapping[str, Literal["keep", "replace", "both"]]] = {
     "keep": "keep",

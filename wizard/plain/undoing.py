@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wizard.commands.printing import out, tell
-from wizard.commands.undo import print_undo
-from wizard.counting import counted
+from wizard.engine.undo import plan_undo
+from wizard.engine.undoing import execute_undo
 from wizard.plain.desk import Desk
-from wizard.undo import plan_undo
-from wizard.undoing import execute_undo
+from wizard.printing.lines import out, tell
+from wizard.printing.results import print_undo
+from wizard.text.counting import counted
 
 
 async def undo(desk: Desk) -> None:

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Final
 
 from wizard.answers_file import parse_answers, write_answers
-from wizard.commands.printing import out, say
-from wizard.counting import counted
-from wizard.engine import Engine
+from wizard.choices.target import Target
+from wizard.engine.engine import Engine
 from wizard.errors import ExitCode, InputError, UsageError
 from wizard.handover import write_handover
-from wizard.journal import now
+from wizard.journal.journal import now
+from wizard.journal.unfinished import PolicyEdits, Unfinished, told
 from wizard.plain.asking import ask, or_say, path_of
 from wizard.plain.conflicts import Conflicts
 from wizard.plain.desk import Desk
@@ -23,10 +23,10 @@ from wizard.plain.nodes import NodesStep
 from wizard.plain.policy import PolicyStep
 from wizard.plain.telling import INTRODUCTION, help_text, tell_story
 from wizard.plain.undoing import undo
-from wizard.session import STEPS, Session, StepId
+from wizard.printing.lines import out, say
+from wizard.session.session import STEPS, Session, StepId
 from wizard.steps import task_title
-from wizard.target import Target
-from wizard.unfinished import PolicyEdits, Unfinished, told
+from wizard.text.counting import counted
 
 PLAN_FOLDER: Final = "podman-wizard-plan"
 

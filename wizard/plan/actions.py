@@ -11,15 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wizard.answers import VerifyChoice
-from wizard.changes import Change, counts
-from wizard.counting import counted
+from wizard.choices.answers import VerifyChoice
+from wizard.facts.changes import Change, counts
+from wizard.facts.objects import ObjectRef
 from wizard.files import Snapshot
 from wizard.names import FIELD_MANAGER, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
-from wizard.objects import ObjectRef
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
-    from wizard.cluster.asking import ObjectCheck
+    from wizard.manifest.asking import ObjectCheck
     from wizard.template.described import Described
 
 MANIFEST_FILE = "smarter-device-manager.yaml"

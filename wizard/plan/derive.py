@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from wizard.answers import Answers
-from wizard.changes import Change, changes_of_set_fields, counts
-from wizard.facts import ClusterFacts, ClusterIdentity, KubernetesObject
-from wizard.forecast import ForecastRow
+from wizard.choices.answers import Answers
+from wizard.facts.changes import Change, changes_of_set_fields, counts
+from wizard.facts.cluster import ClusterFacts, ClusterIdentity, KubernetesObject
+from wizard.facts.objects import ObjectRef
 from wizard.manifest import Rendering, selects_every_node
+from wizard.manifest.forecast import ForecastRow
 from wizard.names import BORROWED_NAMESPACE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
-from wizard.nodes import NodeVerdict
-from wizard.objects import ObjectRef
+from wizard.nodes.verdicts import NodeVerdict
 from wizard.plan.actions import (
     Action,
     ApplyObject,

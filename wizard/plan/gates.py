@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from wizard.counting import counted, named
 from wizard.errors import ClusterError, ConflictError, ExitCode, ProblemsFound, WizardError
-from wizard.findings import Outcome, blockers
+from wizard.finding import Outcome, blockers
+from wizard.manifest.ownership import conflict_error, undecided
 from wizard.names import NODE_LABEL
-from wizard.ownership import conflict_error, undecided
 from wizard.plan.judgement import Judgement
+from wizard.text.counting import counted, named
 
 GateKind = Literal["read-only", "blocker", "acknowledgement", "conflict", "label", "rejected", "disruption"]
 Door = Literal["screens", "plain", "run", "command", "plan"]

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from wizard import journal as journals
-from wizard.changes import changes_between
-from wizard.differences import LAST_APPLIED, NOISY_ANNOTATIONS, owners
-from wizard.facts import KubernetesObject
-from wizard.field_sets import Fields, difference, paths, union
-from wizard.gitops import gitops_signs
-from wizard.live import entries_of
+from wizard.facts.changes import changes_between
+from wizard.facts.cluster import KubernetesObject
+from wizard.facts.differences import LAST_APPLIED, NOISY_ANNOTATIONS, owners
+from wizard.facts.field_sets import Fields, difference, paths, union
+from wizard.facts.live import entries_of
+from wizard.facts.objects import ObjectRef
+from wizard.journal import journal as journals
+from wizard.manifest.gitops import gitops_signs
 from wizard.names import FIELD_MANAGER, NUDGE_ANNOTATION, TAKEN_OVER_ANNOTATION
-from wizard.objects import ObjectRef
 
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 """What ``kubectl rollout restart`` writes into the annotations of the pod template."""

@@ -14,20 +14,20 @@ from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from wizard.answers import Answers, NodesChoice
-from wizard.changes import changes_between, counts
-from wizard.differences import FieldOwner
+from wizard.choices.answers import Answers, NodesChoice
 from wizard.errors import WizardError
-from wizard.facts import ClusterFacts, KubernetesObject
-from wizard.findings import Finding
-from wizard.forecast import Comparison, ForecastRow, compare, forecast
-from wizard.gitops import keeper_of
-from wizard.live import Live
+from wizard.facts.changes import changes_between, counts
+from wizard.facts.cluster import ClusterFacts, KubernetesObject
+from wizard.facts.differences import FieldOwner
+from wizard.facts.live import Live
+from wizard.facts.objects import ObjectRef, leaves
+from wizard.finding import Finding
+from wizard.findings.prerequisites import Situation, judge_prerequisites
+from wizard.findings.security_modules import Probe, judge_security_modules
 from wizard.manifest import Basis, Rendering, attribution, devices_in, render, selects_every_node
-from wizard.names import NODE_LABEL
-from wizard.nodes import NodeVerdict, choose, judge
-from wizard.objects import ObjectRef, leaves
-from wizard.ownership import (
+from wizard.manifest.forecast import Comparison, ForecastRow, compare, forecast
+from wizard.manifest.gitops import keeper_of
+from wizard.manifest.ownership import (
     Contest,
     Departure,
     contests,
@@ -35,11 +35,11 @@ from wizard.ownership import (
     gitops_departures,
     objects_as_decided,
 )
-from wizard.prerequisites import Situation, judge_prerequisites
-from wizard.security_modules import Probe, judge_security_modules
+from wizard.names import NODE_LABEL
+from wizard.nodes.verdicts import NodeVerdict, choose, judge
 
 if TYPE_CHECKING:
-    from wizard.cluster.asking import ObjectCheck
+    from wizard.manifest.asking import ObjectCheck
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from wizard.verification import guide_test
+from wizard.findings.verification import guide_test
 
 ENABLE_STEP = (
     "Coder admin: In Coder, go to Manage > Admin > Templates, set Enable workspace templates to On, and click Save."

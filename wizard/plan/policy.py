@@ -7,14 +7,14 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from wizard.answers import PolicyChoice
-from wizard.differences import file_diff
+from wizard.choices.answers import PolicyChoice
 from wizard.errors import ConflictError, InputError
-from wizard.escaping import printable
+from wizard.facts.differences import file_diff
 from wizard.files import read_snapshot, read_target
 from wizard.plan.actions import WritePolicy
 from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy, outcome_in_words
 from wizard.policy.merge import Conflict
+from wizard.text.escaping import printable
 
 DEFAULT_POLICY = "policy.yaml"
 

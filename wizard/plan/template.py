@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.answers import TemplateChoice
+from wizard.choices.answers import TemplateChoice
 from wizard.files import read_snapshot, read_target
-from wizard.findings import Finding, Outcome
+from wizard.finding import Finding, Outcome
 from wizard.plan.actions import WriteTemplate
 from wizard.template.by_hand import APPARMOR_KEY
 from wizard.template.described import described
@@ -19,7 +19,7 @@ from wizard.template.module import Module, read_template
 from wizard.template.workload import find_workload
 
 if TYPE_CHECKING:
-    from wizard.facts import ClusterFacts
+    from wizard.facts.cluster import ClusterFacts
 
 _FIELDS = {"apparmor": APPARMOR_KEY, "seccomp": "seccomp-profile-type", "selinux": "seLinuxOptions"}
 """For each part, what the fix of a finding contains that sets it for a workspace."""
@@ -40,7 +40,7 @@ class Needs:
 
 def needs_of(facts: ClusterFacts, namespace: str | None, level: str | None) -> Needs:
     """Judges the facts; the findings are the ones of ``podman-wizard check``."""
-    from wizard.answers import Answers
+    from wizard.choices.answers import Answers
     from wizard.plan.judgement import Judgement, Reading
 
     findings = Judgement(Reading.of(facts), Answers()).security_modules

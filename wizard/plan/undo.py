@@ -13,18 +13,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard import journal as journals
-from wizard.changes import Change
-from wizard.counting import counted
-from wizard.facts import KubernetesObject
+from wizard.facts.changes import Change
+from wizard.facts.cluster import KubernetesObject
+from wizard.facts.objects import ObjectRef
 from wizard.files import Snapshot
+from wizard.journal import journal as journals
 from wizard.names import NAMESPACE, NODE_LABEL
-from wizard.objects import ObjectRef
 from wizard.plan.history import ObjectHistory
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
+    from wizard.cluster.pods_with_fuse import PodsWithFuse
     from wizard.coder.v2.undoing import Present, PushedTemplate
-    from wizard.pods_with_fuse import PodsWithFuse
 
 DEVICE_MANAGER = ObjectRef("DaemonSet", NAMESPACE, NAMESPACE)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wizard.escaping import printable
 from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import (
@@ -24,6 +23,7 @@ from wizard.policy.schema import schema
 from wizard.policy.shapes import wrong_parts
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, Sequence, key_text, resolved
 from wizard.policy.words import WORDS
+from wizard.text.escaping import printable
 
 
 def check(document: PolicyDocument) -> tuple[Problem, ...]:

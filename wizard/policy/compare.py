@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from wizard.editing.diff import Counts, Hunk, count, grouped, shown, split_lines
-from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument
+from wizard.text.escaping import printable
 
 _MOST_DIFFERENCES = 1000
 """The largest number of added and removed lines for which the shortest diff is computed; its cost is quadratic."""

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from wizard.errors import InputError
-from wizard.escaping import printable
 from wizard.files import Snapshot, read_snapshot
 from wizard.policy.readings import data_of
 from wizard.policy.strangers import refuse_stranger
 from wizard.policy.tree import Mapping, Node, Tree, key_text, parse_tree, resolved
+from wizard.text.escaping import printable
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; the largest policy that is read."""

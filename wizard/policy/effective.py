@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wizard.escaping import printable
 from wizard.names import FUSE_RESOURCE
 from wizard.policy.checks import podman_problems
 from wizard.policy.document import PolicyDocument, show_path
@@ -23,6 +22,7 @@ from wizard.policy.entries import (
 from wizard.policy.schema import DEFAULT_WORD, Field, schema
 from wizard.policy.tree import Mapping, resolved
 from wizard.policy.words import WORDS
+from wizard.text.escaping import printable
 
 MAY = {"read": "cannot change", "append": "can add", "write": "can replace"}
 """What a workspace can do with a field, by its field policy."""

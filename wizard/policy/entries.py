@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from wizard.escaping import printable
 from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import PolicyDocument
 from wizard.policy.near import like_fuse, near
@@ -14,6 +13,7 @@ from wizard.policy.readings import is_merge_key, merge_sources, readings
 from wizard.policy.schema import Field, schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text, resolved
 from wizard.policy.writing import Manner, inline
+from wizard.text.escaping import printable
 
 TYPE_CHECKING = False  # typing itself would be the largest import of all
 if TYPE_CHECKING:

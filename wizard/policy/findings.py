@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import Entry, Path, entries, meant_paths
 from wizard.policy.readings import Reading, differ, readings
 from wizard.policy.schema import schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
+from wizard.text.escaping import printable
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from wizard.errors import InputError, UsageError
-from wizard.escaping import printable
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import entries, meant_paths
 from wizard.policy.lookup import lookup
@@ -21,6 +20,7 @@ from wizard.policy.near import near
 from wizard.policy.readings import data_of
 from wizard.policy.schema import Field, schema
 from wizard.policy.tree import Mapping, Node, Sequence, resolved
+from wizard.text.escaping import printable
 
 Path = tuple[str | int, ...]
 

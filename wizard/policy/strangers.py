@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wizard.errors import InputError
-from wizard.escaping import printable
 from wizard.policy.near import near
 from wizard.policy.readings import inherited
 from wizard.policy.tree import Mapping, Node, Scalar, Tree, key_text, resolved
+from wizard.text.escaping import printable
 
 _TODO = "Check that this is the right file. A policy has version and, under workspace, fields with a field policy."
 _ERROR_KEYS = frozenset(

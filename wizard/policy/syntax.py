@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import yaml
 
-from wizard.escaping import printable
 from wizard.policy.spaces import ODD_SPACE, space_in_words
+from wizard.text.escaping import printable
 
 _GIT_MARKER = re.compile(r"^(?:<{7}|>{7}|\|{7})(?= |$)|^={7}$", re.M)
 _TEMPLATE = re.compile(r"^[^#\n]*?(\{\{|\{%|\{#)", re.M)

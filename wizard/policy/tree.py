@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import yaml
 
 from wizard.errors import InputError
-from wizard.escaping import printable
+from wizard.text.escaping import printable
 
 TYPE_CHECKING = False  # typing itself would be the largest import of all
 if TYPE_CHECKING:

@@ -16,13 +16,7 @@ from wizard.sandbox import admission, refusals
 from wizard.sandbox.access import ALL, Attributes, User
 from wizard.sandbox.clock import Clock
 from wizard.sandbox.defaults import with_defaults
-from wizard.sandbox.field_ownership import (
-    ApplyConflict,
-    Conflict,
-    Manager,
-    applied,
-    updated,
-)
+from wizard.sandbox.field_ownership import ApplyConflict, Conflict, Manager, applied, updated
 from wizard.sandbox.kinds import DAEMON_SET, NAMESPACE, POD, RESOURCE_QUOTA, Kind
 from wizard.sandbox.patches import json_patch, merge_patch, strategic_merge_patch
 from wizard.sandbox.scenarios import Scenario

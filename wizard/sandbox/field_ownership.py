@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.field_sets import Fields, difference, intersection, is_member, overlap, paths, union
+from wizard.facts.field_sets import Fields, difference, intersection, is_member, overlap, paths, union
 from wizard.sandbox.schema import ListOf, Scalar, Struct, Type, child, item_key
 
 Object = dict[str, Any]

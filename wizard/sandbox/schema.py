@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from wizard.field_sets import step
+from wizard.facts.field_sets import step
 from wizard.quantities import canonical
 
 

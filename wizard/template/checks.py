@@ -13,13 +13,7 @@ from wizard.template.by_hand import APPARMOR_KEY
 from wizard.template.document import Document
 from wizard.template.merge import merge_template
 from wizard.template.module import Module
-from wizard.template.reading import (
-    OTHER_PLUGINS,
-    image_of,
-    is_envbox,
-    is_envbuilder,
-    resource_maps,
-)
+from wizard.template.reading import OTHER_PLUGINS, image_of, is_envbox, is_envbuilder, resource_maps
 from wizard.template.tree import Attribute, Block, Body, Expression
 from wizard.template.workload import Workload, find_workload
 

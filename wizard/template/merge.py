@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from wizard.counting import counted
 from wizard.editing.cuts import Cut, in_order
 from wizard.editing.diff import Counts, count, hunks, unified_diff
 from wizard.errors import ConflictError, InputError, WizardError
@@ -37,16 +36,8 @@ from wizard.template.reading import (
 from wizard.template.tree import Block, Expression
 from wizard.template.words import PARTS
 from wizard.template.workload import WORKLOADS, Workload, find_workload
-from wizard.template.writing import (
-    Edits,
-    NewAttribute,
-    NewBlock,
-    NewItem,
-    NewMember,
-    NewObject,
-    cuts_of,
-    quoted,
-)
+from wizard.template.writing import Edits, NewAttribute, NewBlock, NewItem, NewMember, NewObject, cuts_of, quoted
+from wizard.text.counting import counted
 
 UNCONFINED: Final = "unconfined"
 SELINUX_TYPE: Final = "container_engine_t"

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from wizard.counting import counted
 from wizard.errors import InputError, UsageError
 from wizard.template.by_hand import manifest_lines, yaml_lines
 from wizard.template.document import Document
 from wizard.template.module import Module
 from wizard.template.tree import Block, Body
+from wizard.text.counting import counted
 
 _TEMPLATE = ("spec", "template")
 _NEW_NAMES: Final = {

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from wizard.coder.refusals import CoderError
 from wizard.coder.words import one_line
-from wizard.counting import counted
 from wizard.errors import ConflictError, InputError
 from wizard.files import why, write_file
+from wizard.text.counting import counted
 
 MOST_MEMBERS = 20_000
 CLI_LIMIT = 1024 * 1024

@@ -14,10 +14,10 @@ from wizard.coder.v2.answers import IDENTIFIER, Organization, Template, User, Ve
 from wizard.coder.v2.archive import Archive
 from wizard.coder.v2.client import LARGEST_ARCHIVE, TemplatesClient
 from wizard.coder.v2.refusals import Denied
-from wizard.counting import counted, named
-from wizard.differences import file_diff
 from wizard.errors import InputError, UsageError
+from wizard.facts.differences import file_diff
 from wizard.template.merge import MergeResult
+from wizard.text.counting import counted, named
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.changes import Change
 from wizard.coder.refusals import CoderError
 from wizard.coder.v2.client import TemplatesClient
 from wizard.errors import ConflictError
-from wizard.objects import ObjectRef
+from wizard.facts.changes import Change
+from wizard.facts.objects import ObjectRef
 
 if TYPE_CHECKING:
-    from wizard.journal import Change as JournaledChange
+    from wizard.journal.journal import Change as JournaledChange
 
 
 @dataclass(frozen=True)

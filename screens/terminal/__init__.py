@@ -1,0 +1,1 @@
+"""The terminal itself: its requirements, its background, and who has it."""

@@ -1,0 +1,1 @@
+"""The user's choices, and which cluster they are for."""

@@ -1,0 +1,1 @@
+"""Rules: each turns facts into one finding."""

@@ -1,0 +1,1 @@
+"""What was done, what was about to be done, and where both are kept."""

@@ -1,0 +1,1 @@
+"""Nodes: which qualify, which are selected, their systems, taints, and managed pools."""

@@ -1,0 +1,1 @@
+"""Plans, events, and results as lines on standard output."""

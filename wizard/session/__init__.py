@@ -1,0 +1,1 @@
+"""One user's way through the steps, and the unattended run."""
