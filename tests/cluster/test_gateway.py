@@ -14,8 +14,7 @@ from aiohttp import web
 
 from tests.cluster.conftest import Connected
 from tests.cluster.servers import status
-from wizard.cluster import ApiRefusal, Seen
-from wizard.cluster import gateway as module
+from wizard.cluster import ApiRefusal, WatchEvent, lists, watches
 from wizard.cluster.conversion import find_distribution, list_parts, node_facts, whole_number
 from wizard.errors import ClusterError
 from wizard.facts.cluster import NodeFacts, Taint
@@ -136,7 +135,7 @@ def test_distributions(version: str, server: str, groups: tuple[str, ...], node:
 
 
 async def test_a_big_page_comes_in_slices(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(lists, "SLICE_SECONDS", 0.0)
 
     async def page(_: web.Request) -> web.StreamResponse:
         items = [{"metadata": {"name": f"n{number}"}} for number in range(20)]
@@ -186,7 +185,7 @@ def event(kind: str, name: str, version: int) -> dict[str, Any]:
 async def take(gateway: Any, count: int) -> list[tuple[str, tuple[str, ...]]]:
     seen: list[tuple[str, tuple[str, ...]]] = []
     watch = gateway.watch("Pod", "default", convert=lambda item: item["metadata"]["name"])
-    part: Seen[str]
+    part: WatchEvent[str]
     async with asyncio.timeout(20):
         async for part in watch:
             seen.append((part.kind, part.objects))
@@ -202,7 +201,7 @@ async def test_a_watch_goes_on_where_it_broke_off(connected: Connected, monkeypa
         [event("ADDED", "a", 101), event("BOOKMARK", "", 102)],
         [half[:20], half[20:] + b"\n", event("DELETED", "a", 104), None],
     )
-    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(watches, "RECONNECT_SECONDS", 0.0)
     async with connected(server) as gateway:
         seen = await take(gateway, 4)
         assert seen == [("listed", ("listed",)), ("changed", ("a",)), ("changed", ("b",)), ("deleted", ("a",))]
@@ -223,16 +222,16 @@ async def test_a_watch_that_fell_behind_lists_anew(connected: Connected) -> None
 async def test_a_server_too_busy_for_a_watch_is_not_asked_for_the_whole_list(
     connected: Connected, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0.01)
-    busy = [status(code, "TooManyRequests", "try again later") for _ in range(module.BUSY_TRIES + 3)]
+    monkeypatch.setattr(watches, "RECONNECT_SECONDS", 0.01)
+    busy = [status(code, "TooManyRequests", "try again later") for _ in range(watches.BUSY_TRIES + 3)]
     server = Watched(*busy[:2], [event("ADDED", "a", 101)], *busy[2:], [event("ADDED", "b", 201)])
     async with connected(server) as gateway:
         assert [kind for kind, _ in await take(gateway, 4)] == ["listed", "changed", "listed", "changed"]
-    assert server.versions == ["100"] * 3 + ["101"] * (module.BUSY_TRIES + 1) + ["200"]
+    assert server.versions == ["100"] * 3 + ["101"] * (watches.BUSY_TRIES + 1) + ["200"]
 
 
 async def test_where_watching_is_not_allowed_it_lists(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(watches, "POLL_SECONDS", 0.01)
     server = Watched(status(403, "Forbidden", "cannot watch"))
     async with connected(server) as gateway:
         assert [kind for kind, _ in await take(gateway, 3)] == ["listed"] * 3

@@ -12,9 +12,10 @@ import pytest
 
 from tests.cluster.conftest import Opened
 from tests.cluster.manifests import adjusted, guide
-from wizard.cluster import ApiRefusal, Gateway, Seen
+from wizard.cluster import ApiRefusal, Gateway, WatchEvent
 from wizard.cluster.credentials import Identity
 from wizard.cluster.kubeconfig import Access
+from wizard.cluster.refusals import Target
 from wizard.cluster.transport import Transport
 from wizard.engine import rollout as module
 from wizard.engine.events import ActionProgress, Event, Note
@@ -137,8 +138,8 @@ async def test_thousands_of_pods_that_hang_are_told_of_in_a_moment(monkeypatch: 
 
         async def watch(
             self: Gateway, kind: str, namespace: str = "", *, convert: Any, **_: Any
-        ) -> AsyncGenerator[Seen[Any], None]:
-            yield Seen("listed", tuple(convert(item) for item in lists[kind]))
+        ) -> AsyncGenerator[WatchEvent[Any], None]:
+            yield WatchEvent("listed", tuple(convert(item) for item in lists[kind]))
             await asyncio.Event().wait()
 
         async def get(self: Gateway, kind: str, name: str, namespace: str = "") -> KubernetesObject | None:
@@ -218,7 +219,7 @@ async def test_without_pods_the_number_of_devices_counts_too(opened: Opened, mon
         names = [node.name for node in await nodes_of(gateway) if judge(node).eligible][:2]
         await install(gateway, adjusted(), names)
         assert (await wait(gateway, names, 30)).complete
-        refuse_lists(gateway, monkeypatch, "Pod")
+        refuse_lists(monkeypatch, "pods")
         assert (await wait(gateway, names, 2, devices=50)).complete
         result = await wait(gateway, names, 1, devices=110)
     assert [item.seen for item in result.failing] == ["offers 50, not 110"] * 2
@@ -234,12 +235,12 @@ async def test_the_limit_counts_only_the_time_without_progress(monkeypatch: pyte
 
     async def watch(
         self: Gateway, kind: str, namespace: str = "", *, convert: Any, **_: Any
-    ) -> AsyncGenerator[Seen[Any], None]:
+    ) -> AsyncGenerator[WatchEvent[Any], None]:
         if kind != "Node":
-            raise ApiRefusal(module_target("list", kind), 403, {"message": "no"})
+            raise ApiRefusal(Target("list", kind), 403, {"message": "no"})
         for ready in range(1, len(names)):  # the last one never gets its devices
             clock[0] += 4
-            yield Seen("listed", tuple(convert(advertising(name, names.index(name) < ready)) for name in names))
+            yield WatchEvent("listed", tuple(convert(advertising(name, names.index(name) < ready)) for name in names))
             judged.clear()
             await judged.wait()
         ended.set()
@@ -303,7 +304,7 @@ async def test_without_the_right_to_read_events_or_pods(opened: Opened, monkeypa
     async with opened("quota") as (_, gateway):
         names = [node.name for node in await nodes_of(gateway)][:60]
         await install(gateway, adjusted(pods="50"), names)
-        refuse_lists(gateway, monkeypatch, "Event", "Pod")
+        refuse_lists(monkeypatch, "events", "pods")
         result = await wait(gateway, names, 4, events)
     assert result.ready == 50
     assert all("cannot be read" in item.reason for item in result.failing)
@@ -311,23 +312,17 @@ async def test_without_the_right_to_read_events_or_pods(opened: Opened, monkeypa
     assert len(notes) == 2
 
 
-def refuse_lists(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *kinds: str) -> None:
-    """Lists of these kinds are forbidden."""
-    real = gateway.slices
+def refuse_lists(monkeypatch: pytest.MonkeyPatch, *plurals: str) -> None:
+    """Lists of these resources are forbidden."""
+    real = Transport.fetch
 
-    def refusing(kind: str, *arguments: Any, **options: Any) -> Any:
-        if kind not in kinds:
-            return real(kind, *arguments, **options)
-        body = {"reason": "Forbidden", "message": f"cannot list {kind}"}
-        raise ApiRefusal(module_target("list", kind), 403, body)
+    async def refusing(transport: Transport, method: str, path: str, **options: Any) -> Any:
+        if path.rpartition("/")[2] in plurals:
+            body = {"reason": "Forbidden", "message": f"cannot list {path}"}
+            raise ApiRefusal(Target.of(method, path), 403, body)
+        return await real(transport, method, path, **options)
 
-    monkeypatch.setattr(gateway, "slices", refusing)
-
-
-def module_target(verb: str, resource: str) -> Any:
-    from wizard.cluster.refusals import Target
-
-    return Target(verb, resource)
+    monkeypatch.setattr(Transport, "fetch", refusing)
 
 
 @pytest.mark.parametrize(

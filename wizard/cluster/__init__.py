@@ -5,10 +5,13 @@ thread.
 """
 
 from wizard.cluster.contents import Contents, read_contents
-from wizard.cluster.gateway import ApplyResult, Gateway, Seen, Slice, path_of
+from wizard.cluster.gateway import ApplyResult, Gateway
 from wizard.cluster.kubeconfig import ContextName, contexts
+from wizard.cluster.lists import ListSlice
+from wizard.cluster.paths import path_of
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Cause, FieldConflict
 from wizard.cluster.transport import Answer, Retry
+from wizard.cluster.watches import WatchEvent
 
 __all__ = [
     "Answer",
@@ -20,9 +23,9 @@ __all__ = [
     "ContextName",
     "FieldConflict",
     "Gateway",
+    "ListSlice",
     "Retry",
-    "Seen",
-    "Slice",
+    "WatchEvent",
     "contexts",
     "path_of",
     "read_contents",

@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
-from wizard.cluster.gateway import METADATA_LIST, MOST_PAGES, PAGE, Gateway
+from wizard.cluster.gateway import Gateway
+from wizard.cluster.lists import METADATA_LIST, MOST_PAGES, PAGE
 from wizard.cluster.refusals import ApiRefusal
 from wizard.errors import ClusterError
 from wizard.facts.cluster import KubernetesObject

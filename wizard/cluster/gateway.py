@@ -5,36 +5,35 @@ It belongs to the event loop on which it was created. Objects go in and out as J
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, Unpack
 from urllib.parse import quote
 
 from wizard.abandoning import abandonable
 from wizard.cluster import shapes
 from wizard.cluster.concurrency import together
-from wizard.cluster.conversion import find_distribution, list_parts, node_facts
+from wizard.cluster.conversion import find_distribution, node_facts
 from wizard.cluster.credentials import Interactive
 from wizard.cluster.kubeconfig import read_access
-from wizard.cluster.refusals import ApiRefusal, ApplyConflict, Target, read_conflicts
-from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
+from wizard.cluster.lists import METADATA_OBJECT, ListReader, ListSlice
+from wizard.cluster.paths import ListQuery, path_of
+from wizard.cluster.refusals import ApiRefusal, ApplyConflict, read_conflicts
+from wizard.cluster.shapes import Shape, require_flat
 from wizard.cluster.transport import (
     APPLY_PATCH,
-    JSON,
     JSON_PATCH,
-    LARGEST,
     LARGEST_LIST,
     MERGE_PATCH,
     TRANSIENT,
     Answer,
+    Options,
     Retry,
     Transport,
 )
-from wizard.errors import ClusterError
+from wizard.cluster.watches import Watch, WatchEvent
 from wizard.facts.changes import changes_between, counts
 from wizard.facts.cluster import ClusterIdentity, KubernetesObject, NodeFacts, Right
 from wizard.facts.objects import ObjectRef, with_canonical_quantities
@@ -43,68 +42,10 @@ from wizard.text.escaping import printable
 
 T = TypeVar("T")
 
-PAGE = 500
-"""How many objects are requested at once, as in kubectl."""
-
-MOST_PAGES = 4000
-"""How many pages a list can have: two million objects."""
-
 SAMPLE = 5
 """How many nodes are read to detect the distribution."""
 
-SLICE_SECONDS = 0.005
-"""How long the conversion of a page can block the loop."""
-
-WATCH_SECONDS = 240
-"""How long one watch lasts before it is opened again; the server ends it then."""
-
-RECONNECT_SECONDS = 1.0
-"""How long to wait before a watch is opened again that ended immediately."""
-
-BUSY_TRIES = 5
-"""How often a watch is requested from a busy server before the list is read again."""
-
-POLL_SECONDS = 2.0
-"""How often a list is read if watching it is not allowed."""
-
-METADATA_OBJECT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-"""Requests only metadata, as the garbage collector does. A server that does not know it sends whole objects (Kubernetes
-documentation, API concepts, "Metadata-only fetches")."""
-
-_KINDS: Mapping[str, tuple[str, str, bool]] = {
-    "Namespace": ("/api/v1", "namespaces", False),
-    "Node": ("/api/v1", "nodes", False),
-    "ResourceQuota": ("/api/v1", "resourcequotas", True),
-    "ConfigMap": ("/api/v1", "configmaps", True),
-    "Pod": ("/api/v1", "pods", True),
-    "Event": ("/api/v1", "events", True),
-    "DaemonSet": ("/apis/apps/v1", "daemonsets", True),
-}
-
 Change = Literal["create", "configure", "unchanged"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice(Generic[T]):
-    """Some of the objects of a list. ``total`` is the number of all, None if the server does not report it.
-
-    After ``restarted``, the list begins again: earlier slices no longer count. ``version`` is the list's
-    resource version, from which a watch continues; it is known with the last slice.
-    """
-
-    items: tuple[T, ...]
-    total: int | None = None
-    restarted: bool = False
-    version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen(Generic[T]):
-    """An event of a watch. ``listed`` replaces all earlier objects; the others are about one object each."""
-
-    kind: Literal["listed", "changed", "deleted"]
-    objects: tuple[T, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +56,6 @@ class ApplyResult:
     before: KubernetesObject | None
     change: Literal["create", "configure", "unchanged"]
     warnings: tuple[str, ...] = ()
-
-
-def path_of(kind: str, name: str = "", namespace: str = "") -> str:
-    """Returns the API path of an object, or of a list if there is no name; without a namespace, of all namespaces."""
-    prefix, plural, namespaced = _KINDS[kind]
-    place = f"/namespaces/{namespace}" if namespaced and namespace else ""
-    return f"{prefix}{place}/{plural}" + (f"/{name}" if name else "")
 
 
 class Gateway:
@@ -191,32 +125,10 @@ class Gateway:
         return self._transport.access.server
 
     async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        idempotent: bool | None = None,
-        on_retry: Callable[[Retry], None] | None = None,
-        accept: str = JSON,
-        shape: Shape | None = None,
-        largest: int = LARGEST,
+        self, method: str, path: str, *, shape: Shape | None = None, **options: Unpack[Options]
     ) -> Answer[Any]:
         """Sends one request, for anything without its own method; see ``Transport.request``."""
-        return await self._transport.request(
-            method,
-            path,
-            query=query,
-            body=body,
-            content_type=content_type,
-            idempotent=idempotent,
-            on_retry=on_retry,
-            accept=accept,
-            shape=shape,
-            largest=largest,
-        )
+        return await self._transport.request(method, path, shape=shape, **options)
 
     # The cluster, the user, and the user's permissions
 
@@ -356,7 +268,7 @@ class Gateway:
                 return tuple(found.body.get("items", ()))
         return ()
 
-    async def nodes(self, selector: str = "", *, at_once: bool = False) -> AsyncGenerator[Slice[NodeFacts], None]:
+    async def nodes(self, selector: str = "", *, at_once: bool = False) -> AsyncGenerator[ListSlice[NodeFacts], None]:
         """Yields the nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""
         async for part in self.slices("Node", labels=selector, convert=node_facts, at_once=at_once):
             yield part
@@ -371,71 +283,18 @@ class Gateway:
         convert: Callable[[KubernetesObject], T],
         at_once: bool = False,
         metadata_only: bool = False,
-    ) -> AsyncGenerator[Slice[T], None]:
+    ) -> AsyncGenerator[ListSlice[T], None]:
         """Yields a list in slices, converted while reading so that a page is never kept whole as objects.
 
         The server prepares the next page while one is converted. ``at_once`` reads a page in one go, for commands:
         it blocks everything else on the loop. With ``metadata_only``, spec and status can be missing, which are
         nine tenths of a node.
         """
-        selectors = _selectors(labels, fields)
-        query, path = {**selectors, "limit": str(PAGE)}, path_of(kind, namespace=namespace)
-        accept = METADATA_LIST if metadata_only else JSON
-        told, restarted, pages = 0, False, 0
-        take = _checked(kind, convert, metadata_only)
-
-        def ask() -> asyncio.Task[Answer[bytes]]:
-            fetched = self._transport.fetch("GET", path, query=dict(query), accept=accept, largest=LARGEST_LIST)
-            return asyncio.create_task(fetched)
-
-        page = ask()
-        try:
-            while True:
-                try:
-                    text = (await page).body.decode("utf-8", "replace")
-                except ApiRefusal as refusal:
-                    if refusal.status != 410 or "continue" not in query:
-                        raise
-                    # The list is older than the server remembers. A list in one page cannot expire.
-                    query, told, restarted = dict(selectors), 0, True
-                    page = ask()
-                    continue
-                items, metadata, token = list[T](), dict[str, Any](), ""
-                began = time.perf_counter()
-                try:
-                    for key, value in list_parts(text, at_once=at_once):
-                        if key == "metadata":
-                            metadata = _list_metadata(value)
-                            if token := metadata.get("continue", ""):
-                                pages += 1
-                                _require_end(token, query, pages)
-                                query["continue"] = token
-                                page = ask()
-                        elif key == "items":
-                            items.append(take(value))
-                            if time.perf_counter() - began > SLICE_SECONDS:
-                                told += len(items)
-                                yield Slice(tuple(items), self._total(metadata, told), restarted)
-                                items, restarted = [], False
-                                await asyncio.sleep(0)
-                                began = time.perf_counter()
-                except (ValueError, RecursionError) as error:
-                    odd = error if isinstance(error, Odd) else Odd("is not JSON")
-                    raise self._transport.odd("GET", path, odd) from None
-                told += len(items)
-                version = "" if token else str(metadata.get("resourceVersion") or "")
-                yield Slice(tuple(items), told if not token else self._total(metadata, told), restarted, version)
-                restarted = False
-                if not token:
-                    return
-        finally:
-            page.cancel()
-            await asyncio.gather(page, return_exceptions=True)
-
-    @staticmethod
-    def _total(metadata: Mapping[str, Any], told: int) -> int | None:
-        remaining = metadata.get("remainingItemCount")
-        return told + int(remaining) if remaining is not None and remaining > 0 else None
+        query = ListQuery(kind, namespace, labels, fields)
+        reader = ListReader(self._transport, query, convert, at_once=at_once, metadata_only=metadata_only)
+        async with aclosing(reader.slices()) as slices:
+            async for part in slices:
+                yield part
 
     async def log(self, namespace: str, pod: str, container: str = "", *, tail: int = 0, limit: int = 1_000_000) -> str:
         """Returns a pod's log: its last ``tail`` lines (0: all), ``limit`` bytes at most. Raises ApiRefusal."""
@@ -456,7 +315,7 @@ class Gateway:
         labels: str = "",
         fields: str = "",
         convert: Callable[[KubernetesObject], T],
-    ) -> AsyncGenerator[Seen[T], None]:
+    ) -> AsyncGenerator[WatchEvent[T], None]:
         """Yields the objects of a list, and then their changes, without end.
 
         After a lost connection, the watch continues from the same point; a server that is too busy for a watch gets
@@ -464,60 +323,10 @@ class Gateway:
         not allowed, the list is read every two seconds. Raises ApiRefusal if listing is denied, ClusterError if the
         server does not answer.
         """
-        path, selectors = path_of(kind, namespace=namespace), _selectors(labels, fields)
-        target = Target("watch", Target.of("GET", path).resource, namespace=namespace)
-        version, may_watch, busy, faults = "", True, 0, 0
-        while True:
-            if not version:
-                listed: list[T] = []
-                async for part in self.slices(kind, namespace, labels=labels, fields=fields, convert=convert):
-                    listed = [*([] if part.restarted else listed), *part.items]
-                    version = part.version or version
-                yield Seen("listed", tuple(listed))
-            if not may_watch or not version:
-                version = ""
-                await asyncio.sleep(POLL_SECONDS)
-                continue
-            query = {
-                **selectors,
-                "watch": "true",
-                "allowWatchBookmarks": "true",
-                "resourceVersion": version,
-                "timeoutSeconds": str(WATCH_SECONDS),
-            }
-            opened = time.monotonic()
-            try:
-                lines = self._transport.stream(path, query, silence=WATCH_SECONDS + 30)
-                # The connection is closed when the watch ends, not when the garbage collector runs.
-                async with aclosing(lines):
-                    async for line in lines:
-                        happened, content = _event(line, kind, target)
-                        busy = faults = 0
-                        version = _version_of(content) or version
-                        if happened != "BOOKMARK":
-                            yield Seen("deleted" if happened == "DELETED" else "changed", (convert(content),))
-            except Odd as odd:
-                # A list may be in order where a watch is not, so it decides; but not again and again.
-                faults, version = faults + 1, ""
-                if faults > BUSY_TRIES:
-                    raise self._transport.odd("GET", path, odd) from None
-            except ApiRefusal as refusal:
-                if refusal.status in (403, 405):
-                    may_watch = False
-                # A list is the most expensive request for a busy server.
-                busy = busy + 1 if refusal.status in TRANSIENT else 0
-                if 0 < busy <= BUSY_TRIES:
-                    await asyncio.sleep(RECONNECT_SECONDS * 2 ** (busy - 1))
-                    continue
-                version, busy = "", 0
-                if refusal.status == 410:
-                    continue
-            except (ClusterError, ValueError):
-                # The next request, which is repeated, shows whether the server still answers.
-                if time.monotonic() - opened < RECONNECT_SECONDS:
-                    version = ""
-            if may_watch and time.monotonic() - opened < RECONNECT_SECONDS:
-                await asyncio.sleep(RECONNECT_SECONDS)
+        watch = Watch(self._transport, ListQuery(kind, namespace, labels, fields), convert)
+        async with aclosing(watch.events()) as events:
+            async for event in events:
+                yield event
 
     # Changing
 
@@ -661,60 +470,3 @@ def _at(item: Any, *path: str) -> Any:
 def _as_it_is(item: KubernetesObject) -> KubernetesObject:
     require_flat(item)
     return item
-
-
-def _checked(
-    kind: str, convert: Callable[[KubernetesObject], T], metadata_only: bool
-) -> Callable[[KubernetesObject], T]:
-    """Returns the conversion of an item, with the check before it; ``node_facts`` checks what it reads."""
-    if convert is node_facts:
-        return convert
-    shape = shapes.METADATA_ITEM if metadata_only else shapes.ITEMS[kind]
-
-    def take(item: KubernetesObject) -> T:
-        shape(item)
-        # The items of a list have no kind of their own.
-        item.setdefault("kind", kind)
-        return convert(item)
-
-    return take
-
-
-def _require_end(token: str, query: Mapping[str, str], pages: int) -> None:
-    """Raises Odd if a list goes on for ever."""
-    if token == query.get("continue") or pages > MOST_PAGES:
-        raise Odd("has no end", "the list")
-
-
-def _list_metadata(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    try:
-        shapes.LIST_METADATA(value)
-    except Odd as odd:
-        raise odd.under("metadata") from None
-    return dict(value)
-
-
-def _event(line: bytes, kind: str, target: Target) -> tuple[str, dict[str, Any]]:
-    """Returns the type of a watch's event, and its object. Raises ApiRefusal for an error."""
-    event = decoded(line)
-    shapes.EVENT_OF_WATCH(event)
-    require_flat(event)
-    happened, content = event["type"], event["object"]
-    if happened == "ERROR":
-        code = content.get("code")
-        raise ApiRefusal(target, code if type(code) is int else 0, content)
-    # A bookmark has only a version.
-    if happened != "BOOKMARK":
-        shapes.ITEMS[kind](content)
-    return happened, content
-
-
-def _version_of(content: Mapping[str, Any]) -> str:
-    version = _at(content, "metadata", "resourceVersion")
-    return version if isinstance(version, str) else ""
-
-
-def _selectors(labels: str, fields: str) -> dict[str, str]:
-    return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}

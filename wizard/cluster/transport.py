@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode
 
 from wizard.cluster.credentials import Credential, Credentials, Interactive
@@ -82,18 +82,45 @@ class Retry:
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One request, as it is sent each time; ``timeout`` is the longest silence, ``largest`` the largest body."""
+class Options(TypedDict, total=False):
+    """What a request can have besides its method and its path."""
 
-    method: str
-    path: str
-    query: Mapping[str, str] | None
+    query: Mapping[str, str]
+    """Unquoted."""
     body: Any
     content_type: str
     accept: str
     timeout: float
+    """How long the server can be silent, in seconds."""
     largest: int
+    """How many bytes the body of the answer can have."""
+    idempotent: bool
+    """Whether it can be repeated although it was possibly carried out; by default all but POST."""
+    attempts: int
+    on_retry: Callable[[Retry], None] | None
+    """Is called before each repetition."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request, as it is sent each time."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: Any = None
+    content_type: str = JSON
+    accept: str = JSON
+    timeout: float = TIMEOUT_SECONDS
+    largest: int = LARGEST
+    idempotent: bool | None = None
+    attempts: int = ATTEMPTS
+    on_retry: Callable[[Retry], None] | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Tells whether it can be sent again although the server has possibly carried it out."""
+        return self.method != "POST" if self.idempotent is None else self.idempotent
 
 
 class Transport:
@@ -120,44 +147,17 @@ class Transport:
             await client.close()
 
     async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        idempotent: bool | None = None,
-        timeout: float = TIMEOUT_SECONDS,
-        attempts: int = ATTEMPTS,
-        on_retry: Callable[[Retry], None] | None = None,
-        accept: str = JSON,
-        shape: Shape | None = None,
-        largest: int = LARGEST,
+        self, method: str, path: str, *, shape: Shape | None = None, **options: Unpack[Options]
     ) -> Answer[Any]:
-        """Sends one request, repeated if that is safe. ``query`` is unquoted.
+        """Sends one request, repeated if that is safe.
 
-        ``timeout`` is how long the server can be silent, in seconds. ``idempotent`` tells whether a request can be
-        repeated that was possibly carried out; by default all but POST. ``on_retry`` is called before each repetition.
         ``shape`` is what the answer has to look like: that it is not deep is always checked.
 
         Raises ApiRefusal if the server rejects it, OddAnswer if its answer has another shape, ClusterError if no
         complete answer comes.
         """
-        raw = await self.fetch(
-            method,
-            path,
-            query=query,
-            body=body,
-            content_type=content_type,
-            idempotent=idempotent,
-            timeout=timeout,
-            attempts=attempts,
-            on_retry=on_retry,
-            accept=accept,
-            largest=largest,
-        )
-        if not accept.startswith(JSON):
+        raw = await self.fetch(method, path, **options)
+        if not options.get("accept", JSON).startswith(JSON):
             return Answer(raw.status, raw.headers, raw.body.decode("utf-8", "replace"), raw.warnings)
         try:
             read = decoded(raw.body)
@@ -172,24 +172,9 @@ class Transport:
         """Returns the error for an answer of another shape."""
         return self._failures.odd(method, path, str(odd))
 
-    async def fetch(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        idempotent: bool | None = None,
-        timeout: float = TIMEOUT_SECONDS,
-        attempts: int = ATTEMPTS,
-        on_retry: Callable[[Retry], None] | None = None,
-        accept: str = JSON,
-        largest: int = LARGEST,
-    ) -> Answer[bytes]:
+    async def fetch(self, method: str, path: str, **options: Unpack[Options]) -> Answer[bytes]:
         """Sends a request as ``request`` does, but returns the body unparsed."""
-        request = _Request(method, path, query, body, content_type, accept, timeout, largest)
-        repeatable = method != "POST" if idempotent is None else idempotent
+        request = _Request(method, path, **options)
         renewed, timeouts, attempt = False, 0, 0
         while True:
             attempt += 1
@@ -197,15 +182,15 @@ class Transport:
             try:
                 answer = await self._send(request, credential)
                 if answer.status < 300:
-                    self._check_whole(answer, accept)
+                    self._check_whole(answer, request.accept)
                     return answer
                 refusal = self._read_refusal(Target.of(method, path), answer)
             except Failure as failure:
                 timeouts += failure.timeout
-                again = failure.transient and (repeatable or not failure.sent) and timeouts < 2
+                again = failure.transient and (request.repeatable or not failure.sent) and timeouts < 2
                 if not self._reached:
                     again = again and failure.sent and attempt < FIRST_ATTEMPTS
-                if not again or attempt >= attempts:
+                if not again or attempt >= request.attempts:
                     raise failure.error from None
                 delay, status = _backoff(attempt), 0
             else:
@@ -213,18 +198,18 @@ class Transport:
                     renewed = True
                     continue
                 wanted = _retry_after(answer)
-                safe = repeatable or answer.status == 429
+                safe = request.repeatable or answer.status == 429
                 if (
                     answer.status not in TRANSIENT
                     or refusal.permanent
                     or not safe
-                    or attempt >= attempts
+                    or attempt >= request.attempts
                     or (wanted or 0) > LONGEST_RETRY_AFTER_SECONDS
                 ):
                     raise refusal
                 delay, status = max(_backoff(attempt), wanted or 0), answer.status
-            if on_retry is not None:
-                on_retry(Retry(status, delay))
+            if request.on_retry is not None:
+                request.on_retry(Retry(status, delay))
             await asyncio.sleep(delay)
 
     async def stream(self, path: str, query: Mapping[str, str], silence: float) -> AsyncGenerator[bytes, None]:
@@ -235,7 +220,7 @@ class Transport:
         """
         import aiohttp
 
-        request = _Request("GET", path, query, None, JSON, JSON, silence, LARGEST)
+        request = _Request("GET", path, query, timeout=silence)
         credential = await self._credentials.current()
         response: aiohttp.ClientResponse | None = None
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from wizard.cluster import ApiRefusal, Gateway, Seen
+from wizard.cluster import ApiRefusal, Gateway, WatchEvent
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import node_facts
 from wizard.engine.events import ActionProgress, Listener, Note
@@ -288,7 +288,7 @@ class _Wait:
         labels = f"{NODE_LABEL}={NODE_LABEL_VALUE}" if labeled else ""
         wanted = set(self._expected)
         async for seen in self._gateway.watch("Node", labels=labels, convert=_named_node):
-            kept = Seen(seen.kind, tuple(one for one in seen.objects if one[0] in wanted))
+            kept = WatchEvent(seen.kind, tuple(one for one in seen.objects if one[0] in wanted))
             self._picture.nodes = _fold(self._picture.nodes, kept)
             self._changed.set()
 
@@ -470,7 +470,7 @@ class _Wait:
         return {one.name: one.message for one in warnings if one.kind == "Pod"}
 
 
-def _fold(known: dict[str, Any] | None, seen: Seen[tuple[str, Any]]) -> dict[str, Any]:
+def _fold(known: dict[str, Any] | None, seen: WatchEvent[tuple[str, Any]]) -> dict[str, Any]:
     if seen.kind == "listed" or known is None:
         return dict(seen.objects)
     for name, value in seen.objects:

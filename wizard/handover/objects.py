@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wizard.cluster.gateway import path_of
+from wizard.cluster.paths import path_of
 from wizard.facts.changes import Change
 from wizard.facts.cluster import KubernetesObject
 from wizard.facts.differences import NOISY_ANNOTATIONS
