@@ -30,9 +30,9 @@ TAKEN = {"ctrl+a", "ctrl+b", "ctrl+s", "ctrl+z"}
 
 
 def declared() -> Iterator[tuple[type, Binding]]:
-    for module in pkgutil.iter_modules(screens.__path__):
-        for _, kind in getmembers(import_module(f"screens.{module.name}"), isclass):
-            if kind.__module__ == f"screens.{module.name}":
+    for module in pkgutil.walk_packages(screens.__path__, "screens."):
+        for _, kind in getmembers(import_module(module.name), isclass):
+            if kind.__module__ == module.name:
                 for binding in vars(kind).get("BINDINGS", ()):
                     assert isinstance(binding, Binding), f"{kind.__name__}: {binding}"
                     yield kind, binding
