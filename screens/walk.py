@@ -54,7 +54,7 @@ Work = Callable[["Engine", "Operation"], Coroutine[Any, Any, Any]]
 class Walk:
     """The state that the screens show, and the only way for them to change it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is an option of the command line, or a door to the application)
         self,
         target: Target,
         answers: Answers | None,

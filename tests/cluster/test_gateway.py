@@ -307,6 +307,7 @@ async def test_in_the_borrowed_namespace_nothing_that_is_there_is_met(connected:
 
 
 async def test_rights_that_cannot_be_reviewed_are_unknown(connected: Connected) -> None:
+    from wizard.cluster.permissions import review_permissions
     from wizard.facts.cluster import Right
 
     async def server(request: web.Request) -> web.StreamResponse:
@@ -317,7 +318,7 @@ async def test_rights_that_cannot_be_reviewed_are_unknown(connected: Connected) 
         return web.json_response({"status": {"allowed": False, "reason": "because"}}, status=201)
 
     async with connected(server) as gateway:
-        rights = await gateway.review_rights([Right("patch", "daemonsets", "apps", "n"), Right("list", "pods")])
+        rights = await review_permissions(gateway, [Right("patch", "daemonsets", "apps", "n"), Right("list", "pods")])
     assert [(right.allowed, right.reason) for right in rights] == [(False, "because"), (None, "no reviews for you")]
 
 

@@ -93,12 +93,9 @@ async def test_they_are_taken_in_order_one_after_the_other(connected: Connected)
     assert server.most == 1
 
 
-async def test_the_label_comes_off_and_a_dry_run_changes_nothing(connected: Connected) -> None:
+async def test_the_label_comes_off(connected: Connected) -> None:
     server = Nodes(3, {"n000": "enabled", "n001": "other"})
     async with connected(server) as gateway:
-        tried = await label(gateway, list(server.labels), None, dry_run=True)
-        assert tried.done == ("n000", "n001")
-        assert server.labels["n000"] == "enabled"
         result = await label(gateway, list(server.labels), None)
     assert result.before == {"n000": "enabled", "n001": "other"}
     assert result.unchanged == ("n002",)

@@ -388,18 +388,7 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
             f"It wrote:\n{said}" if said else "Run it by hand and check its output.",
         )
 
-    # Its output is not quoted, because it can contain a token.
-    try:
-        document = json.loads(output)
-    except (ValueError, RecursionError):
-        raise refuse("its output is not JSON") from None
-    if not isinstance(document, dict) or document.get("kind") != "ExecCredential":
-        raise refuse("its output is not an ExecCredential")
-    if document.get("apiVersion") != config.api_version:
-        raise refuse(f"its apiVersion differs from the one in the kubeconfig ({printable(config.api_version)})")
-    result = document.get("status")
-    if not isinstance(result, dict):
-        raise refuse("it has no status")
+    result = _status_of(output, config.api_version, refuse)
     read = [result.get(name) or "" for name in ("token", "clientCertificateData", "clientKeyData")]
     if not all(isinstance(one, str) for one in read):
         raise refuse("its token, certificate, or key is not text")
@@ -411,17 +400,38 @@ def _read_result(config: ExecConfig, status: int | None, output: bytes, errors: 
         raise refuse("it has a client certificate or a key, but not both")
     if not token and not certificate:
         raise refuse("it has neither a token nor a client certificate")
-    expires = None
-    if result.get("expirationTimestamp") and not str(result["expirationTimestamp"]).startswith(NEVER):
-        try:
-            expires = datetime.fromisoformat(str(result["expirationTimestamp"])).timestamp()
-        except (ValueError, OverflowError):
-            raise refuse("its expirationTimestamp is not a time") from None
     return Credential(
         f"Bearer {token}" if token else "",
         (certificate.encode(), key.encode()) if certificate else None,
-        expires,
+        _expiry(result, refuse),
     )
+
+
+def _status_of(output: bytes, api_version: str, refuse: Callable[[str], ClusterError]) -> dict[str, Any]:
+    """Returns the status of an ExecCredential. Its output is not quoted in errors, because it can contain a token."""
+    try:
+        document = json.loads(output)
+    except (ValueError, RecursionError):
+        raise refuse("its output is not JSON") from None
+    if not isinstance(document, dict) or document.get("kind") != "ExecCredential":
+        raise refuse("its output is not an ExecCredential")
+    if document.get("apiVersion") != api_version:
+        raise refuse(f"its apiVersion differs from the one in the kubeconfig ({printable(api_version)})")
+    status = document.get("status")
+    if not isinstance(status, dict):
+        raise refuse("it has no status")
+    return status
+
+
+def _expiry(status: Mapping[str, Any], refuse: Callable[[str], ClusterError]) -> float | None:
+    """Returns when a credential expires, in seconds since the epoch; None if it does not."""
+    text = str(status.get("expirationTimestamp") or "")
+    if not text or text.startswith(NEVER):
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise refuse("its expirationTimestamp is not a time") from None
 
 
 def _tail(errors: bytes, lines: int = 5) -> str:

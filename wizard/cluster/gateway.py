@@ -5,12 +5,11 @@ It belongs to the event loop on which it was created. Objects go in and out as J
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
-from urllib.parse import quote
 
 from wizard.abandoning import abandonable
 from wizard.cluster import shapes
@@ -20,12 +19,11 @@ from wizard.cluster.credentials import Interactive
 from wizard.cluster.kubeconfig import read_access
 from wizard.cluster.lists import METADATA_OBJECT, ListReader, ListSlice
 from wizard.cluster.paths import ListQuery, path_of
-from wizard.cluster.refusals import ApiRefusal, ApplyConflict, read_conflicts
+from wizard.cluster.refusals import ApiRefusal, ApplyConflict, read_conflicts, unless_rejected
 from wizard.cluster.shapes import Shape, require_flat
 from wizard.cluster.transport import (
     APPLY_PATCH,
     JSON_PATCH,
-    LARGEST_LIST,
     MERGE_PATCH,
     TRANSIENT,
     Answer,
@@ -35,7 +33,7 @@ from wizard.cluster.transport import (
 )
 from wizard.cluster.watches import Watch, WatchEvent
 from wizard.facts.changes import changes_between, counts
-from wizard.facts.cluster import ClusterIdentity, KubernetesObject, NodeFacts, Right
+from wizard.facts.cluster import ClusterIdentity, KubernetesObject, NodeFacts
 from wizard.facts.objects import ObjectRef, with_canonical_quantities
 from wizard.names import FIELD_MANAGER
 from wizard.text.escaping import printable
@@ -130,7 +128,7 @@ class Gateway:
         """Sends one request, for anything without its own method; see ``Transport.request``."""
         return await self._transport.request(method, path, shape=shape, **options)
 
-    # The cluster, the user, and the user's permissions
+    # The cluster and the user
 
     async def _read_version(self) -> str:
         try:
@@ -149,10 +147,10 @@ class Gateway:
         """
         reads: list[Coroutine[Any, Any, Any]] = [
             self._read_version(),
-            self._or_none(self.get("Namespace", "kube-system"), but=TRANSIENT),
-            self._or_none(self._read_user()),
+            unless_rejected(self.get("Namespace", "kube-system"), but=TRANSIENT),
+            unless_rejected(self._read_user()),
             self.api_groups(),
-            self._or_none(self._sample()),
+            unless_rejected(self._sample()),
         ]
         version, system, user, names, nodes = await together(reads)
         access = self._transport.access
@@ -174,17 +172,8 @@ class Gateway:
 
     async def api_groups(self) -> tuple[str, ...]:
         """Returns the API groups of the server; none if it does not list them."""
-        groups = await self._or_none(self.request("GET", "/apis", shape=shapes.GROUPS))
+        groups = await unless_rejected(self.request("GET", "/apis", shape=shapes.GROUPS))
         return tuple(group["name"] for group in groups.body.get("groups", ())) if groups else ()
-
-    async def _or_none(self, work: Awaitable[T], *, but: Container[int] = ()) -> T | None:
-        """Returns the result, or None if it was rejected; raises if the status is 401 or in ``but``."""
-        try:
-            return await work
-        except ApiRefusal as refusal:
-            if refusal.status == 401 or refusal.status in but:
-                raise
-            return None
 
     async def _read_user(self) -> str:
         """Returns the name of the user; the API exists since Kubernetes 1.28, before that it answers 404."""
@@ -196,39 +185,6 @@ class Gateway:
             shape=shapes.USER_REVIEW,
         )
         return str(_at(answer.body, "status", "userInfo", "username") or "")
-
-    async def review_rights(self, rights: Iterable[Right]) -> tuple[Right, ...]:
-        """Checks each permission with the server; ``allowed`` is None if it is unknown, ``reason`` has why."""
-        return await together(self._review(right) for right in rights)
-
-    async def _review(self, right: Right) -> Right:
-        attributes = {
-            "verb": right.verb,
-            "group": right.group,
-            "resource": right.resource,
-            "subresource": right.subresource,
-            "namespace": right.namespace,
-        }
-        try:
-            answer = await self.request(
-                "POST",
-                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                body={
-                    "apiVersion": "authorization.k8s.io/v1",
-                    "kind": "SelfSubjectAccessReview",
-                    "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
-                },
-                idempotent=True,
-                shape=shapes.ACCESS_REVIEW,
-            )
-        except ApiRefusal as refusal:
-            if refusal.status == 401:
-                raise
-            return replace(right, allowed=None, reason=refusal.message)
-        status = answer.body.get("status", {})
-        reason = status.get("reason") or status.get("evaluationError") or ""
-        # Without an answer to the question, the permission is unknown, not denied.
-        return replace(right, allowed=status.get("allowed"), reason=printable(reason))
 
     # Reading
 
@@ -250,23 +206,6 @@ class Gateway:
         async for part in self.slices(kind, namespace, labels=labels, fields=fields, convert=_as_it_is):
             found = [*([] if part.restarted else found), *part.items]
         return tuple(found)
-
-    async def custom(self, group: str, plural: str, namespace: str = "") -> tuple[KubernetesObject, ...]:
-        """Returns all objects of a custom resource, in the first version that has it; none if no version has it.
-
-        Raises ApiRefusal.
-        """
-        described = await self._or_none(self.request("GET", f"/apis/{group}", shape=shapes.GROUP))
-        for version in described.body.get("versions", ()) if described else ():
-            path = f"/apis/{group}/{quote(version['version'], safe='')}"
-            known = await self._or_none(self.request("GET", path, shape=shapes.RESOURCES))
-            if known and any(resource["name"] == plural for resource in known.body.get("resources", ())):
-                place = f"/namespaces/{namespace}" if namespace else ""
-                found = await self.request(
-                    "GET", f"{path}{place}/{plural}", shape=shapes.CUSTOM_LIST, largest=LARGEST_LIST
-                )
-                return tuple(found.body.get("items", ()))
-        return ()
 
     async def nodes(self, selector: str = "", *, at_once: bool = False) -> AsyncGenerator[ListSlice[NodeFacts], None]:
         """Yields the nodes, in slices as they come; ``selector`` is a label selector. Raises ApiRefusal."""
@@ -338,7 +277,7 @@ class Gateway:
         """
         metadata = item["metadata"]
         kind, name, namespace = item["kind"], metadata["name"], metadata.get("namespace", "")
-        before = await self._or_none(self.get(kind, name, namespace))
+        before = await unless_rejected(self.get(kind, name, namespace))
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         if dry_run:
             query["dryRun"] = "All"
@@ -381,7 +320,7 @@ class Gateway:
 
     async def exists(self, kind: str, name: str, namespace: str = "") -> bool:
         """Tells whether an object exists and can be read."""
-        return await self._or_none(self.get(kind, name, namespace)) is not None
+        return await unless_rejected(self.get(kind, name, namespace)) is not None
 
     async def create(
         self, item: KubernetesObject, *, dry_run: bool = False, idempotent: bool = False

@@ -6,12 +6,14 @@ The server's own words are quoted, safe for a terminal; the advice on what to do
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from wizard.errors import ClusterError, ConflictError
 from wizard.text.escaping import printable
+
+T = TypeVar("T")
 
 _CONFLICT = re.compile(r'conflict with "(?P<manager>(?:[^"\\]|\\.)*)"(?:.* at (?P<time>\S+))?')
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
@@ -232,3 +234,13 @@ def read_warnings(headers: Iterable[str]) -> tuple[str, ...]:
     return tuple(
         printable(re.sub(r"\\(.)", r"\1", text)) for header in headers for text in _WARNING.findall(header) if text
     )
+
+
+async def unless_rejected(work: Awaitable[T], *, but: Container[int] = ()) -> T | None:
+    """Returns the result, or None if it was rejected; raises ApiRefusal if the status is 401 or in ``but``."""
+    try:
+        return await work
+    except ApiRefusal as refusal:
+        if refusal.status == 401 or refusal.status in but:
+            raise
+        return None

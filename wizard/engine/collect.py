@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
+from wizard.cluster.permissions import review_permissions
 from wizard.cluster.shapes import FACTS, Odd, require_flat
 from wizard.errors import InputError
 from wizard.facts.cluster import (
@@ -96,7 +97,9 @@ async def collect(
     read = partial(_read, unread)
     work: list[Coroutine[Any, Any, Any]] = [
         gateway.identity(),
-        gateway.review_rights((*rights_for_plan(), *(one for place in pods_in for one in rights_for_pods(place)))),
+        review_permissions(
+            gateway, (*rights_for_plan(), *(one for place in pods_in for one in rights_for_pods(place)))
+        ),
         read("nodes", "list", "nodes", _read_nodes(gateway, on_nodes, selector)),
         read("device manager pods", "list", "pods", gateway.list("Pod", NAMESPACE)),
         read("DaemonSets in all namespaces", "list", "daemonsets.apps", gateway.list("DaemonSet")),

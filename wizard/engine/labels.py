@@ -61,7 +61,6 @@ async def set_labels(
     on_event: Listener,
     action: str,
     in_flight: int = IN_FLIGHT,
-    dry_run: bool = False,
     on_batch: OnBatch | None = None,
     stop: asyncio.Event | None = None,
 ) -> LabelResult:
@@ -71,7 +70,7 @@ async def set_labels(
     changed next. ``stop`` ends the work: no new request starts, and running ones can finish. A cancellation does the
     same, without a result. Raises ClusterError if the nodes cannot be read.
     """
-    work = _Labelling(gateway, list(dict.fromkeys(names)), value, on_event, action, dry_run, on_batch)
+    work = _Labelling(gateway, list(dict.fromkeys(names)), value, on_event, action, on_batch)
     work.limit = work.most = max(1, in_flight)
     await work.read_values()
     await work.run(stop or asyncio.Event())
@@ -86,7 +85,6 @@ class _Labelling:
         value: str | None,
         on_event: Listener,
         action: str,
-        dry_run: bool,
         on_batch: OnBatch | None,
     ) -> None:
         self.limit: float = IN_FLIGHT
@@ -96,7 +94,6 @@ class _Labelling:
         self._value = value
         self._on_event = on_event
         self._action = action
-        self._dry_run = dry_run
         self._on_batch = on_batch
         self._values: dict[str, str | None] = {}
         self._told: dict[str, str | None] = {}
@@ -190,13 +187,13 @@ class _Labelling:
             return
         batch = {name: self._values[name] for name in islice(queue, BATCH)}
         self._told.update(batch)
-        if self._on_batch is not None and not self._dry_run:
+        if self._on_batch is not None:
             self._on_batch(batch)
 
     async def _patch(self, name: str) -> None:
         body = {"metadata": {"labels": {NODE_LABEL: self._value}}}
         try:
-            await self._gateway.patch("Node", name, body, dry_run=self._dry_run, on_retry=self._slow_down)
+            await self._gateway.patch("Node", name, body, on_retry=self._slow_down)
         except ApiRefusal as refusal:
             if refusal.status == 404:
                 self._failed[name] = "the node no longer exists"

@@ -364,14 +364,7 @@ class _Wait:
             label = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
             return _Why("no label", f"it does not have the label {label}, or no longer exists")
         if "pods" in picture.unread or "DaemonSet" in picture.unread:
-            # Without pods, the devices are the only evidence, and the more important part of it.
-            if self._offers_enough(node):
-                return None
-            if not final:
-                return _PATIENCE
-            if node.fuse_devices:
-                return self._why_other_number(node)
-            return _Why(NOT_KNOWN, f"it does not advertise {FUSE_RESOURCE}, and its pod cannot be read")
+            return self._why_not_by_devices(node, final=final)
         if picture.pods is None or picture.daemon_sets is None:
             return _Why(NOT_KNOWN, self._away or "the pods were not read in time") if final else _PATIENCE
         if daemon_set is None:
@@ -383,12 +376,20 @@ class _Wait:
             return self._why_no_pod(node, daemon_set, refused, final=final)
         if not node.ready:
             return _not_ready(node)
-        if pod.trouble is not None:
-            return pod.trouble
-        if not final:
-            return _PATIENCE
+        if pod.trouble is not None or not final:
+            return pod.trouble or _PATIENCE
         because = f": {said[pod.name]}" if said.get(pod.name) else ""
         return _Why("pod not ready", f"its pod {pod.name} is not ready ({pod.state}){because}")
+
+    def _why_not_by_devices(self, node: NodeFacts, *, final: bool) -> _Why | None:
+        """Returns what the devices tell alone: without pods they are the only evidence, and the more important part."""
+        if self._offers_enough(node):
+            return None
+        if not final:
+            return _PATIENCE
+        if node.fuse_devices:
+            return self._why_other_number(node)
+        return _Why(NOT_KNOWN, f"it does not advertise {FUSE_RESOURCE}, and its pod cannot be read")
 
     def _offers_enough(self, node: NodeFacts) -> bool:
         return node.fuse_devices == self._devices if self._devices is not None else node.fuse_devices > 0

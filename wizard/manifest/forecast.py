@@ -129,6 +129,11 @@ def _fate(node: NodeFacts, named: bool, objects: Sequence[KubernetesObject]) -> 
         return _Fate(False, f"the DaemonSet does not tolerate the taint {taints[0]}", short)
     if not fits_affinity(node, labels, pod):
         return _Fate(False, "the required node affinity of the DaemonSet excludes it", "required node affinity")
+    return _fate_of_pod(node, pod)
+
+
+def _fate_of_pod(node: NodeFacts, pod: KubernetesObject) -> _Fate:
+    """Returns what becomes of a pod that the DaemonSet's controller makes for the node."""
     if node.operating_system != "linux":
         return _Fate(False, "its pod cannot start: the image supports only Linux", "not Linux")
     if node.architecture and node.architecture not in ARCHITECTURES:

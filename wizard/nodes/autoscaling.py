@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
+from wizard.cluster.custom_objects import custom_objects
 from wizard.facts.cluster import KubernetesObject, ScaledPool
 from wizard.names import FUSE_RESOURCE
 from wizard.text.escaping import printable
@@ -49,13 +50,15 @@ async def read_scaled_pools(gateway: Gateway, read: Read[Any]) -> tuple[ScaledPo
     found = [*pools_of_status(status)] if status else []
     groups = await gateway.api_groups()
     if "karpenter.sh" in groups:
-        pools = await read("Karpenter's NodePools", "list", NODE_POOLS, gateway.custom("karpenter.sh", "nodepools"))
-        overlays = gateway.custom("karpenter.sh", "nodeoverlays")
+        pools = await read(
+            "Karpenter's NodePools", "list", NODE_POOLS, custom_objects(gateway, "karpenter.sh", "nodepools")
+        )
+        overlays = custom_objects(gateway, "karpenter.sh", "nodeoverlays")
         known = await read("Karpenter's NodeOverlays", "list", NODE_OVERLAYS, overlays)
         if pools is not None and known is not None:
             found += pools_of_karpenter(pools, known)
     if "machine.openshift.io" in groups:
-        sets = gateway.custom("machine.openshift.io", "machinesets", MACHINE_API)
+        sets = custom_objects(gateway, "machine.openshift.io", "machinesets", MACHINE_API)
         found += pools_of_machine_sets(await read("MachineSets", "list", MACHINE_SETS, sets) or ())
     return tuple(found)
 

@@ -11,7 +11,7 @@ from wizard.choices.target import Target
 from wizard.engine.engine import Engine
 from wizard.errors import ExitCode, InputError, UsageError
 from wizard.handover import write_handover
-from wizard.journal.journal import now
+from wizard.journal.journal import Run, now
 from wizard.journal.unfinished import PolicyEdits, Unfinished, told
 from wizard.plain.asking import ask, or_say, path_of
 from wizard.plain.conflicts import Conflicts
@@ -101,15 +101,7 @@ class Walk:
             return
         if run is None and left is None:
             return
-        if run is not None:
-            out(f"The run started at {run.started} was interrupted. Its last change: {run.changes[-1].title}.")
-            if run.damage:
-                out(run.damage)
-        for line in told(left) if left is not None else ():
-            out(line)
-        question = f"Resume the interrupted {'run' if run is not None else 'session'}?"
-        answer = await ask(question, ("resume", "discard", "later"), default="resume", also=("yes", "no"))
-        answer = EARLIER_WORDS.get(answer, answer)
+        answer = await _resume_or_discard(run, left)
         if answer == "later":
             self._is_open = True
             return
@@ -212,3 +204,16 @@ class Walk:
         role = f", plus a ClusterRole with the {counted(missing, 'permission')} you lack" if missing else ""
         out(f"The folder contains the changes, the commands, and a README{role}.")
         out("Give it to someone who can change the cluster. README.md lists the steps in order.")
+
+
+async def _resume_or_discard(run: Run | None, left: Unfinished | None) -> str:
+    """Says what was interrupted, and asks what becomes of it: ``resume``, ``discard``, or ``later``."""
+    if run is not None:
+        out(f"The run started at {run.started} was interrupted. Its last change: {run.changes[-1].title}.")
+        if run.damage:
+            out(run.damage)
+    for line in told(left) if left is not None else ():
+        out(line)
+    question = f"Resume the interrupted {'run' if run is not None else 'session'}?"
+    answer = await ask(question, ("resume", "discard", "later"), default="resume", also=("yes", "no"))
+    return EARLIER_WORDS.get(answer, answer)

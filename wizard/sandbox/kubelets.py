@@ -23,8 +23,8 @@ from wizard.sandbox.kinds import NODE, POD
 from wizard.sandbox.nodes import Machine
 from wizard.sandbox.podman import FUSE
 from wizard.sandbox.refusals import Refusal
-from wizard.sandbox.server import Log
 from wizard.sandbox.store import Change, Key, Object, Version
+from wizard.sandbox.watching import Log
 
 SCHEDULING, PULLING, STARTING, REGISTERING = 0.15, 1.1, 0.5, 0.4
 """Seconds that a pod's steps take, plus or minus a third."""

@@ -115,33 +115,34 @@ def misfits(value: Any, of: Type, path: str = "") -> list[str]:
     if isinstance(of, Scalar):
         return [f"{path}: {problem}"] if (problem := _scalar_problem(value, of.name)) else []
     if isinstance(of, ListOf):
-        if not isinstance(value, list):
-            return [f"{path}: expected list, got {_go(value)}"]
-        found: list[str] = []
-        for index, item in enumerate(value):
-            where = f"{path}[{index}]"
-            if of.sharing == "map":
-                if not isinstance(item, dict):
-                    found.append(f"{path}: element {index}: associative list with keys may not have non-map elements")
-                    continue
-                missing = [key for key in of.keys if key not in item and key not in ITEM_DEFAULTS]
-                if missing:
-                    text = f'associative list with keys has an element that omits key field "{missing[0]}"'
-                    found.append(f"{path}: element {index}: {text} (and doesn't have default value)")
-                    continue
-                where = path + step(item_key(of, item))
-            found += misfits(item, of.item, where)
-        return found
+        return _list_misfits(value, of, path)
     if not isinstance(value, dict):
         return [f"{path}: expected map, got {_go(value)}"]
     if isinstance(of, MapOf):
         return [text for name, item in value.items() for text in misfits(item, of.item, f"{path}.{name}")]
-    found = []
+    found: list[str] = []
     for name, item in value.items():
         if name in of.fields:
             found += misfits(item, of.fields[name], f"{path}.{name}")
         else:
             found.append(f"{path}.{name}: field not declared in schema")
+    return found
+
+
+def _list_misfits(value: Any, of: ListOf, path: str) -> list[str]:
+    if not isinstance(value, list):
+        return [f"{path}: expected list, got {_go(value)}"]
+    found: list[str] = []
+    for index, item in enumerate(value):
+        if of.sharing != "map":
+            found += misfits(item, of.item, f"{path}[{index}]")
+        elif not isinstance(item, dict):
+            found.append(f"{path}: element {index}: associative list with keys may not have non-map elements")
+        elif missing := [key for key in of.keys if key not in item and key not in ITEM_DEFAULTS]:
+            text = f'associative list with keys has an element that omits key field "{missing[0]}"'
+            found.append(f"{path}: element {index}: {text} (and doesn't have default value)")
+        else:
+            found += misfits(item, of.item, path + step(item_key(of, item)))
     return found
 
 

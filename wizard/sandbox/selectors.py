@@ -20,53 +20,67 @@ def everything(_obj: Object) -> bool:
     return True
 
 
-def label_selector(text: str) -> Matches:
-    """Reads ``a=b,c in (d,e),!f``. Raises the server's 400 for an invalid selector."""
-    if not text.strip():
-        return everything
-    tokens = [match[1] for match in _TOKEN.finditer(text)]
-    rules: list[Callable[[Mapping[str, str]], bool]] = []
-    position = 0
+class _LabelSelector:
+    """Reads a label selector from left to right."""
 
-    def take() -> str:
-        nonlocal position
-        position += 1
-        return tokens[position - 1] if position <= len(tokens) else ""
+    def __init__(self, text: str) -> None:
+        self._tokens = [match[1] for match in _TOKEN.finditer(text)]
+        self._position = 0
 
-    while position < len(tokens):
-        token = take()
+    def rules(self) -> list[Callable[[Mapping[str, str]], bool]]:
+        """Returns a test for each requirement. Raises the server's 400."""
+        rules = []
+        while self._position < len(self._tokens):
+            rules.append(self._requirement())
+        return rules
+
+    def _take(self) -> str:
+        self._position += 1
+        return self._tokens[self._position - 1] if self._position <= len(self._tokens) else ""
+
+    def _requirement(self) -> Callable[[Mapping[str, str]], bool]:
+        token = self._take()
         absent = token == "!"
-        key = take() if absent else token
+        key = self._take() if absent else token
         if not re.match(r"[A-Za-z0-9]", key):
             raise bad_request(f"unable to parse requirement: found '{key}', expected: identifier")
-        after = take()
+        after = self._take()
         if after in (",", ""):
-            rules.append(_absent(key) if absent else _present(key))
-            continue
+            return _absent(key) if absent else _present(key)
         if absent:
             raise bad_request(f"unable to parse requirement: found '{after}', expected: ',' or 'end of string'")
         if after not in _OPERATORS:
             names = "in, notin, =, ==, !=, gt, lt"
             raise bad_request(f"unable to parse requirement: found '{after}', expected: {names}")
-        values: set[str]
-        if after in ("in", "notin"):
-            if (found := take()) != "(":
-                raise bad_request(f"unable to parse requirement: found '{found}' expected: '('")
-            values = set()
-            while (word := take()) not in (")", ""):
-                if word != ",":
-                    values.add(word)
-        else:
-            word = take()
-            if word in _OPERATORS[:3]:
-                raise bad_request(f"unable to parse requirement: found '{word}', expected: identifier")
-            values = {"" if word in (",", "") else word}
-            if word == ",":
-                position -= 1
-        rules.append(_rule(key, after, values))
-        following = take()
+        values = self._set() if after in ("in", "notin") else self._value()
+        following = self._take()
         if following not in (",", ""):
             raise bad_request(f"unable to parse requirement: found '{following}', expected: ',' or 'end of string'")
+        return _rule(key, after, values)
+
+    def _set(self) -> set[str]:
+        if (found := self._take()) != "(":
+            raise bad_request(f"unable to parse requirement: found '{found}' expected: '('")
+        values = set()
+        while (word := self._take()) not in (")", ""):
+            if word != ",":
+                values.add(word)
+        return values
+
+    def _value(self) -> set[str]:
+        word = self._take()
+        if word in _OPERATORS[:3]:
+            raise bad_request(f"unable to parse requirement: found '{word}', expected: identifier")
+        if word == ",":
+            self._position -= 1
+        return {"" if word in (",", "") else word}
+
+
+def label_selector(text: str) -> Matches:
+    """Reads ``a=b,c in (d,e),!f``. Raises the server's 400 for an invalid selector."""
+    if not text.strip():
+        return everything
+    rules = _LabelSelector(text).rules()
 
     def matches(obj: Object) -> bool:
         labels = obj["metadata"].get("labels") or {}

@@ -192,13 +192,16 @@ def _container(container: Object, volumes: set[Any], path: str) -> Iterator[Caus
     for index, mount in enumerate(container.get("volumeMounts", ())):
         if mount.get("name") not in volumes:
             yield field_not_found(f"{path}.volumeMounts[{index}].name", _json(mount.get("name")))
-    resources = container.get("resources", {})
+    yield from _resources(container.get("resources", {}), f"{path}.resources")
+
+
+def _resources(resources: Object, path: str) -> Iterator[Cause]:
     limits, requests = resources.get("limits", {}), resources.get("requests", {})
     for name, request in requests.items():
-        where = f"{path}.resources.requests"
+        where = f"{path}.requests"
         if "/" in name and not name.startswith("hugepages-"):  # an extended resource cannot be overcommitted
             if name not in limits:
-                yield field_required(f"{path}.resources.limits", "Limit must be set for non overcommitable resources")
+                yield field_required(f"{path}.limits", "Limit must be set for non overcommitable resources")
             elif amount(limits[name]) != amount(request):
                 yield field_invalid(where, _json(request), f"must be equal to {name} limit of {limits[name]}")
         elif name in limits and amount(request) > amount(limits[name]):
@@ -206,11 +209,9 @@ def _container(container: Object, volumes: set[Any], path: str) -> Iterator[Caus
     for group, amounts in (("limits", limits), ("requests", requests)):
         for name, value in amounts.items():
             if amount(value) < 0:
-                yield field_invalid(
-                    f"{path}.resources.{group}[{name}]", _json(value), "must be greater than or equal to 0"
-                )
+                yield field_invalid(f"{path}.{group}[{name}]", _json(value), "must be greater than or equal to 0")
             elif "/" in name and amount(value) % 1:
-                yield field_invalid(f"{path}.resources.{group}[{name}]", _json(value), "must be an integer")
+                yield field_invalid(f"{path}.{group}[{name}]", _json(value), "must be an integer")
 
 
 def _pod_update(new: Object, old: Object) -> Iterator[Cause]:
