@@ -424,7 +424,7 @@ def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run:
 def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner) -> None:
     content = TWO.replace(b'"2"', b"true")
     assert content != TWO
-    assert f"{FUSE} is true, not 1: kept." in run("merge", run.file(content)).err
+    assert f"{FUSE} is true, not 1: kept." in run("merge", "--on-conflict", "keep", run.file(content)).err
 
 
 @pytest.mark.parametrize("name", ["23_anchor_on_the_way.yaml", "26_field_from_a_merge_key.yaml"])
@@ -481,16 +481,33 @@ def test_what_is_wrong_with_the_two_fields_and_stays_so_is_told(run: Runner) -> 
     assert "Kubernetes rejects" not in mended
 
 
-@pytest.mark.parametrize("count", ["true", '""', "!env COUNT", '"-1"', '" 1 "', "!!binary MQ=="])
-def test_what_is_no_count_is_kept_where_it_is_and_not_written_again(run: Runner, count: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "code"),
+    [*((count, 5) for count in ("true", '""', '"-1"', "-1", "1.5", '" 1 "', "!!binary MQ==")), ("!env COUNT", 0)],
+)
+def test_what_is_no_count_waits_for_a_decision_and_is_not_written_again(run: Runner, count: str, code: int) -> None:
     content = TWO.replace(b'"2"', count.encode())
-    done = run("merge", "-o", "json", run.file(content))
+    assert run("merge", run.file(content)).code == code
+    done = run("merge", "-o", "json", "--on-conflict", "keep", run.file(content))
     assert done.code == 0
     assert f"smarter-devices/fuse: {count}\n" in done.json["text"]
     assert done.json["text"].count('smarter-devices/fuse: "1"') == 1
     assert [conflict["kept"] for conflict in done.json["conflicts"]] == [True]
-    assert "not a whole number of at least 1" in done.err
-    assert run("merge", "--check", run.file(done.json["text"].encode())).code == 0
+    right = run("merge", "--on-conflict", "replace", run.file(content))
+    assert right.out.count(b'smarter-devices/fuse: "1"') == 2
+    kept = run.file(done.json["text"].encode())
+    assert run("merge", "--check", "--on-conflict", "keep", kept).code == 0
+
+
+def test_a_duplicate_key_beside_the_merge_is_told_as_a_check_tells_it(run: Runner) -> None:
+    double = "    docker:\n      cpu: {policy: read}\n      cpu: {policy: write}\n    kubernetes:"
+    file = run.file(RUNNING.replace(b"    kubernetes:", double.encode(), 1))
+    said = "workspace.specs.docker.cpu appears a second time here."
+    assert said in run("check", file).out.decode()
+    merged = run("merge", file)
+    assert merged.code == 0
+    assert merged.out.decode().count("cpu: {policy: write}") == 1
+    assert f"warning: {said}" in merged.err or f"problem: {said}" in merged.err
 
 
 def test_a_set_is_not_taken_for_a_mapping(run: Runner) -> None:

@@ -18,10 +18,9 @@ from wizard.policy.entries import (
 )
 from wizard.policy.findings import Findings, Problem
 from wizard.policy.near import near
-from wizard.policy.readings import is_merge_key
 from wizard.policy.schema import schema
 from wizard.policy.shapes import wrong_parts
-from wizard.policy.tree import Collection, Mapping, Node, Scalar, Sequence, key_text, resolved
+from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
 from wizard.policy.words import WORDS
 from wizard.text.escaping import printable
 
@@ -72,32 +71,6 @@ class _Check(Findings):
                 f"The version is {shown}; Coder 1.19 and later support only {wanted}.",
                 todo,
             )
-
-    def duplicates(self) -> None:
-        waiting: list[tuple[Node, Path]] = [(self.document.tree.root, ())]
-        while waiting:
-            node, path = waiting.pop()
-            if isinstance(node, Mapping):
-                seen: set[str] = set()
-                for key, value in node.pairs:
-                    name = key_text(key)
-                    if name is None:
-                        continue
-                    here = (*path, name)
-                    if name in seen and not is_merge_key(key):
-                        self.add(
-                            "problem",
-                            "duplicate-key",
-                            key,
-                            here,
-                            f"{show_path(here)} appears a second time here.",
-                            "Remove one of the two. Some parsers reject the file, others use either one.",
-                        )
-                    seen.add(name)
-                    if isinstance(value, Collection):
-                        waiting.append((value, here))
-            elif isinstance(node, Collection):
-                waiting += [(item, path) for item in node.children if isinstance(item, Collection)]
 
     def one_field(self, entry: Entry) -> None:
         target = resolved(entry.node)

@@ -159,6 +159,12 @@ def value_of(amount: str | None) -> Decimal | None:
         return None
 
 
+def gives_devices(count: str | None) -> bool:
+    """Whether a count of an extended resource gives a pod devices: Kubernetes takes only whole ones, above 0."""
+    value = value_of(count)
+    return value is not None and value >= 1 and value % 1 == 0
+
+
 def quantity(node: Node) -> str | None:
     """Returns a resource's count as text, "1" for both 1 and "1"; None if it is not a single value."""
     target = resolved(node)

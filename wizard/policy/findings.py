@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import Entry, Path, entries, meant_paths
-from wizard.policy.readings import Reading, differ, readings
+from wizard.policy.readings import Reading, differ, is_merge_key, readings
 from wizard.policy.schema import schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
 from wizard.text.escaping import printable
@@ -29,9 +29,10 @@ class Problem:
 
 
 def merge_warnings(document: PolicyDocument) -> tuple[Problem, ...]:
-    """Returns what a merge keeps but reports: unknown fields and tags, and field policies with two readings."""
+    """Returns what a merge keeps but reports: unknown fields and tags, duplicate keys, two readings."""
     checker = Findings(document)
     checker.unknown_tags()
+    checker.duplicates()
     checker.lookalikes()
     for entry in entries(document):
         if entry.field is None:
@@ -55,6 +56,32 @@ class Findings:
 
     def sorted(self) -> tuple[Problem, ...]:
         return tuple(sorted(self.found, key=lambda problem: (problem.line, problem.column)))
+
+    def duplicates(self) -> None:
+        waiting: list[tuple[Node, Path]] = [(self.document.tree.root, ())]
+        while waiting:
+            node, path = waiting.pop()
+            if isinstance(node, Mapping):
+                seen: set[str] = set()
+                for key, value in node.pairs:
+                    name = key_text(key)
+                    if name is None:
+                        continue
+                    here = (*path, name)
+                    if name in seen and not is_merge_key(key):
+                        self.add(
+                            "problem",
+                            "duplicate-key",
+                            key,
+                            here,
+                            f"{show_path(here)} appears a second time here.",
+                            "Remove one of the two. Some parsers reject the file, others use either one.",
+                        )
+                    seen.add(name)
+                    if isinstance(value, Collection):
+                        waiting.append((value, here))
+            elif isinstance(node, Collection):
+                waiting += [(item, path) for item in node.children if isinstance(item, Collection)]
 
     def unknown_tags(self) -> None:
         for node in self.document.tree.tagged:

@@ -8,9 +8,10 @@ other resource. If the count of one field is kept, the other field, if it has no
 rejects pods whose request and limit differ. If what is kept is not a count (``true``, a text), the other field gets
 the wanted count. A second merge changes nothing.
 
-A different count than wanted is a conflict, which is kept unless told otherwise. So are a count of 0, a key that is
-nearly one of these, and another device plugin's name of the resource. With those, workspaces get no FUSE device, and
-a second key beside them would hide what was meant, so they need a decision.
+A different count than wanted is a conflict, which is kept unless told otherwise. So are a count that gives no device
+(0, or one that Kubernetes rejects: ``-1``, ``1.5``, ``true``), a key that is nearly one of these, and another device
+plugin's name of the resource. With those, workspaces get no FUSE device, and a second key beside them would hide what
+was meant, so they need a decision.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from wizard.policy.entries import (
     Path,
     count_to_add,
     fuse_like,
+    gives_devices,
     own_or_inherited,
     quantity,
     same_amount,
-    value_of,
 )
 from wizard.policy.findings import Problem, merge_warnings, two_readings_in_words
 from wizard.policy.lookup import lookup
@@ -64,8 +65,8 @@ class Change:
 class Conflict:
     """A count that differs from the wanted one, or a key that is nearly the wanted one.
 
-    ``line`` is in the original file, ``kept`` is the decision. ``kind`` is ``count``, ``none`` for a count of 0, or
-    ``name`` for a key; the last two need a decision, because nothing is right by itself.
+    ``line`` is in the original file, ``kept`` is the decision. ``kind`` is ``count``, ``none`` for a count that
+    gives no device, or ``name`` for a key; the last two need a decision, because nothing is right by itself.
     """
 
     path: Path
@@ -335,7 +336,8 @@ class _Plan:
             found = lookup(self.document, here)
             assert found is not None
             replaced = self.on_conflict == "replace"
-            kind = "none" if value_of(count) == 0 else "count"
+            # What a tag of the site stands for (!env COUNT) is not known here.
+            kind = "count" if gives_devices(count) or (resolved(found).tag or "").startswith("!") else "none"
             line = self.document.line(found)
             self.conflicts.append(Conflict(here, data_of(found), wanted, line, not replaced, kind))
             if replaced:
