@@ -64,6 +64,7 @@ EXPECTED: dict[str, Ids] = {
         **NOT_INSTALLED,
         "warning": {"quota.daemonset-pods", JAMMY},
     },
+    "coder-v2": {**NOT_INSTALLED, "warning": {NOBLE}},
     "flaky": {
         **NOT_INSTALLED,
         "warning": {"quota.daemonset-pods", JAMMY},

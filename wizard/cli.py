@@ -409,7 +409,7 @@ def _add_undo(commands: Any) -> None:
 def _add_sandbox(commands: Any) -> None:
     sandbox = _command(commands, "sandbox", "sandbox.sandbox", "Run a simulated cluster until interrupted")
     # Spelled out, because reading the names from their folder would slow down every --help by 0.25 seconds.
-    names = "mixed (default), autoscaled, empty, enforced, failing, flaky, large, owned, quota, restricted"
+    names = "mixed (default), autoscaled, coder-v2, empty, enforced, failing, flaky, large, owned, quota, restricted"
     sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help=names)
     sandbox.add_argument("--kubeconfig-to", metavar="FILE", type=_path, help="write its kubeconfig to a file")
 

@@ -20,7 +20,7 @@ Call = Callable[[TemplatesClient], Awaitable[Any]]
 
 @pytest.fixture
 async def started() -> AsyncIterator[Started]:
-    server = await Coder.start({"main.tf": pod()})
+    server = await Coder.with_files({"main.tf": pod()})
     credentials = CoderCredentials(server.url, TOKEN, "typed", more_headers=(("X-Gate", "open"),))
     try:
         async with TemplatesClient(credentials, environ={}) as client:

@@ -14,6 +14,9 @@ from wizard.errors import UsageError
 if TYPE_CHECKING:
     from wizard.coder.v2.client import TemplatesClient
     from wizard.sandbox.coder import SandboxCoder
+    from wizard.sandbox.coder_v2 import SandboxTemplates
+
+    SimulatedCoder = SandboxCoder | SandboxTemplates
 
 BEHAVIOURS_VARIABLE = "PODMAN_WIZARD_SANDBOX_CODER"
 """Names of behaviors (wizard.sandbox.coder), separated by commas, to show what a failure looks like."""
@@ -25,7 +28,7 @@ async def connected_coder(
     *,
     credentials: CoderCredentials | None = None,
     scenario: str | None = None,
-    sandbox: SandboxCoder | None = None,
+    sandbox: SimulatedCoder | None = None,
     token_needed: bool = True,
 ) -> AsyncIterator[CoderClient]:
     """Opens a client, and closes it at the end.
@@ -45,26 +48,34 @@ async def connected_coder(
 
 @asynccontextmanager
 async def connected_templates(
-    url: str | None = None, *, credentials: CoderCredentials | None = None
+    url: str | None = None, *, credentials: CoderCredentials | None = None, sandbox: SimulatedCoder | None = None
 ) -> AsyncIterator[TemplatesClient]:
-    """Opens a client of Coder v2, and closes it at the end. Raises what ``v2.credentials.find_credentials`` raises."""
+    """Opens a client of Coder v2, and closes it at the end; in the sandbox it connects to ``sandbox``.
+
+    Raises what ``v2.credentials.find_credentials`` raises.
+    """
     from wizard.coder.v2.client import TemplatesClient
     from wizard.coder.v2.credentials import find_credentials as find
 
+    if sandbox is not None:
+        credentials = CoderCredentials(sandbox.url, sandbox.token, "sandbox")
     async with TemplatesClient(credentials or find(url)) as client:
         yield client
 
 
-async def start_sandbox(scenario: str) -> SandboxCoder:
-    """Starts the Coder of a sandbox scenario; in ``restricted`` the user is not a site admin."""
+async def start_sandbox(scenario: str) -> SimulatedCoder:
+    """Starts the Coder of a sandbox scenario: v2 in ``coder-v2``; in ``restricted`` the user is not a site admin."""
     from wizard.sandbox.coder import Behaviour, SandboxCoder
+    from wizard.sandbox.coder_v2 import SCENARIO, Fault, start_templates
 
     named = [name for name in os.environ.get(BEHAVIOURS_VARIABLE, "").split(",") if name]
-    known = get_args(Behaviour)
+    known = get_args(Fault if scenario == SCENARIO else Behaviour)
     for name in named:
         if name not in known:
             raise UsageError(f"{BEHAVIOURS_VARIABLE}: {name} is unknown.", f"Use one of {', '.join(known)}.")
 
+    if scenario == SCENARIO:
+        return await start_templates(tuple(named))
     if scenario == "restricted":
         named.append("wrong-role")
     return await SandboxCoder.start(*(name for name in known if name in named))

@@ -314,7 +314,10 @@ async def _push(arguments: argparse.Namespace, draft: Draft, credentials: CoderC
     if not pushed.promoted:
         say(f"To make it active: {promote_by_hand(draft.looked.template, pushed.version.name)}")
         say(f"In the Coder UI: Templates > {draft.looked.template.name} > Versions > {pushed.version.name} > Promote.")
-    say(f"To see what can be undone: {undo_command(client.url)}")
+    if getattr(arguments, "sandbox", None) is None:
+        say(f"To see what can be undone: {undo_command(client.url)}")
+    else:
+        say("The sandbox ends with this command. One that stays: podman-wizard sandbox coder-v2")
     return ExitCode.DONE
 
 

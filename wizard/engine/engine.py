@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.answers_file import write_answers
 from wizard.choices.answers import Answers
 from wizard.choices.target import Target
-from wizard.errors import ClusterError, ConflictError, InputError, UsageError
+from wizard.errors import ClusterError, ConflictError, InputError
 from wizard.facts.cluster import ClusterFacts, ClusterIdentity, NodeFacts
 from wizard.journal import journal as journals
 from wizard.journal import unfinished
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wizard.cluster import Gateway
     from wizard.cluster.credentials import Interactive
     from wizard.coder.client import CoderClient
+    from wizard.coder.connection import SimulatedCoder
     from wizard.coder.credentials import CoderCredentials
     from wizard.coder.steps import Enabled, Prepared, Uploaded
     from wizard.coder.v2.client import TemplatesClient
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from wizard.manifest.asking import ObjectCheck
     from wizard.plan.judgement import Judgement
     from wizard.sandbox import Sandbox
-    from wizard.sandbox.coder import SandboxCoder
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Engine:
     _gateway: Gateway | None = None
     _sandbox: Sandbox | None = None
     _sandbox_folder: Path | None = None
-    _coder: SandboxCoder | None = None
+    _coder: SimulatedCoder | None = None
     _identity: ClusterIdentity | None = None
     _journal: journals.Journal | None = None
     _lock: ClusterLock | None = None
@@ -336,12 +336,18 @@ class Engine:
 
         Raises NoCredentials (wizard.coder.credentials) without a URL or a token.
         """
-        from wizard.coder.connection import connected_coder, start_sandbox
+        from wizard.coder.connection import connected_coder
+
+        async with connected_coder(url, credentials=credentials, sandbox=await self._simulated_coder()) as client:
+            yield client
+
+    async def _simulated_coder(self) -> SimulatedCoder | None:
+        """Returns the Coder of the sandbox, which lives as long as the engine; None if this is no sandbox."""
+        from wizard.coder.connection import start_sandbox
 
         if self.target.sandbox is not None and self._coder is None:
             self._coder = await start_sandbox(self.target.sandbox)
-        async with connected_coder(url, credentials=credentials, sandbox=self._coder) as client:
-            yield client
+        return self._coder
 
     @asynccontextmanager
     async def templates(
@@ -350,12 +356,8 @@ class Engine:
         """Opens a connection to Coder v2. Raises NoCredentials without a URL or a token."""
         from wizard.coder.connection import connected_templates
 
-        if self.target.sandbox is not None:
-            raise UsageError(
-                f"The sandbox scenario {self.target.sandbox} has no Coder v2.",
-                "Leave out --sandbox, or use --coder-url.",
-            )
-        async with connected_templates(url, credentials=credentials) as client:
+        simulated = await self._simulated_coder()
+        async with connected_templates(url, credentials=credentials, sandbox=simulated) as client:
             yield client
 
 
