@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -54,6 +54,14 @@ STEP_CLASSES: dict[StepId, tuple[str, str]] = {
     "verify": ("screens.steps.verify", "VerifyStep"),
     "summary": ("screens.steps.summary", "SummaryStep"),
 }
+
+
+CODER_CLASSES: Mapping[str | None, tuple[str, str]] = {
+    "v1": STEP_CLASSES["policy"],
+    "v2": ("screens.steps.template", "TemplateStep"),
+    None: ("screens.steps.which_coder", "WhichCoderStep"),
+}
+"""The classes of the step for each Coder, and the one that asks which it is."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,10 @@ class WizardApp(App[int]):
 
     def _step_class(self, step: StepId) -> type[Step]:
         module, name = STEP_CLASSES[step]
+        if step == "policy":
+            from screens.steps.which_coder import which_coder
+
+            module, name = CODER_CLASSES[which_coder(self.walk_through)]
         kind: type[Step] = getattr(import_module(module), name)
         return kind
 

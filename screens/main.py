@@ -145,6 +145,16 @@ class MainScreen(Screen[None]):
             self.current = step
             self.show_current(focus=True)
 
+    async def make_again(self, step: StepId) -> None:
+        """Replaces a step by one of another class, for a choice that decides what the step is."""
+        with self.app.batch_update():
+            await self._made.pop(step).remove()
+            await self.go(step)
+
+    async def on_which_coder_step_chosen(self) -> None:
+        """Opens the step for the Coder that was chosen."""
+        await self.make_again("policy")
+
     def show_current(self, *, focus: bool = False) -> None:
         """Draws everything that can have changed; moves the focus only if it would be lost."""
         progress = self._progress_view() if self.showing_progress else None

@@ -66,6 +66,8 @@ class Operation:
         """Whether the user has left its result."""
         self.plan_changed = False
         """Whether it ended because the cluster was not what its plan was made from."""
+        self.is_log = False
+        """Whether its notes are the rows, for work on one thing that tells what it does."""
         self.stops_softly = True
         """Whether the work checks ``stop`` itself; other work is canceled."""
         self.stop: asyncio.Event | None = None
@@ -114,6 +116,8 @@ class Operation:
     @property
     def rows(self) -> tuple[OperationRow, ...]:
         """Returns the objects, if they are few; otherwise the nodes that are not ready, with the reasons."""
+        if self.is_log:
+            return tuple(OperationRow("", note) for note in self.notes)
         return self.objects or self.missing
 
     def fail(self, what: str, todo: str) -> None:

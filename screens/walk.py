@@ -15,7 +15,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wizard.engine.bridge import Bridge
 from wizard.errors import InputError, WizardError
@@ -75,6 +75,8 @@ class Walk:
         self._awake: tuple[Session, Engine] | None = None
         self._waking = threading.Lock()
         self.policy_file = policy_file
+        self.coder: Literal["v1", "v2"] | None = None
+        """Which Coder was chosen, if nothing tells."""
         self.fresh = fresh
         self.identity: ClusterIdentity | None = facts.identity if facts else None
         self.reading = ""

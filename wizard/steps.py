@@ -41,12 +41,12 @@ def task_title(step: StepId) -> str:
     return _prefixed(step, "## ")
 
 
-def step_introduction(step: StepId, keys: bool = True) -> str:
+def step_introduction(step: str, keys: bool = True) -> str:
     """Returns the sentence under the title; without ``keys``, for plain mode."""
     return _without_blanks(_for_keys(_prefixed(step, "> "), keys))
 
 
-def step_help(step: StepId, keys: bool = True) -> str:
+def step_help(step: str, keys: bool = True) -> str:
     """Returns the explanation of the step, one line for each paragraph; without ``keys``, for plain mode."""
     _, _, text = _source(step).partition("\n\n")
     paragraphs = re.split(r"\n\s*\n", _for_keys(text, keys))
@@ -70,10 +70,10 @@ def _without_blanks(text: str) -> str:
     return " ".join(text.split())
 
 
-def _prefixed(step: StepId, prefix: str) -> str:
+def _prefixed(step: str, prefix: str) -> str:
     return next(line.removeprefix(prefix) for line in _source(step).splitlines() if line.startswith(prefix))
 
 
 @cache
-def _source(step: StepId) -> str:
+def _source(step: str) -> str:
     return asset_text("steps", f"{step}.md")

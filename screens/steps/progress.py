@@ -114,11 +114,20 @@ class OperationView(Vertical):
             line = Text(f"Stopping: {operation.count()}")
         else:
             line = Text(operation.count())
-            if operation.notes:
+            if operation.notes and not operation.is_log:
                 line.append(f"  {clean(operation.notes[-1])}")
         self._count.update(line)
         empty = "" if operation.ended else "No node is late and nothing has failed."
         compared = operation.comparison if operation.ended else ()
+        if operation.is_log:
+            self._rows.set_widths((0,))
+            self._rows.fill(operation.rows, empty="")
+            if not operation.ended:
+                self._rows.action_last()
+            self._heading.show()
+            self._show_detail()
+            self.screen.refresh_bindings()
+            return
         reasons = bool(operation.rows) and all(row.short for row in operation.rows)
         self._rows.set_widths(forecast.WIDTHS if compared else REASON_WIDTHS if reasons else self._widths(operation))
         self._rows.fill(compared or operation.rows, empty=empty)
@@ -137,6 +146,8 @@ class OperationView(Vertical):
         if not isinstance(row, OperationRow):
             return forecast.cells(row)
         name = clean(row.name)
+        if self._walk.operation is not None and self._walk.operation.is_log:
+            return (name,)
         # Only the name of a node has no blanks; the names of node types and objects are cut at their end.
         return (state_word(row.state), name if " " in name else Name(name), clean(row.short or row.text))
 

@@ -62,12 +62,12 @@ class HeadLine(Widget):
 class StepText:
     """A class attribute with a text of the step from ``assets/steps``, read when it is first needed."""
 
-    def __init__(self, read: Callable[[StepId], str]) -> None:
+    def __init__(self, read: Callable[[str], str]) -> None:
         self._read = read
 
     def __get__(self, step: Step | None, kind: type[Step]) -> str:
         """Returns the text of the step that the class is for."""
-        return self._read(kind.STEP)
+        return self._read(kind.TEXTS or kind.STEP)
 
 
 class Step(Vertical):
@@ -75,6 +75,8 @@ class Step(Vertical):
 
     STEP: ClassVar[StepId]
     TITLE: ClassVar[str]
+    TEXTS: ClassVar[str] = ""
+    """The file in ``assets/steps``, if it is not the one of the step."""
     EXCERPT = StepText(step_introduction)
     """The sentence under the title."""
     HELP = StepText(step_help)

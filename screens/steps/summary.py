@@ -138,7 +138,8 @@ class SummaryStep(ListStep[Line]):
     def _changed(self) -> bool:
         session = self.session
         in_journal = session.in_coder.undo == undo_command()
-        return bool(session.applied or session.labelled or session.policy_saved or in_journal)
+        files = session.policy_saved or session.template_saved
+        return bool(session.applied or session.labelled or files or session.pushed or in_journal)
 
     def _verified(self) -> Iterable[Line]:
         """Yields the test results, a line for all node types and one for each on which Podman failed."""
@@ -218,18 +219,33 @@ class SummaryStep(ListStep[Line]):
                 seen="; ".join(f"{item.name}: {item.reason}" for item in rollout.failing[:5]),
                 do="" if complete else "Press w in Nodes to wait again.",
             )
+        yield from self._template()
         if session.policy_saved:
             yield Line("done", f"Template policy: written to {session.policy_saved}")
         elif session.in_coder.uploaded is not None:
             yield Line("done", f"Template policy: {session.in_coder.policy}, uploaded unchanged")
         elif session.coder_is_v2:
-            yield Line(
-                "skipped", "Template policy: none in Coder v2", do="Use a Terraform template instead, see below."
-            )
+            if not session.template_saved and session.pushed is None:
+                yield Line("skipped", "Template: not written and not pushed", do="Merge and save it in Template.")
         else:
             yield Line("skipped", "Template policy: not written", do="Merge and save it in Template policy.")
         yield from self._in_coder()
         yield from self._verified()
+
+    def _template(self) -> Iterable[Line]:
+        """Yields what became of a Terraform template of Coder v2."""
+        saved, pushed = self.session.template_saved, self.session.pushed
+        if saved:
+            yield Line("done", f"Template: written to {saved}")
+        if pushed is not None:
+            name = pushed.version.name
+            how = "is the active version" if pushed.promoted else "was imported and is not active"
+            yield Line(
+                "done",
+                f"Template in Coder: {name} {how}",
+                then="Workspaces get it when they are updated.",
+                do="" if pushed.promoted else "Make it active in the Coder UI: Templates, Versions, Promote.",
+            )
 
     @staticmethod
     def _applied(outcome: RunOutcome) -> Line:

@@ -674,7 +674,7 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         assert '"github.com/fuse"' in written and "apparmor.security.beta.kubernetes.io/workspace" in written
         assert screen.app.walk_through.files == ["coder-podman-parts.tf.txt"]
         lines = await summary(screen)
-        assert "skipped Template policy: none in Coder v2" in lines
+        assert "skipped Template: not written and not pushed" in lines
         assert any(line.startswith("waiting Template admin: Coder v2 has no template policy") for line in lines)
         assert not any("Manage > Admin" in line for line in lines)
 

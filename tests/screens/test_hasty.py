@@ -92,6 +92,7 @@ PASTED = "a\x07b\x0ec\x9bd\x7fe\u202ef\tg\u2069h"
 )
 async def test_what_is_pasted_is_not_obeyed_by_the_terminal(step: StepId, keys: list[str], waits_for: str) -> None:
     app = on_facts()
+    app.walk_through.coder = "v1"
     async with running(app) as pilot:
         await app.action_go(step)
         at_once(app, *keys)

@@ -43,6 +43,7 @@ async def at_policy(
     file: Path | None, size: tuple[int, int] = (80, 24)
 ) -> AsyncIterator[tuple[Pilot[Any], PolicyStep]]:
     app = on_facts(cluster(*nodes(3)), policy_file=str(file) if file else None)
+    app.walk_through.coder = "v1"
     async with app.run_test(size=size) as pilot:
         await app.workers.wait_for_complete()
         await app.action_go("policy")

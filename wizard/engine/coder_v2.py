@@ -40,6 +40,8 @@ class PushTemplate(CoderAction):
     needs: Needs = NO_NEEDS
     content: bytes | None = None
     allow_http: bool = False
+    promoting: bool = True
+    """Whether the pushed version becomes active; otherwise it stays inactive."""
     draft: Draft | None = None
     """What was shown and agreed to; None if it is read when the push begins."""
 
@@ -115,8 +117,10 @@ async def execute_push(
     if not draft.changed:
         return None, ()
     async with engine.journaled("coder", action.title, journaled_before(draft)) as change:
-        pushed = await push(client, draft, change, lambda text: listener(Note(text)), promoting=True)
+        pushed = await push(client, draft, change, lambda text: listener(Note(text)), promoting=action.promoting)
     about = ObjectRef("Template", draft.looked.template.name)
+    if not pushed.promoted:
+        return pushed, (Change(about, ".versions", None, pushed.version.name),)
     return pushed, (Change(about, ".active_version", draft.looked.active.name, pushed.version.name),)
 
 

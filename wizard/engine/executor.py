@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wizard.coder.credentials import NoCredentials
+from wizard.coder.credentials import CoderCredentials, NoCredentials
 from wizard.coder.steps import IsV2
 from wizard.engine.coder import CoderAction, EnableTemplates, InCoder, UploadPolicy, changes_made
 from wizard.engine.coder_v2 import PushTemplate, execute_push
@@ -161,11 +161,13 @@ class Executor:
         *,
         stop: asyncio.Event | None = None,
         before: RunOutcome | None = None,
+        coder: CoderCredentials | None = None,
     ) -> None:
-        """``before`` is what was done before the plan had to be made again."""
+        """``before`` is what was done before the plan had to be made again, ``coder`` what was entered for Coder."""
         self.outcome = RunOutcome() if before is None else replace(before, outcomes=_done(before))
         self._engine = engine
         self._plan = plan
+        self._credentials = coder
         self._listener = listener
         self._stop = stop or asyncio.Event()
         self._failed: set[str] = set()
@@ -440,7 +442,8 @@ class Executor:
             return
         self._listener(ActionStarted(action.kind, action.title, 1))
         try:
-            async with self._engine.templates(self._plan.judgement.answers.coder.url) as client:
+            url = self._plan.judgement.answers.coder.url
+            async with self._engine.templates(url, credentials=self._credentials) as client:
                 pushed, changes = await execute_push(action, client, self._listener, self._engine)
         except asyncio.CancelledError:
             self._listener(ActionEnded(action.kind, "stopped", "see the journal for how far it got"))
@@ -451,7 +454,9 @@ class Executor:
             self._note(Outcome(action, "failed", error.what, error.todo))
             return
         self.outcome = replace(self.outcome, pushed=pushed)
-        said = f"version {pushed.version.name} is active" if pushed else "the active version already has it"
+        said = "the active version already has it"
+        if pushed is not None:
+            said = f"version {pushed.version.name} is {'active' if pushed.promoted else 'imported and stays inactive'}"
         self._note(Outcome(action, "done", said, changes=changes))
         self._listener(ActionEnded(action.kind, "done", said))
 
@@ -459,16 +464,21 @@ class Executor:
         """Returns why a policy is not uploaded, nor templates enabled for it; "" if it can be."""
         if isinstance(action, EnableTemplates) and action.upload is None:
             return ""
-        if not self._offers_fuse(rollout):
-            return "every workspace would request FUSE, and no node advertises it."
-        if self.outcome.proofs and not all_well(self.outcome.proofs):
-            return "the Podman test failed, so new workspaces could not run Podman."
-        return ""
+        return why_not_for_workspaces(offers_fuse=self._offers_fuse(rollout), proofs=self.outcome.proofs)
 
     def _offers_fuse(self, rollout: RolloutResult | None) -> bool:
         if rollout is None and not self._engine.has_cluster:
             return True  # nobody looked, and the policy is all that was asked for
         return bool(rollout.ready) if rollout is not None else bool(self._plan.judgement.reading.offering)
+
+
+def why_not_for_workspaces(*, offers_fuse: bool, proofs: Sequence[Proof]) -> str:
+    """Returns why workspaces must not get a policy or a template now that requests FUSE; "" if they can."""
+    if not offers_fuse:
+        return "every workspace would request FUSE, and no node advertises it."
+    if proofs and not all_well(proofs):
+        return "the Podman test failed, so new workspaces could not run Podman."
+    return ""
 
 
 def _noted(before: KubernetesObject | None, meant: KubernetesObject | None) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def done_words(outcome: RunOutcome) -> list[str]:
     if outcome.template is not None and any(one.action.changed for one in outcome.of(WriteTemplate)):
         words.append(f"{outcome.template} written")
     if outcome.pushed is not None:
-        words.append(f"version {outcome.pushed.version.name} of the template made active in Coder")
+        how = "made active" if outcome.pushed.promoted else "created, and not active,"
+        words.append(f"version {outcome.pushed.version.name} of the template {how} in Coder")
     if outcome.proofs:
         works = sum(bool(proof.ok) for proof in outcome.proofs)
         words.append(f"Podman works on {works} of {counted(len(outcome.proofs), 'node type')}")

@@ -80,11 +80,16 @@ NO_NEEDS = Needs(frozenset(), frozenset(), {}, (), None)
 """What is known without a cluster."""
 
 
+def parts_of(choice: TemplateChoice, needs: Needs) -> frozenset[str]:
+    """Returns the parts that are chosen and needed."""
+    return frozenset(({"device"} | needs.parts | set(choice.with_)) - set(choice.without))
+
+
 def merge_chosen(module: Module, choice: TemplateChoice, needs: Needs) -> MergeResult:
     """Returns the merge of the parts that are chosen and needed. Raises the error that prevents it."""
     result = merge_template(
         module,
-        ({"device"} | needs.parts | set(choice.with_)) - set(choice.without),
+        parts_of(choice, needs),
         resource=choice.resource,
         container=choice.container,
         on_conflict=choice.on_conflict,

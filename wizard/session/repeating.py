@@ -77,6 +77,8 @@ def outcome_of(session: Session) -> RunOutcome:
         comparison=session.comparison,
         proofs=session.proofs,
         policy=Path(session.policy_saved) if session.policy_saved else None,
+        template=Path(session.template_saved) if session.template_saved else None,
+        pushed=session.pushed,
         coder=session.in_coder,
         is_v2=session.coder_is_v2,
     )

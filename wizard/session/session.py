@@ -30,6 +30,7 @@ from wizard.steps import StepId as StepId
 from wizard.steps import StepState as StepState
 
 if TYPE_CHECKING:
+    from wizard.coder.v2.pushing import Pushed
     from wizard.engine.labels import LabelResult
     from wizard.engine.podman_check import Proof
     from wizard.facts.rollout import RolloutResult
@@ -51,6 +52,9 @@ class Session:
     comparison: tuple[Comparison, ...] = ()
     """The forecast and the result of the last rollout; empty after other choices."""
     policy_saved: str | None = None
+    template_saved: str | None = None
+    pushed: Pushed | None = None
+    """The version of a template that was pushed last."""
     proofs: tuple[Proof, ...] = ()
     """The results of the Podman test, by node type."""
     in_coder: InCoder = field(default_factory=InCoder)
@@ -109,10 +113,13 @@ class Session:
         self.proofs = outcome.proofs or self.proofs
         if outcome.policy is not None:
             self.policy_saved = str(outcome.policy)
+        if outcome.template is not None:
+            self.template_saved = str(outcome.template)
+        self.pushed = outcome.pushed or self.pushed
 
     def forget_results(self) -> None:
         """Forgets what was done, because it was undone; the choices stay."""
-        self.applied = self.labelled = self.rollout = self.policy_saved = None
+        self.applied = self.labelled = self.rollout = self.policy_saved = self.template_saved = self.pushed = None
         self.comparison, self.proofs, self.in_coder = (), (), InCoder()
 
     def _judge(self, judgement: Judgement) -> None:
@@ -274,7 +281,7 @@ class Session:
             states["nodes"] = "!" if self.labelled.failed or self.labelled.cancelled else "ok"
         elif self.offers_fuse:
             states["nodes"] = "ok"
-        if self.policy_saved or self.in_coder.uploaded:
+        if self.policy_saved or self.in_coder.uploaded or self.template_saved or self.pushed:
             states["policy"] = "ok"
         if self.proofs:
             states["verify"] = "ok" if all(proof.ok for proof in self.proofs) else "!"

@@ -1,0 +1,342 @@
+"""The template of Coder v2: a Terraform file that is opened, merged, written, and pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.console import RenderableType
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from screens.steps.step import ListStep
+from screens.steps.template_model import Decision, TemplateModel, path_to_open
+from screens.steps.template_rows import Row, merged_rows, template_row, trouble_row, ways_to_open
+from screens.walk import Walk, Work
+from screens.widgets.dialogs import AskText, Choice, Option, Pick
+from screens.widgets.pages import StoryPage
+from screens.widgets.words import clean, detail_text, diff_text, state_word
+from wizard.errors import InputError
+from wizard.text.counting import counted
+
+if TYPE_CHECKING:
+    from screens.operation import Operation
+    from screens.steps.coder import Login
+    from wizard.coder.v2.looking import Draft
+    from wizard.engine.engine import Engine
+
+
+class TemplateStep(ListStep[Row]):
+    """Opens a template, shows what is merged and what its problems are, and writes and pushes it."""
+
+    STEP = "policy"
+    TITLE = "Template"
+    TEXTS = "template"
+    WIDTHS = (8, 0)
+    BINDING_GROUP_TITLE = "Template"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Details", id="template.choose", tooltip="Do what this row offers"),
+        Binding("o", "open", "Open", id="template.open", tooltip="Open a Terraform file, or a template's folder"),
+        Binding("space", "part", "On/off", id="template.part", tooltip="Merge this part or leave it out"),
+        Binding("s", "write", "Save", id="template.write", tooltip="Write the merged file, with a backup"),
+        Binding("p", "push", "Push", id="template.push", tooltip="Push the template to Coder as a new version"),
+        Binding("d", "diff", "Diff", id="template.diff", tooltip="Show the changes to the file"),
+        Binding("l", "login", "URL and token", id="template.login", tooltip="Use another Coder URL or session token"),
+        Binding("R", "again", "Read again", show=False, id="template.again", tooltip="Read the file and Coder again"),
+    ]
+
+    def __init__(self, walk: Walk) -> None:
+        super().__init__(walk)
+        self.model = TemplateModel(walk)
+        self._began = False
+        walk.session.coder_is_v2 = True
+
+    # Rows -----------------------------------------------------------------------------------------------------
+
+    def key(self, item: Row) -> str:
+        """Returns the row's id."""
+        return item.id
+
+    def cells(self, item: Row) -> Sequence[Text | str]:
+        """Returns state and title."""
+        return (state_word(item.state), clean(item.title))
+
+    def detail(self, item: Row) -> RenderableType:
+        """Returns what the row is about."""
+        return item.detail
+
+    def items(self) -> Iterable[Row]:
+        """Returns what is known: the template, its parts and problems, and Coder."""
+        model = self.model
+        if model.busy:
+            yield Row("busy", "waiting", model.busy, detail_text(model.busy, then="Nothing is changed by this."))
+        if model.merged is not None:
+            yield from merged_rows(model.merged)
+        elif model.trouble is not None:
+            yield trouble_row("trouble", model.trouble, f"Merge into {model.choice.file}")
+        elif not model.busy:
+            yield from ways_to_open()
+        yield from self._coder_rows()
+
+    def _coder_rows(self) -> Iterable[Row]:
+        model = self.model
+        if model.coder_trouble is not None:
+            yield trouble_row("coder", model.coder_trouble, "Coder", do="Press l to enter the URL and a token.")
+        elif model.templates is not None:
+            where = f"{model.version}, at {model.url}, as {model.user}"
+            yield Row("coder", "ok", f"Coder {where}", detail_text(f"Coder {model.version}", seen=where))
+        for one in model.templates or ():
+            yield template_row(model, one)
+
+    # Drawing --------------------------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """Draws the rows; opens what the answers name, and connects to Coder first."""
+        if not self._began:
+            self._began = True
+            self.in_background(self._begin())
+        super().show()
+        self.show_detail()
+        self.set_note(self._note())
+        self.set_excerpt(self._summary())
+
+    def _note(self) -> str:
+        merged = self.model.merged
+        return "" if merged is None else str(merged.choice.file)
+
+    def _summary(self) -> str:
+        merged = self.model.merged
+        if merged is None:
+            return self.EXCERPT
+        if not merged.result.changed:
+            return "Nothing to merge: the template already has what Podman needs."
+        return f"{counted(len(merged.result.changes), 'change')} to {self.model.name}, not written yet."
+
+    async def _begin(self) -> None:
+        choice = self.session.answers.template
+        if choice is not None and choice.file is not None:
+            await self.model.open(choice)
+        if self.walk.offline:
+            return
+        await self.model.read_coder()
+
+    def describe(self, action: str) -> str:
+        """Returns the label of Enter, which depends on the row."""
+        if action == "choose":
+            return self.rows.current.does if self.rows.current is not None and self.rows.current.does else "Details"
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offers only what is possible here and now."""
+        row = self.rows.current
+        if action == "part":
+            return row is not None and row.id.startswith("part:")
+        if action in ("write", "diff"):
+            return self.model.merged is not None and self.model.merged.result.changed
+        if action == "push":
+            return bool(self.model.templates)
+        return action != "story"  # enter does it
+
+    def commands(self) -> Sequence[str]:
+        """Returns the commands that do the same without the screens, and by Coder's own command line."""
+        from wizard.coder.v2.looking import promote_by_hand
+
+        file = self.model.choice.file or "main.tf"
+        name = self.model.choice.push or "NAME"
+        lines = [
+            "# Merge what Podman needs",
+            f"podman-wizard template merge {file} --in-place",
+            "# Push it, and make it active",
+            f"podman-wizard template push {name} {file} --yes",
+            "# By hand: push without making it active, then promote",
+            f"coder templates push {name} -d DIR --activate=false --yes",
+        ]
+        if self.model.draft is not None:
+            lines.append(promote_by_hand(self.model.draft.looked.template, "VERSION"))
+        else:
+            lines.append(f"coder templates versions promote -t {name} --template-version VERSION")
+        return lines
+
+    # Keys -----------------------------------------------------------------------------------------------------
+
+    def activate(self) -> None:
+        """Does what Enter does on a second click."""
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        """Opens, decides, writes, or pushes, as the row offers; otherwise shows its details."""
+        row = self.rows.current
+        if row is None:
+            return
+        if row.id == "here":
+            self._open(".")
+        elif row.id == "open":
+            self.action_open()
+        elif row.id == "trouble" and self.model.is_conflict:
+            self._ask_about_conflict()
+        elif row.id == "write":
+            self.action_write()
+        elif row.id.startswith("push:"):
+            self._look_at_push(row.id)
+        else:
+            self.action_story()
+
+    def action_open(self) -> None:
+        """Asks for a path."""
+
+        def check(text: str) -> str:
+            try:
+                path_to_open(text)
+            except InputError as error:
+                return error.what
+            return ""
+
+        def opened(text: str | None) -> None:
+            if text is not None:
+                self._open(path_to_open(text))
+
+        question = "Path of a Terraform file, or of a template's folder:"
+        self.ask(AskText("Open a template", question, self.model.choice.file or "", check=check), opened)
+
+    def _open(self, file: str) -> None:
+        self.in_background(self.model.open(replace(self.model.choice, file=file)), group="template", exclusive=True)
+
+    def action_part(self) -> None:
+        """Turns a part on or off, and merges again."""
+        row, choice = self.rows.current, self.model.choice
+        merged = self.model.merged
+        if row is None or merged is None or not row.id.startswith("part:"):
+            return
+        part = row.id.removeprefix("part:")
+        on = part in {change.part for change in merged.result.changes}
+        others = tuple(one for one in choice.with_ if one != part), tuple(one for one in choice.without if one != part)
+        with_, without = (others[0], (*others[1], part)) if on else ((*others[0], part), others[1])
+        changed = replace(choice, with_=with_, without=without)
+        self.in_background(self.model.open(changed), group="template", exclusive=True)
+
+    def action_again(self) -> None:
+        """Reads the file and Coder again."""
+
+        async def again() -> None:
+            await self.model.open(self.model.choice)
+            if not self.walk.offline:
+                await self.model.read_coder()
+
+        self.in_background(again(), group="template", exclusive=True)
+
+    def action_diff(self) -> None:
+        """Shows the changes to the file."""
+        merged = self.model.merged
+        if merged is not None:
+            lines = merged.result.diff().splitlines()
+            _ = self.app.push_screen(StoryPage(f"{self.model.name}: changes to the file", diff_text(lines)))
+
+    def action_write(self) -> None:
+        """Shows what will be written and where; then asks."""
+        merged = self.model.merged
+        if merged is None or not merged.result.changed:
+            return
+        if self.walk.busy:
+            self.say(self.walk.why_not_act(), bad=True)
+            return
+        lines = [
+            *(f"{change.path}: {change.after}" for change in merged.result.changes),
+            "",
+            merged.action.fate,
+            str(merged.result.counts),
+        ]
+        what = f"Write {merged.action.path}"
+        self.ask_and_begin(
+            what, lines, [Choice("do", "Write", danger=True)], lambda _: self.model.write, stops_softly=False
+        )
+
+    def action_push(self) -> None:
+        """Reads what a push would change in Coder; asks for the template if there are several."""
+        row, templates = self.rows.current, self.model.templates or ()
+        if row is not None and row.id.startswith("push:"):
+            self._look_at_push(row.id)
+        elif len(templates) == 1:
+            self._look_at_push(f"push:{templates[0].organization}/{templates[0].name}")
+        else:
+
+            def chosen(value: str | None) -> None:
+                if value is not None:
+                    self._look_at_push(value)
+
+            options = [
+                Option(f"push:{one.organization}/{one.name}", f"{one.name} (active version {one.active})")
+                for one in templates
+            ]
+            self.ask(Pick("Push to which template?", "The templates of this Coder that you can see.", options), chosen)
+
+    def _look_at_push(self, row: str) -> None:
+        organization, _, name = row.removeprefix("push:").partition("/")
+
+        async def look() -> None:
+            await self.model.look_at_push(name, organization)
+            self.show()
+            if self.model.draft is not None and self.model.draft.changed:
+                self._ask_to_push(self.model.draft)
+
+        self.rows.move_to(row)
+        self.in_background(look(), group="template", exclusive=True)
+
+    def _ask_to_push(self, draft: Draft) -> None:
+        if not draft.looked.can_push:
+            return
+        if why := self.model.why_not_push():
+            self.say(why, bad=True)
+            return
+        from wizard.coder.v2 import UNTRIED
+
+        lines: list[str | Text] = [
+            f"In Coder at {draft.looked.url}, as {draft.looked.user.name}:",
+            "",
+            diff_text(draft.diff.splitlines()),
+            *draft.looked.impact.lines,
+            "If a pipeline pushes this template, commit the merged file to its repository instead.",
+            UNTRIED,
+        ]
+        choices = [
+            Choice("inactive", "Push, keep inactive", danger=True),
+            Choice("promote", "Push and make active", danger=True),
+        ]
+
+        def work(answer: str) -> Work:
+            async def push(engine: Engine, operation: Operation) -> None:
+                await self.model.push(engine, operation, promoting=answer == "promote")
+                await self.model.read_after_push(engine)
+
+            return push
+
+        what = f"Push {draft.path} to {draft.looked.template.name}"
+        self.ask_and_begin(what, lines, choices, work, stops_softly=False)
+
+    def _ask_about_conflict(self) -> None:
+        decisions: list[tuple[Decision, str, str]] = [
+            ("keep", "Keep the existing values", "The template stays as it is there."),
+            ("replace", "Replace them", "What was found is replaced by what this cluster offers."),
+            ("both", "Add besides", "The pod requests both resources."),
+        ]
+        options = [Option(value, f"{title}. {about}") for value, title, about in decisions]
+
+        def decided(value: str | None) -> None:
+            chosen = next((one for one, _, _ in decisions if one == value), None)
+            if chosen is not None:
+                choice = replace(self.model.choice, on_conflict=chosen)
+                self.in_background(self.model.open(choice), group="template", exclusive=True)
+
+        assert self.model.trouble is not None
+        self.ask(Pick("Decide the conflict", self.model.trouble.what, options), decided)
+
+    def action_login(self) -> None:
+        """Asks for another URL and token."""
+        from screens.steps.coder import AskLogin
+
+        def answered(login: Login | None) -> None:
+            if login is not None:
+                self.model.typed = login.credentials
+                self.in_background(self.model.read_coder(), group="template", exclusive=True)
+
+        _ = self.app.push_screen(AskLogin(self.model.url), answered)

@@ -1,0 +1,275 @@
+"""The Terraform template of Coder v2: what is merged, what Coder has, and the work on both, without any widget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from wizard.choices.answers import TemplateChoice
+from wizard.errors import ConflictError, InputError, WizardError
+
+if TYPE_CHECKING:
+    from screens.operation import Operation
+    from screens.walk import Walk
+    from wizard.coder.credentials import CoderCredentials
+    from wizard.coder.v2.client import TemplatesClient
+    from wizard.coder.v2.looking import Draft
+    from wizard.engine.coder_v2 import PushTemplate
+    from wizard.engine.engine import Engine
+    from wizard.plan.actions import Action, WriteTemplate
+    from wizard.plan.derive import Plan
+    from wizard.plan.template import Needs
+    from wizard.template.checks import Problem
+    from wizard.template.merge import MergeResult
+
+Result = TypeVar("Result")
+Decision = Literal["keep", "replace", "both"]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A template that was read, and what the merge makes of it; ``problems`` are about its text of now."""
+
+    choice: TemplateChoice
+    needs: Needs
+    result: MergeResult
+    problems: tuple[Problem, ...]
+    action: WriteTemplate
+    """The file to write."""
+
+
+@dataclass(frozen=True)
+class InCoder:
+    """A template of the deployment, as far as a list shows it."""
+
+    name: str
+    organization: str
+    active: str
+
+
+@dataclass
+class TemplateModel:
+    """One template at a time, from a file or from Coder."""
+
+    walk: Walk
+    choice: TemplateChoice = field(default_factory=TemplateChoice)
+    merged: Merged | None = None
+    trouble: WizardError | None = None
+    """Why there is nothing merged."""
+    typed: CoderCredentials | None = None
+    """URL and token that were entered; kept while the program runs."""
+    url: str = ""
+    user: str = ""
+    version: str = ""
+    templates: tuple[InCoder, ...] | None = None
+    """None before Coder was asked."""
+    coder_trouble: WizardError | None = None
+    draft: Draft | None = None
+    """The next version of the template in Coder, as it was read and merged last."""
+    draft_trouble: WizardError | None = None
+    busy: str = ""
+    """What is waited for; "" if nothing is."""
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether a value needs a decision."""
+        return isinstance(self.trouble, ConflictError)
+
+    @property
+    def name(self) -> str:
+        """The name of the merged file."""
+        return self.merged.result.before.name if self.merged is not None else ""
+
+    # Reading --------------------------------------------------------------------------------------------------
+
+    async def open(self, choice: TemplateChoice) -> None:
+        """Reads a template from its file or folder and merges it, in memory."""
+        self.choice, self.merged, self.trouble = choice, None, None
+        self.draft = self.draft_trouble = None
+        if choice.file is None:
+            return
+        try:
+            self.merged = await self._run(f"Reading {choice.file}", lambda engine: _merge(engine, self.walk, choice))
+        except WizardError as error:
+            self.trouble = error
+
+    async def read_coder(self) -> None:
+        """Reads who the user is in Coder, and its templates."""
+        self.coder_trouble = None
+        try:
+            await self._run("Connecting to Coder", self._read_coder)
+        except WizardError as error:
+            self.templates, self.coder_trouble = (), error
+
+    async def _read_coder(self, engine: Engine) -> None:
+        from wizard.coder.v2.looking import organizations_of
+
+        async with self._connected(engine) as client:
+            self.url, self.version = client.url, await client.version()
+            self.user = (await client.me()).name
+            found = []
+            for organization in await organizations_of(client, self.choice.org or ""):
+                for template in await client.templates(organization.id):
+                    active = await client.version_of(template.active_version_id)
+                    found.append(InCoder(template.name, template.organization_name, active.name))
+            self.templates = tuple(found)
+
+    async def look_at_push(self, name: str, organization: str) -> None:
+        """Reads a template of Coder; merges into its active version, or replaces a file of it with the merged one."""
+        self.draft = self.draft_trouble = None
+        self.choice = replace(self.choice, push=name, org=organization or None)
+        try:
+            self.draft = await self._run(f"Reading {name}", self._look_at_push)
+        except WizardError as error:
+            self.draft_trouble = error
+
+    async def _look_at_push(self, engine: Engine) -> Draft:
+        from wizard.engine.coder_v2 import draft_of
+
+        async with self._connected(engine) as client:
+            return await draft_of(await self._push_action(engine), client)
+
+    async def _push_action(self, engine: Engine) -> PushTemplate:
+        from wizard.engine.coder_v2 import push_actions
+
+        merged = self.merged
+        needs = merged.needs if merged is not None else await _needs(engine, self.walk, self.choice)
+        answers = replace(self.walk.session.answers, template=self.choice)
+        return push_actions(answers, merged.action if merged is not None else None, needs)[0]
+
+    def why_not_push(self) -> str:
+        """Returns why nothing can be pushed now; "" if it can."""
+        from wizard.engine.executor import why_not_for_workspaces
+
+        walk, session = self.walk, self.walk.session
+        if walk.offline or walk.busy:
+            return walk.why_not_act()
+        offers = session.judgement is None or bool(session.judgement.reading.offering)
+        why = why_not_for_workspaces(offers_fuse=offers, proofs=session.proofs)
+        return f"Not pushed: {why}" if why else ""
+
+    # Work -----------------------------------------------------------------------------------------------------
+
+    async def write(self, engine: Engine, operation: Operation) -> None:
+        """Writes the merged file, as it was shown; for the engine's thread."""
+        merged = self.merged
+        assert merged is not None
+        await self._execute(engine, operation, merged.action)
+        # Only now: a template that was looked at and not written is no choice.
+        self._choose()
+
+    async def push(self, engine: Engine, operation: Operation, *, promoting: bool) -> None:
+        """Pushes the version that was shown, and makes it active if ``promoting``; for the engine's thread."""
+        draft = self.draft
+        assert draft is not None
+        action = replace(await self._push_action(engine), draft=draft, promoting=promoting)
+        engine.at_coder(draft.looked.url)
+        await self._execute(engine, operation, action)
+        self._choose()
+        self.draft = None
+
+    async def read_after_push(self, engine: Engine) -> None:
+        """Reads the templates once more, to show which version is active now; for the engine's thread."""
+        try:
+            await self._read_coder(engine)
+        except WizardError as error:
+            self.coder_trouble = error
+
+    def _choose(self) -> None:
+        session = self.walk.session
+        session.choose(replace(session.answers, template=self.choice))
+
+    async def _execute(self, engine: Engine, operation: Operation, action: Action) -> None:
+        from wizard.engine.executor import Executor
+
+        session = self.walk.session
+        plan = self._plan(action)
+        operation.is_log = True
+        executor = Executor(engine, plan, operation.take, stop=operation.stop, coder=self.typed)
+        try:
+            await executor.execute(agreed=plan.digest, door="screens", only=(action.id,))
+        finally:
+            session.take_outcome(executor.outcome)
+        for one in executor.outcome.outcomes:
+            if one.result == "failed":
+                operation.fail(one.message, one.todo)
+
+    def _plan(self, action: Action) -> Plan:
+        from wizard.plan.derive import derive, plan_without_cluster
+
+        session = self.walk.session
+        if session.judgement is None:
+            return plan_without_cluster(session.answers, [action])
+        return derive(session.judgement, [action], read_only=session.read_only)
+
+    def _connected(self, engine: Engine) -> AbstractAsyncContextManager[TemplatesClient]:
+        return engine.templates(self.walk.session.answers.coder.url, credentials=self.typed)
+
+    async def _run(self, what: str, work: Callable[[Engine], Awaitable[Result]]) -> Result:
+        """Does work in the engine's thread; ``busy`` says what is waited for."""
+
+        async def call() -> Result:
+            return await work(self.walk.engine)
+
+        self.busy = what
+        self.walk.tell()
+        try:
+            return await self.walk.run(call())
+        finally:
+            self.busy = ""
+            self.walk.tell()
+
+
+async def _needs(engine: Engine, walk: Walk, choice: TemplateChoice) -> Needs:
+    """Returns what the cluster's findings need of a template."""
+    from wizard.engine.looking import level_of
+    from wizard.plan.template import NO_NEEDS, namespace_of, needs_of
+
+    judgement = walk.session.judgement
+    if judgement is None:
+        return NO_NEEDS
+    namespace = namespace_of(choice)
+    level = await level_of(engine, namespace) if engine.has_cluster else None
+    return needs_of(judgement.facts, namespace, level)
+
+
+async def _merge(engine: Engine, walk: Walk, choice: TemplateChoice) -> Merged:
+    needs = await _needs(engine, walk, choice)
+    return await asyncio.to_thread(_merged, choice, needs)
+
+
+def _merged(choice: TemplateChoice, needs: Needs) -> Merged:
+    from wizard.plan.template import parts_of, plan_template
+    from wizard.template.checks import check_template
+    from wizard.template.merge import merge_template
+    from wizard.template.module import read_template
+
+    assert choice.file is not None
+    module = read_template(Path(choice.file).expanduser())
+    problems = check_template(module, needs.parts, resource=choice.resource, container=choice.container)
+    module = read_template(Path(choice.file).expanduser())
+    result = merge_template(
+        module,
+        parts_of(choice, needs),
+        resource=choice.resource,
+        container=choice.container,
+        on_conflict=choice.on_conflict,
+        forbidden=needs.forbidden,
+    )
+    if result.error is not None:
+        raise result.error
+    action = plan_template(choice, needs)
+    assert action is not None
+    return Merged(choice, needs, result, problems, action)
+
+
+def path_to_open(text: str) -> str:
+    """Returns the path of a template that was typed. Raises InputError if there is none."""
+    path = Path(text.strip()).expanduser()
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", "Enter the path of a Terraform file, or of a template's folder.")
+    return str(path)

@@ -1,0 +1,170 @@
+"""The rows of the step for Coder v2: what to open, the merged parts, the problems, and the templates in Coder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import RenderableType
+
+from screens.steps.template_model import InCoder, Merged, TemplateModel
+from screens.widgets.words import detail_text
+from wizard.errors import InputError, WizardError
+from wizard.template.words import PARTS
+
+PART_WORDS = {
+    "device": "request the FUSE device",
+    "apparmor": "run the container without AppArmor",
+    "seccomp": "run the container without seccomp",
+    "selinux": "use an SELinux type that allows mounts",
+    "user": "run as a user, not as root",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the step; ``does`` is what enter does on it, "" for nothing but the details."""
+
+    id: str
+    state: str
+    title: str
+    detail: RenderableType
+    does: str = ""
+
+
+def ways_to_open() -> Iterable[Row]:
+    """Yields what can be opened here."""
+    here = sorted(Path().glob("*.tf"))
+    if here:
+        names = ", ".join(path.name for path in here)
+        yield Row(
+            "here",
+            "",
+            "Open the template in this folder",
+            detail_text(
+                "The template in this folder",
+                seen=names,
+                then="What Podman needs is merged in memory first. Nothing is written until you agree.",
+                do="Press enter to open it.",
+            ),
+            "Open",
+        )
+    yield Row(
+        "open",
+        "",
+        "Open a Terraform file or a template's folder",
+        detail_text(
+            "Open a template",
+            seen="The template that your workspaces use now: in a repository, or pulled from Coder.",
+            then="The merge adds what Podman needs. Every comment and every other byte stays.",
+            do="Press enter or o, and enter the path.",
+        ),
+        "Open",
+    )
+
+
+def template_row(model: TemplateModel, one: InCoder) -> Row:
+    """Returns the row of a template in Coder: whether it can be pushed to, and what became of that."""
+    draft = model.draft
+    id, title = f"push:{one.organization}/{one.name}", f"Push to {one.name} (active version {one.active})"
+    chosen = (model.choice.push, model.choice.org) == (one.name, one.organization)
+    if chosen and model.draft_trouble is not None:
+        return trouble_row(id, model.draft_trouble, title, does="Push")
+    if chosen and draft is not None and not draft.looked.can_push:
+        return trouble_row(id, draft.looked.denial, title, does="Push")
+    pushed = model.walk.session.pushed
+    if chosen and pushed is not None and pushed.promoted and pushed.version.name == one.active:
+        return Row(id, "done", f"{one.name}: {one.active} is active", detail_text(title, seen="Pushed just now."))
+    seen = [f"organization {one.organization}", f"active version {one.active}"]
+    if chosen and draft is not None and not draft.changed:
+        already = "The active version already has what Podman needs."
+        return Row(id, "ok", f"{one.name}: nothing to push", detail_text(title, seen=[*seen, already]), "Push")
+    why_not = model.why_not_push()
+    if chosen and why_not:
+        todo = "Press enter to try again. Apply the manifest and label the nodes first."
+        return Row(id, "waiting", title, detail_text(title, seen=seen, then=why_not, do=todo), "Push")
+    return Row(
+        id,
+        "",
+        title,
+        detail_text(
+            title,
+            seen=seen,
+            then="Only the merged file is replaced in its archive. Coder imports the new version, and running "
+            "workspaces do not change until they are updated.",
+            do="Press enter or p to see the changes and the impact. The push asks first.",
+        ),
+        "Push",
+    )
+
+
+def merged_rows(merged: Merged) -> Iterable[Row]:
+    """Yields the pod, each part, each problem that is left, and the file to write."""
+    result = merged.result
+    workload = result.workload
+    title = f"{'.'.join(workload.resource.labels)}, container {workload.container_name or 'of an unknown name'}"
+    place = f"{workload.document.name}:{workload.document.line(workload.container.start)}"
+    yield Row(
+        "pod",
+        "ok",
+        f"Pod: {title}",
+        detail_text(f"Pod: {title}", seen=place, then="Workspaces of this template run in this pod."),
+    )
+    for part in PARTS:
+        yield _part_row(part, merged)
+    fixed = {change.part for change in result.changes}
+    for problem in merged.problems:
+        if problem.id.removesuffix("-missing") in fixed or (problem.id.startswith("device") and "device" in fixed):
+            continue
+        where = f"{problem.file}:{problem.line}"
+        yield Row(
+            f"problem:{problem.id}:{where}",
+            "blocker" if problem.severity == "problem" else problem.severity,
+            f"{where}: {problem.message}",
+            detail_text(problem.message, seen=where, do=problem.hint),
+        )
+    if result.changed:
+        yield Row(
+            "write",
+            "waiting",
+            f"Write {merged.action.path}",
+            detail_text(
+                f"Write {merged.action.path}",
+                seen=str(result.counts),
+                then=merged.action.fate,
+                do="Press enter or s to write it, or d to see the whole diff.",
+            ),
+            "Save",
+        )
+
+
+def _part_row(part: str, merged: Merged) -> Row:
+    result, words = merged.result, PART_WORDS[part]
+    changes = [change for change in result.changes if change.part == part]
+    title = words[0].upper() + words[1:]
+    if changes:
+        lines = [f"{change.line}: {change.path} = {change.after}" for change in changes]
+        why = "Every workspace needs it." if part == "device" else "This cluster's nodes need it."
+        detail = detail_text(title, seen=lines, then=why, do="Press space to leave it out, d to see the diff.")
+        return Row(f"part:{part}", "merge", title, detail)
+    if part in merged.needs.forbidden and part in merged.needs.parts:
+        reason = merged.needs.forbidden[part]
+        return Row(f"part:{part}", "warning", title, detail_text(title, seen=reason))
+    kept = [note.text for note in result.notes if note.part == part]
+    if part == "device":
+        return Row(f"part:{part}", "ok", title, detail_text(title, seen=kept or "The template has it already."))
+    needed = part in merged.needs.parts and part not in merged.choice.without
+    state = "ok" if needed else "skipped"
+    then = "" if needed else "No finding of this cluster asks for it." if merged.needs.level is not None else ""
+    return Row(f"part:{part}", state, title, detail_text(title, seen=kept, then=then, do="Press space to merge it."))
+
+
+def trouble_row(id: str, error: WizardError, title: str, *, do: str = "", does: str = "") -> Row:
+    """Returns the row of something that did not work: what happened, and what to do."""
+    is_conflict = id == "trouble" and "--on-conflict" in error.todo
+    todo = "Press enter to keep the existing values, to replace them, or to add besides." if is_conflict else error.todo
+    place = error.place if isinstance(error, InputError) else ""
+    seen = f"{place}: {error.what}" if place else error.what
+    detail = detail_text(title, seen=seen, do=[todo, do])
+    return Row(id, "failed", f"{title}: {seen.splitlines()[0]}", detail, "Decide" if is_conflict else does)
