@@ -104,7 +104,7 @@ CODER_V2: Screens = {
         ("v2-container", ("down", "enter"), "Its name in your template", ("escape",)),
         ("v2-parts", ("c",), "Parts for a Terraform template", ("escape",)),
     ],
-    "summary": [("v2-summary", (), "Template policy: none", ())],
+    "summary": [("v2-summary", (), "Template: not written", ())],
 }
 """On a Coder that has no template policy."""
 
