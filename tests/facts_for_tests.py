@@ -13,17 +13,17 @@ from wizard.nodes.verdicts import NodeVerdict
 from wizard.plan.judgement import Judgement, Reading
 
 CONTROL_PLANE = Taint("node-role.kubernetes.io/control-plane", "", "NoSchedule")
-UBUNTU_22 = {"os_image": "Ubuntu 22.04.4 LTS", "kernel": "5.15.0-105-generic"}
-UBUNTU_24 = {"os_image": "Ubuntu 24.04.1 LTS", "kernel": "6.8.0-45-generic"}
-AMAZON = {"os_image": "Amazon Linux 2023.6.20241010", "kernel": "6.1.112-122.189.amzn2023.x86_64"}
-RHCOS = {
+UBUNTU_22: dict[str, Any] = {"os_image": "Ubuntu 22.04.4 LTS", "kernel": "5.15.0-105-generic"}
+UBUNTU_24: dict[str, Any] = {"os_image": "Ubuntu 24.04.1 LTS", "kernel": "6.8.0-45-generic"}
+AMAZON: dict[str, Any] = {"os_image": "Amazon Linux 2023.6.20241010", "kernel": "6.1.112-122.189.amzn2023.x86_64"}
+RHCOS: dict[str, Any] = {
     "os_image": "Red Hat Enterprise Linux CoreOS 416.94.202409",
     "kernel": "5.14.0-427.el9.x86_64",
     "container_runtime": "cri-o://1.29.8",
 }
-BOTTLEROCKET = {"os_image": "Bottlerocket OS 1.21.1 (aws-k8s-1.31)", "kernel": "6.1.102"}
-TALOS = {"os_image": "Talos (v1.10.2)", "kernel": "6.12.25-talos"}
-WINDOWS = {
+BOTTLEROCKET: dict[str, Any] = {"os_image": "Bottlerocket OS 1.21.1 (aws-k8s-1.31)", "kernel": "6.1.102"}
+TALOS: dict[str, Any] = {"os_image": "Talos (v1.10.2)", "kernel": "6.12.25-talos"}
+WINDOWS: dict[str, Any] = {
     "os_image": "Windows Server 2022 Datacenter",
     "kernel": "10.0.20348.2655",
     "operating_system": "windows",
@@ -90,7 +90,7 @@ def namespace(phase: str = "Active", **labels: str) -> KubernetesObject:
 
 def live_quota(spec: dict[str, Any], manager: str = "kubectl-create") -> KubernetesObject:
     """A live ResourceQuota that this manager wrote."""
-    hard = {f"f:{name}": {} for name in spec.get("hard", {})}
+    hard: dict[str, Any] = {f"f:{name}": {} for name in spec.get("hard", {})}
     entry = {"manager": manager, "operation": "Update", "time": "2026-11-01T10:00:00Z"}
     return {
         "apiVersion": "v1",

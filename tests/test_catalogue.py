@@ -171,7 +171,7 @@ def daemon_set(manager: str = "kubectl-edit", memory: str = "30Mi") -> dict[str,
     item = guide_objects()[3]
     container = item["spec"]["template"]["spec"]["containers"][0]
     container["resources"]["limits"]["memory"] = memory
-    owned = {"f:containers": {'k:{"name":"smarter-device-manager"}': {".": {}, "f:image": {}}}}
+    owned: dict[str, Any] = {"f:containers": {'k:{"name":"smarter-device-manager"}': {".": {}, "f:image": {}}}}
     item["metadata"]["managedFields"] = [
         {
             "manager": manager,

@@ -29,7 +29,7 @@ def entry(manager: str, fields: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def image_of(manager: str) -> dict[str, Any]:
-    container = {CONTAINER: {".": {}, "f:name": {}, "f:image": {}}}
+    container: dict[str, Any] = {CONTAINER: {".": {}, "f:name": {}, "f:image": {}}}
     return entry(manager, {"f:spec": {"f:template": {"f:spec": {"f:containers": container}}}})
 
 

@@ -131,7 +131,7 @@ async def test_nothing_is_tried_at_a_closed_gate(bench: Bench) -> None:
     before = await bench.state()
     for door in ("run", "command", "plain", "screens"):
         with pytest.raises(ConflictError, match="Conflict"):
-            await bench.executor(plan).execute(agreed=plan.digest, door=door)  # type: ignore[arg-type]
+            await bench.executor(plan).execute(agreed=plan.digest, door=door)
     assert (await bench.state()).whole == before.whole
 
 

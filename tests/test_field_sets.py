@@ -89,7 +89,9 @@ ONE = 'k:{"name":"one"}'
 
 
 def test_a_field_goes_and_a_map_goes_with_its_last_key() -> None:
-    drop = {"f:spec": {"f:hostNetwork": {}, "f:containers": {ONE: {"f:resources": {"f:limits": {"f:cpu": {}}}}}}}
+    drop: dict[str, Any] = {
+        "f:spec": {"f:hostNetwork": {}, "f:containers": {ONE: {"f:resources": {"f:limits": {"f:cpu": {}}}}}}
+    }
     found = without(POD, drop, {})
     assert found["spec"] == {"containers": [{"name": "one", "image": "i"}, {"name": "two"}]}
     assert POD["spec"]["hostNetwork"] is True

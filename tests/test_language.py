@@ -105,7 +105,7 @@ def _literals(path: Path) -> Iterator[tuple[int, str]]:
             docs.add(id(node.value))  # the text under an attribute
         if isinstance(node, ast.JoinedStr):
             inside |= {id(part) for part in node.values}
-            yield node.lineno, "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
+            yield node.lineno, "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in node.values)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs | inside:
             yield node.lineno, node.value

@@ -106,7 +106,7 @@ def test_a_take_over_that_was_interrupted_is_no_choice_of_ours(server: Server) -
 
 def test_a_field_that_is_left_stays_with_kubectl(server: Server) -> None:
     server.kubectl_apply(guide_objects())
-    host_network = {"f:spec": {"f:template": {"f:spec": {"f:hostNetwork": {}}}}}
+    host_network: dict[str, Any] = {"f:spec": {"f:template": {"f:spec": {"f:hostNetwork": {}}}}}
     entries = migrated_entries(server.object("DaemonSet"), host_network)
     (kept,) = [entry for entry in entries if entry["manager"] == "kubectl-client-side-apply"]
     assert kept["fieldsV1"] == host_network

@@ -124,7 +124,9 @@ def test_any_two_adjustments_may_change_places() -> None:
 @settings(max_examples=50)
 def test_the_recommended_quota_never_stops_a_chosen_node(facts: ClusterFacts) -> None:
     judgement = judged(facts)
-    assert pods_allowed(judgement.rendering) >= max(50, len(judgement.chosen))
+    allowed = pods_allowed(judgement.rendering)
+    assert allowed is not None
+    assert allowed >= max(50, len(judgement.chosen))
 
 
 def test_the_quota_grows_with_room_and_says_by_how_much() -> None:
@@ -135,7 +137,7 @@ def test_the_quota_grows_with_room_and_says_by_how_much() -> None:
 def test_the_quota_counts_nodes_labelled_before_and_with_no_selector_all() -> None:
     facts = cluster(*nodes(30, "old", labelled=True), *nodes(30, "new"))
     some = {"all": False, "names": tuple(f"new-{n:05}" for n in range(25))}
-    assert switch(rendered(facts, **some), "pod-quota").why == "50 -> 70 for 55 nodes"
+    assert switch(rendered(facts, **some), "pod-quota").why == "50 -> 70 for 55 nodes"  # type: ignore[arg-type]
     everywhere = rendered(facts, ManifestChoice(set={"no-node-selector": True}), **some)
     assert switch(everywhere, "pod-quota").why == "50 -> 80 for 60 nodes"
 
@@ -160,7 +162,7 @@ WARNED = ('would violate PodSecurity "restricted:latest": host namespaces',)
     ],
 )
 def test_pod_security_is_relaxed_where_it_stands_in_the_way(fields: dict[str, object], needed: bool) -> None:
-    rendering = rendered(cluster(node(), **fields))
+    rendering = rendered(cluster(node(), **fields))  # type: ignore[arg-type]
     assert switch(rendering, "pod-security").on is needed
     labels = rendering.objects[0]["metadata"]["labels"]
     assert (labels.get("pod-security.kubernetes.io/enforce") == "privileged") is needed
@@ -170,7 +172,7 @@ def test_pod_security_is_relaxed_where_it_stands_in_the_way(fields: dict[str, ob
 def test_a_pod_security_label_that_was_set_from_here_stays_in_the_next_apply(manager: str, stays: bool) -> None:
     label = "pod-security.kubernetes.io/enforce"
     live = namespace(**{"pod-security.kubernetes.io__enforce": "privileged"})
-    fields = {"f:metadata": {"f:labels": {f"f:{label}": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{label}": {}}}}
     live["metadata"]["managedFields"] = [{"manager": manager, "operation": "Apply", "time": "2026-11-01T10:00:00Z"}]
     live["metadata"]["managedFields"][0]["fieldsV1"] = fields
     rendering = rendered(cluster(node(), objects={"Namespace": live}, distribution="Talos"))
@@ -223,7 +225,7 @@ def test_control_plane_nodes_are_offered_not_taken() -> None:
 
 def test_the_selinux_type_is_for_nodes_that_confine_containers() -> None:
     assert switch(rendered(cluster(node(**RHCOS))), "selinux-type").on
-    rhel = {"os_image": "Red Hat Enterprise Linux 9.4 (Plow)"}
+    rhel: dict[str, Any] = {"os_image": "Red Hat Enterprise Linux 9.4 (Plow)"}
     assert not switch(rendered(cluster(node(**rhel), node("b", **UBUNTU_24))), "selinux-type").on
 
 

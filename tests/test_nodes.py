@@ -50,7 +50,7 @@ def test_a_plain_linux_node_qualifies_without_a_word() -> None:
     ],
 )
 def test_what_cannot_serve_is_unfit_and_says_why(fields: dict[str, object], said: str) -> None:
-    verdict = judge(node(**fields))
+    verdict = judge(node(**fields))  # type: ignore[arg-type]
     assert not verdict.possible
     assert said in verdict.reasons[0]
 
@@ -303,7 +303,7 @@ ENFORCING, PERMISSIVE = "SELinux enforcing", "SELinux permissive"
     ],
 )
 def test_systems_go_by_their_short_names_and_known_defaults(fields: dict[str, str], system: str, module: str) -> None:
-    verdict = judge(node(**fields))
+    verdict = judge(node(**fields))  # type: ignore[arg-type]
     assert (verdict.system, verdict.security_module) == (system, module)
 
 

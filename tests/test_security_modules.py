@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,10 @@ from wizard.findings.security_modules import FINDING_IDS, Probe, parse_probe, pr
 from wizard.nodes.verdicts import judge
 
 APPARMOR = "kubelet is posting ready status. AppArmor enabled"
-EKS_AUTO = {"os_image": "Bottlerocket (EKS Auto, Standard) 2026.9.14 (aws-k8s-1.36-standard)", "kernel": "6.18.36"}
+EKS_AUTO: dict[str, Any] = {
+    "os_image": "Bottlerocket (EKS Auto, Standard) 2026.9.14 (aws-k8s-1.36-standard)",
+    "kernel": "6.18.36",
+}
 NFD = "feature.node.kubernetes.io/"
 
 
@@ -60,7 +64,7 @@ def kind(finding: Finding) -> str:
         ({"os_image": "Homemade Linux 1"}, "modules.unknown", Outcome.UNKNOWN),
     ],
 )
-def test_each_system_by_its_known_default(system: dict[str, str], expected: str, outcome: Outcome) -> None:
+def test_each_system_by_its_known_default(system: dict[str, Any], expected: str, outcome: Outcome) -> None:
     finding = only(node(**system))
     assert (kind(finding), finding.outcome) == (expected, outcome)
     assert finding.confidence != "high"
@@ -94,7 +98,7 @@ def test_the_ready_message_of_an_old_kubelet_is_better_evidence_than_the_default
 
 
 def test_node_feature_discovery_tells_whether_selinux_enforces() -> None:
-    rocky = {"os_image": "Rocky Linux 9.4 (Blue Onyx)", "kernel": "5.14.0-427.el9.x86_64"}
+    rocky: dict[str, Any] = {"os_image": "Rocky Linux 9.4 (Blue Onyx)", "kernel": "5.14.0-427.el9.x86_64"}
     enforcing = only(node(**rocky, labels={f"{NFD}kernel-selinux.enabled": "true"}))
     # The host enforces for sure; whether containerd confines containers is not known.
     assert (kind(enforcing), enforcing.confidence) == ("modules.selinux", "low")
@@ -124,12 +128,12 @@ def test_the_ladder_goes_from_the_pod_to_the_host_and_ends_with_the_guides_advic
         (UBUNTU_24, "/etc/sysctl.d/"),
     ],
 )
-def test_host_settings_come_in_the_platforms_own_artefact(system: dict[str, str], artefact: str) -> None:
+def test_host_settings_come_in_the_platforms_own_artefact(system: dict[str, Any], artefact: str) -> None:
     assert any(artefact in remedy.command for remedy in only(node(**system)).remedies)
 
 
 @pytest.mark.parametrize("system", [BOTTLEROCKET, EKS_AUTO])
-def test_selinux_of_bottlerocket_is_not_offered_to_be_switched_off(system: dict[str, str]) -> None:
+def test_selinux_of_bottlerocket_is_not_offered_to_be_switched_off(system: dict[str, Any]) -> None:
     assert not any("permissive" in remedy.text for remedy in only(node(**system)).remedies)
 
 

@@ -171,7 +171,7 @@ def locked_versions() -> dict[str, str]:
 def test_what_is_in_it_is_what_is_locked(single_file: Path) -> None:
     with zipfile.ZipFile(single_file) as archive:
         names = [re.match(r"site-packages/([^/]+)-([^-/]+)\.dist-info/METADATA$", name) for name in archive.namelist()]
-    packed = {canonicalize_name(found[1]): found[2] for found in names if found}
+    packed = {str(canonicalize_name(found[1])): found[2] for found in names if found}
     assert packed.pop("podman-wizard")
     assert {"textual", "kubernetes", "aiohttp", "pyyaml", "ruamel-yaml"} <= packed.keys()
     assert not {"pytest", "shiv", "mypy"} & packed.keys()

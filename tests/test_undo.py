@@ -241,7 +241,8 @@ async def test_what_was_taken_is_given_back_while_others_write(tmp_path: Path) -
         await engine.open()
         plan = await plan_undo(engine, everything=False)
         for path in theirs:
-            status = {"status": {"conditions": []} if path == DAEMON_SET else {"used": {"pods": "3"}}}
+            changed: dict[str, Any] = {"conditions": []} if path == DAEMON_SET else {"used": {"pods": "3"}}
+            status = {"status": changed}
             assert await cluster.send("PATCH", f"{path}/status", status, MERGE) == 200
         note = {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}}
         assert await cluster.send("PATCH", DAEMON_SET, note, MERGE) == 200

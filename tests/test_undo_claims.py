@@ -308,7 +308,8 @@ def live(*changes: tuple[str, Any, str]) -> dict[str, Any]:
     entries = [{"manager": "podman-wizard", "operation": "Apply", "time": "2026", "fieldsV1": FIELDS}]
     for path, value, manager in changes:
         *places, last = path.split("|")
-        where, fields = item, {}
+        where = item
+        fields: dict[str, Any] = {}
         entry: dict[str, Any] = {"manager": manager, "operation": "Update", "fieldsV1": fields}
         for place in places:
             where = where.setdefault(place, {})

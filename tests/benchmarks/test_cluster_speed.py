@@ -198,7 +198,7 @@ def test_labelling_takes_a_fraction_of_the_peers_time(
         if some != NODES:
             one = theirs(1, f"{value}-one")
             peer, said = one + (peer - one) / (some - 1) * (NODES - 1), f" (from {some})"
-        took = seconds(lambda value=value: asyncio.run(label(kubeconfig, names, f"{value}-all")))
+        took = seconds(lambda value=value: asyncio.run(label(kubeconfig, names, f"{value}-all")))  # type: ignore[misc]
         ratios.append(took / peer)
         print(
             f"label {NODES} nodes, {milliseconds} ms away: {PEER} {peer:.0f} s{said}, "

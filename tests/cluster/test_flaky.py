@@ -96,7 +96,7 @@ async def test_nothing_is_lost_and_nothing_is_done_twice(sandbox: Sandbox, tmp_p
         labelled, waited = outcome.labelled, outcome.rollout
         assert labelled is not None and waited is not None
         assert labelled.done == tuple(names)
-        assert labelled.failed == labelled.cancelled == ()
+        assert (labelled.failed, labelled.cancelled) == ((), ())
         assert labelled.before == dict.fromkeys(names)
         # A patch whose answer was lost was sent again: it changed nothing any more.
         assert sorted(log.labels) == [(name, NODE_LABEL_VALUE) for name in sorted(names)]

@@ -123,7 +123,7 @@ def test_why_undo_leaves_an_upload() -> None:
     assert why_left(enabled) == ""
     assert why_left(replace(enabled, result="failed", after={})) == "it failed, so there is nothing to undo"
     for result in ("failed", "stopped"):
-        doubtful = replace(enabled, result=result, after={"maybe_done": True})  # type: ignore[arg-type]
+        doubtful = replace(enabled, result=result, after={"maybe_done": True})
         assert why_left(doubtful) == "", "whether it is on is read from Coder before it is switched off"
 
 

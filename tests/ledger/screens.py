@@ -7,12 +7,12 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
-from screens.app import AppOptions, WizardApp, make_app
+from screens.app import AppOptions, make_app
 from screens.widgets.dialogs import Confirm
 from tests.clusters import Cluster
 from tests.ledger.doors import Seen, answers_of, show
 from tests.ledger.situations import Situation
-from tests.screens.conftest import ended, running, screen_text, until
+from tests.screens.conftest import app_of, ended, running, screen_text, until
 from wizard.choices.target import Target
 
 CONTEXT = "sandbox-ledger"
@@ -54,7 +54,7 @@ async def _go(pilot: Pilot[Any], steps: int) -> None:
 
 async def _answer(pilot: Pilot[Any], situation: Situation, seen: Seen) -> None:
     """Answers the question before an apply as the row has it."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     if "blocker" in situation.plan.gates or "conflict" in situation.plan.gates:
         await pilot.pause()
         assert not isinstance(app.screen, Confirm), screen_text(app)
@@ -75,7 +75,7 @@ async def _answer(pilot: Pilot[Any], situation: Situation, seen: Seen) -> None:
 
 async def _confirm(pilot: Pilot[Any], seen: Seen) -> None:
     """Agrees to a question, with the context typed where that is asked for, and keeps what it said."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     await until(pilot, lambda: isinstance(app.screen, Confirm))
     seen.output += "\n".join(str(one.render()) for one in app.screen.query(Static)) + "\n"
     if f"type {CONTEXT}" in screen_text(app):

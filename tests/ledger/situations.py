@@ -164,7 +164,7 @@ ADJUSTED_BY_DEFAULT: Changes = {
 
 # --- what is in the cluster -----------------------------------------------------------------------------------------
 
-BY_KUBECTL = (
+BY_KUBECTL: tuple[Step, ...] = (
     *(kubectl_apply(item) for item in GUIDE.values()),
     kubectl_label("w1"),
     kubectl_label("w2"),

@@ -53,7 +53,7 @@ class Runner:
         finally:
             self.monkeypatch.undo()
         out.flush()
-        return Done(code, out.buffer.getvalue(), err.getvalue())  # type: ignore[attr-defined]
+        return Done(code, out.buffer.getvalue(), err.getvalue())
 
     def file(self, content: bytes, name: str = "policy.yaml") -> str:
         path = self.folder / name

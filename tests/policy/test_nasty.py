@@ -70,7 +70,7 @@ def test_what_is_shared_can_be_unshared_as_an_explicit_choice(name: str) -> None
 def second_opinion(content: bytes) -> str:
     """The same two fields added by yaml-edit."""
     one = yaml_edit.ScalarValue("1", style="double-quoted")
-    document = yaml_edit.Document.parse(content.decode())
+    document: Any = yaml_edit.Document.parse(content.decode())
     kubernetes = document["workspace"].as_mapping()["specs"].as_mapping()["kubernetes"].as_mapping()
     for field in ("resource-requests", "resource-limits"):
         kubernetes[field] = {"policy": "write", "value": {"smarter-devices/fuse": one}}

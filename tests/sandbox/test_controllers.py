@@ -285,7 +285,7 @@ async def test_a_daemon_set_is_deleted_with_or_without_its_pods(policy: str, lef
 
 def short_pod(purpose: str, **spec: Any) -> dict[str, Any]:
     resources = {"limits": {FUSE: "1"}} if purpose == "verify" else {}
-    container = {"name": "podman", "image": "quay.io/podman/stable:v5.3", "resources": resources}
+    container: dict[str, Any] = {"name": "podman", "image": "quay.io/podman/stable:v5.3", "resources": resources}
     container["env"] = [{"name": "GROUP", "value": "a"}]
     return {
         "metadata": {"name": purpose, "labels": {"podman-wizard/purpose": purpose}},

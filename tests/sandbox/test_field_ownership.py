@@ -163,8 +163,8 @@ async def test_unknown_fields_of_other_writes_warn_or_are_refused(api: Api) -> N
 
 
 def test_sets_of_fields() -> None:
-    one = {"f:a": {".": {}, "f:b": {}}, "f:c": {}}
-    other = {"f:a": {"f:b": {}, "f:d": {}}}
+    one: dict[str, Any] = {"f:a": {".": {}, "f:b": {}}, "f:c": {}}
+    other: dict[str, Any] = {"f:a": {"f:b": {}, "f:d": {}}}
     assert union(one, other) == {"f:a": {".": {}, "f:b": {}, "f:d": {}}, "f:c": {}}
     assert intersection(one, other) == {"f:a": {"f:b": {}}}
     assert difference(one, other) == {"f:a": {}, "f:c": {}}

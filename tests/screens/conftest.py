@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from time import monotonic
@@ -25,7 +25,7 @@ from tests.facts_for_tests import (
     nodes,
 )
 from wizard.choices.answers import Answers
-from wizard.engine.engine import Target
+from wizard.choices.target import Target
 from wizard.facts.cluster import ClusterFacts, ClusterIdentity
 
 IDENTITY = ClusterIdentity(
@@ -34,9 +34,8 @@ IDENTITY = ClusterIdentity(
 
 
 @pytest.fixture(autouse=True)
-def quiet_screens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quiet_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
-    return
 
 
 def sixty_nodes() -> ClusterFacts:
@@ -85,9 +84,15 @@ def ended(app: WizardApp) -> bool:
     return operation is not None and operation.ended and not app.walk_through.reading
 
 
+def app_of(pilot: Pilot[Any]) -> WizardApp:
+    """The wizard that a pilot steers."""
+    assert isinstance(pilot.app, WizardApp)
+    return pilot.app
+
+
 async def apply_and_label(pilot: Pilot[Any], count: int) -> None:
     """From Prerequisites to the end of the rollout: the four objects, and the label on that many nodes."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     session = app.walk_through.session
     await pilot.press("ctrl+n", "ctrl+n")
     await until(pilot, lambda: bool(session.checks))

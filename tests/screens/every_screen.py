@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.operation import Operation
-from tests.screens.conftest import on_sandbox, running, screen_text, until
+from tests.screens.conftest import app_of, on_sandbox, running, screen_text, until
 from wizard.choices.answers import Answers, SecurityModulesChoice
 from wizard.engine.engine import Engine
 from wizard.steps import STEPS
@@ -129,7 +129,7 @@ async def every_screen(pilot: Pilot[Any]) -> AsyncIterator[str]:
 
 async def walk(pilot: Pilot[Any], screens: Screens) -> AsyncIterator[str]:
     """Goes from screen to screen, step by step."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     for step, _ in STEPS:
         if step not in screens:
             continue
@@ -147,7 +147,7 @@ async def walk(pilot: Pilot[Any], screens: Screens) -> AsyncIterator[str]:
 
 async def _work(pilot: Pilot[Any]) -> AsyncIterator[str]:
     """Work in flight, and what came of it."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     go_on = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -67,7 +67,7 @@ class Screen:
     @property
     def coder(self) -> SandboxCoder:
         found = self.app.walk_through.engine._coder
-        assert found is not None
+        assert isinstance(found, SandboxCoder)
         return found
 
     def took(self) -> bytes | None:
@@ -175,6 +175,7 @@ async def test_enable_impact_upload_and_what_undo_knows(policy: Path) -> None:
 
         answers = screen.step.session.answers
         assert answers.coder.enable_templates and answers.coder.upload and answers.coder.url is None
+        assert answers.policy is not None
         assert answers.policy.file == str(policy)
         folder = cluster_folder(screen.app.walk_through.engine.identity)
         changes = [change for run in journal.runs(folder) for change in run.changes]
@@ -502,6 +503,7 @@ async def test_the_answers_of_an_upload_of_a_merged_file_repeat_it(policy: Path)
         await screen.back()
         answers = parse_answers(write_answers(screen.step.session.answers).encode(), "answers.yaml")
         uploaded = screen.coder.policy
+    assert answers.policy is not None
     assert (answers.coder.upload, answers.policy.file, answers.policy.output) == (True, "policy.yaml", "policy.yaml")
     action = plan_policy(answers.policy)
     assert action.content == uploaded == policy.read_bytes()
@@ -614,7 +616,9 @@ async def test_what_coder_says_moves_no_cursor_and_pushes_nothing_out_of_view(
     evil = "\x1b]0;owned\x07\x1b[2J[bold red]now[/] \u202e" + "x" * 4000
     monkeypatch.setattr(sandbox_coder, "WORKSPACES", {"w-3": (evil, "u-mia"), "w-4": ("notebooks", "u-mia")})
     monkeypatch.setattr(sandbox_coder, "USERS", {"u-mia": evil})
-    conflicts = [{**one, "current_template_warnings": [evil]} for one in sandbox_coder.CONFLICTS]
+    conflicts: list[Any] = [
+        {**dict(one), "current_template_warnings": [evil]} for one in list[Any](sandbox_coder.CONFLICTS)
+    ]
     monkeypatch.setattr(sandbox_coder, "CONFLICTS", conflicts)
     async with at_coder() as screen:
         await screen.choose("impact")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from screens.app import WizardApp
-from tests.screens.conftest import on_facts, running
+from tests.screens.conftest import app_of, on_facts, running
 from tests.screens.every_screen import contrasts, every_screen, wizard
 
 
@@ -17,9 +17,9 @@ async def test_every_screen_reads_on_a_light_ground(tmp_path: Path, monkeypatch:
     async with wizard(tmp_path, light=True) as pilot:
         seen: set[str] = set()
         async for name in every_screen(pilot):
-            poor = {text.strip(): round(ratio, 1) for ratio, text in contrasts(pilot.app) if ratio < 4.5}
+            poor = {text.strip(): round(ratio, 1) for ratio, text in contrasts(app_of(pilot)) if ratio < 4.5}
             assert not poor, name
-            seen |= _colours(pilot.app)
+            seen |= _colours(app_of(pilot))
         # The colours are there: this is no screen that is left black on white.
         assert len(seen) >= 5
 

@@ -42,7 +42,7 @@ async def test_what_came_otherwise_than_forecast_stands_first_with_its_remedy(si
         assert rows(app) == expected
         remedies = ["adjustment image", "modprobe fuse", "adjustment memory", "fix its kubelet"]
         for remedy in remedies:
-            await until(pilot, lambda remedy=remedy: remedy in beside_the_steps(app))
+            await until(pilot, lambda remedy=remedy: remedy in beside_the_steps(app))  # type: ignore[misc]
             await pilot.press("down")
         # The same table is there when one has turned away from the result.
         await pilot.press("enter", "f")

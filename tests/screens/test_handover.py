@@ -58,7 +58,7 @@ async def test_the_summary_names_the_folder_and_a_second_one_gets_its_own(tmp_pa
         await app._main.go("summary")
         for number in ("podman-wizard-plan", "podman-wizard-plan-2"):
             await pilot.press("h", "enter")
-            await until(pilot, lambda number=number: "Written to" in screen_text(app) and number in screen_text(app))
+            await until(pilot, lambda number=number: "Written to" in screen_text(app) and number in screen_text(app))  # type: ignore[misc]
             await pilot.press("escape")
         await until(pilot, lambda: screen_text(app).count("Written: /") == 2)
         assert app.walk_through.files == [

@@ -40,7 +40,7 @@ async def test_the_keys_of_a_step_that_was_left_do_nothing() -> None:
         at_once(app, "o", "ctrl+n")
         await until(pilot, lambda: "57 of 60 selected" in screen_text(app) and app.focused is not None)
         before = app.walk_through.session.answers
-        assert app.focused in app._main.step.query("*")
+        assert app.focused in list(app._main.step.query("*"))
         assert "space Select" in screen_text(app).splitlines()[-1]
         at_once(app, "space")
         await until(pilot, lambda: "57 of 60 selected" not in screen_text(app))
@@ -55,7 +55,7 @@ async def test_a_filter_that_was_left_before_it_opened_takes_no_letters() -> Non
         at_once(app, "/", "escape")
         await until(pilot, lambda: app._main.current == "manifest")
         await pilot.pause()
-        assert app.focused in app._main.step.query("*")
+        assert app.focused in list(app._main.step.query("*"))
 
 
 async def test_a_key_that_is_pressed_twice_asks_once() -> None:

@@ -19,7 +19,7 @@ from textual.widgets import Input
 import screens
 from screens.widgets.chrome import TopLine
 from screens.widgets.pages import HelpPage
-from tests.screens.conftest import on_facts, running, screen_text, until
+from tests.screens.conftest import app_of, on_facts, running, screen_text, until
 from tests.screens.every_screen import CODER_V2, LOGIN, POLICY, contrasts, every_screen, walk, wizard
 from wizard.coder.connection import BEHAVIOURS_VARIABLE
 from wizard.steps import STEPS
@@ -50,7 +50,7 @@ def test_every_binding_has_an_id_a_tooltip_and_a_group() -> None:
         assert not TAKEN & set(binding.key.split(",")), where
     twice = [name for name, count in Counter(binding.id for _, binding in seen).items() if count > 1]
     # The questions for a line and for a row take what stands there; the help is a page that f1 closes too.
-    assert sorted(twice) == ["dialog.take", "page.close", "page.quit"]
+    assert sorted(map(str, twice)) == ["dialog.take", "page.close", "page.quit"]
 
 
 async def test_every_screen_has_a_help_that_says_what_each_of_its_keys_does(
@@ -81,7 +81,7 @@ async def test_so_it_is_where_coder_is_not_known_and_on_coder_v2(
 
 async def keys_are_explained(pilot: Pilot[Any], name: str) -> None:
     """The cluster, the keys with their help, and text that can be read, on the screen in view."""
-    app = pilot.app
+    app = app_of(pilot)
     screen = app.screen
     assert screen.query(TopLine), f"{name}: which cluster it is does not stay in view"
     ours = [active for active in screen.active_bindings.values() if active.enabled and active.binding.show]

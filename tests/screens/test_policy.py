@@ -297,9 +297,10 @@ async def test_saving_asks_writes_and_remembers(policy: Path) -> None:
         assert step.session.policy_saved == "policy.yaml"
         written, backup = step.walk.files
         assert written == "policy.yaml" and Path(backup).read_bytes() == before
+        assert step.session.answers.policy is not None
         assert step.session.answers.policy.output == "policy.yaml"
-        [backup] = Path().glob("policy.yaml.*.bak")
-        assert backup.read_bytes() == before
+        [kept] = Path().glob("policy.yaml.*.bak")
+        assert kept.read_bytes() == before
         await pilot.press("u")
         assert step.model.document.content == before and step.dirty
 
@@ -526,7 +527,7 @@ async def test_a_large_policy_is_judged_beside_the_loop(policy: Path, monkeypatc
 
     def judged(*documents: PolicyDocument) -> tuple[Row, ...]:
         threads.append(threading.current_thread())
-        return tree_rows(*documents)
+        return tree_rows(*documents)  # type: ignore[arg-type]
 
     monkeypatch.setattr("screens.steps.policy_judging.tree_rows", judged)
     steps = "".join(f"        - name: step {number}\n          command: echo {number}\n" for number in range(3000))

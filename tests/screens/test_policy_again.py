@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.screens.conftest import app_of
 from tests.screens.test_policy import at_policy, go_to, picture, policy, row, settle, type_text
 from wizard.policy import fuse_guarantee, new_policy
 
@@ -243,12 +244,12 @@ async def test_unsaved_edits_are_marked_in_every_step(with_items: Path, width: i
         await pilot.press("m")
         await settle(pilot)
         assert mark not in picture(pilot) and "policy.yaml, unsaved" in picture(pilot)
-        await pilot.app.action_go("prerequisites")
+        await app_of(pilot).action_go("prerequisites")
         await settle(pilot)
         assert mark in picture(pilot)
-        await pilot.app.action_go("policy")
+        await app_of(pilot).action_go("policy")
         await pilot.press("u")
-        await pilot.app.action_go("prerequisites")
+        await app_of(pilot).action_go("prerequisites")
         await settle(pilot)
         assert mark not in picture(pilot) and not step.dirty
 

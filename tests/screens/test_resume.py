@@ -50,7 +50,7 @@ async def test_going_on(target: Target) -> None:
         assert app.walk_through.session.answers.security_modules.acknowledged
         await until(pilot, lambda: "unchanged" in screen_text(app))
         await app.action_go("summary")
-        await until(pilot, lambda: re.search(r"done +Manifest: already on the cluster", screen_text(app)))
+        await until(pilot, lambda: bool(re.search(r"done +Manifest: already on the cluster", screen_text(app))))
         assert re.search(r"ok +Manifest", screen_text(app))
 
 
@@ -73,9 +73,9 @@ async def test_what_is_not_decided_is_asked_again(target: Target, key: str) -> N
     for _ in range(2):
         app = on(target)
         async with running(app) as pilot:
-            await until(pilot, lambda app=app: "Resume the interrupted run?" in screen_text(app))
+            await until(pilot, lambda app=app: "Resume the interrupted run?" in screen_text(app))  # type: ignore[misc]
             await pilot.press(key)
-            await until(pilot, lambda app=app: "Resume the interrupted run?" not in screen_text(app))
+            await until(pilot, lambda app=app: "Resume the interrupted run?" not in screen_text(app))  # type: ignore[misc]
             assert "Quit podman-wizard?" not in screen_text(app)
             assert not app.walk_through.session.answers.security_modules.acknowledged
 

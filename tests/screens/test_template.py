@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.steps.template import TemplateStep
 from tests.screens.conftest import (
+    app_of,
     apply_and_label,
     beside_the_steps,
     ended,
@@ -39,7 +40,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def to_template(pilot: Pilot[Any]) -> TemplateStep:
     """Goes to the step, once Coder has answered."""
-    app: WizardApp = pilot.app
+    app = app_of(pilot)
     await app.action_go("policy")
     step = app.query_one(TemplateStep)
     await until(pilot, lambda: not step.model.busy and step.model.templates is not None)
@@ -91,6 +92,7 @@ async def test_a_part_is_left_out_and_taken_in(here: Path) -> None:
         step = await to_template(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: step.model.merged is not None)
+        assert step.model.merged is not None
         assert {change.part for change in step.model.merged.result.changes} == {"device", "apparmor"}
         await at_row(pilot, step, "part:apparmor")
         await pilot.press("space")
@@ -116,6 +118,7 @@ async def test_a_conflict_is_decided(here: Path) -> None:
         await pilot.press("down", "enter")
         await until(pilot, lambda: step.model.merged is not None)
         assert step.model.choice.on_conflict == "replace"
+        assert step.model.merged is not None
         assert b"github.com/fuse" not in step.model.merged.result.document.content
 
 

@@ -58,7 +58,7 @@ def terminals() -> Iterator[Callable[..., Terminal]]:
     made: list[Terminal] = []
 
     def make(before: str = "", *, light: bool = False, **options: str) -> Terminal:
-        made.append(Terminal(PROGRAM.format(before=before, light=light), **options))
+        made.append(Terminal(PROGRAM.format(before=before, light=light), **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

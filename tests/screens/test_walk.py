@@ -267,7 +267,7 @@ async def test_resized_at_every_step() -> None:
             ):
                 await pilot.resize_terminal(width, height)
                 small = width < 40 or height < 10
-                await until(pilot, lambda small=small: app.screen.query_one("#too-small").display == small)
+                await until(pilot, lambda small=small: app.screen.query_one("#too-small").display == small)  # type: ignore[misc]
                 assert screen_text(app)
             await pilot.press("ctrl+n")
 

@@ -53,7 +53,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
             except SystemExit as end:
                 code = int(end.code or 0)
             out.flush()
-        return Done(code, out.buffer.getvalue(), err.getvalue())  # type: ignore[attr-defined]
+        return Done(code, out.buffer.getvalue(), err.getvalue())
 
     return call
 
@@ -197,8 +197,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(
     run: Run, main_tf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import wizard.commands.template as command
-
-    merge = command.merge_template
+    from wizard.template.merge import merge_template as merge
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
         main_tf.write_text("# mine\n")

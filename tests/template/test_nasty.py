@@ -23,9 +23,9 @@ def module_of(text: str | bytes) -> Module:
 def merge(text: str | bytes, *parts: str, on_conflict: str = "fail", **options: str) -> MergeResult:
     """The merge, of which a second one changes nothing, and whose additions are all that is new."""
     parts = parts or ("device",)
-    result = merge_template(module_of(text), parts, on_conflict=on_conflict, **options)
+    result = merge_template(module_of(text), parts, on_conflict=on_conflict, **options)  # type: ignore[arg-type]
     if result.changed:
-        again = merge_template(module_of(result.document.content), parts, on_conflict=on_conflict, **options)
+        again = merge_template(module_of(result.document.content), parts, on_conflict=on_conflict, **options)  # type: ignore[arg-type]
         assert not again.changed
         assert not again.refusals
         assert result.counts.other_bytes_changed == 0

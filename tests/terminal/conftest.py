@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal.far_end import ROOT, FarTerminal, StandaloneCluster, processes_with, start_cluster, wait_until
+from tests.clusters import ROOT
+from tests.terminal.far_end import FarTerminal, StandaloneCluster, processes_with, start_cluster, wait_until
 from tests.terminal.multiplexer import Tmux
 
 ACKNOWLEDGED = "security-modules: {acknowledged: true}\n"

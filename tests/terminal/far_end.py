@@ -293,7 +293,7 @@ def start_cluster(scenario: str, folder: Path) -> StandaloneCluster:
             config = json.loads(path.read_text())
         select.select([], [], [], 0.02)
     url = config["clusters"][0]["cluster"]["server"]
-    gate = Gate(int(re.search(r":(\d+)", url.partition("//")[2])[1]))
+    gate = Gate(int(url.partition("//")[2].partition("/")[0].rpartition(":")[2]))
     config["clusters"][0]["cluster"]["server"] = re.sub(r":\d+", f":{gate.port}", url)
     through = folder / "kubeconfig"
     through.write_text(json.dumps(config))

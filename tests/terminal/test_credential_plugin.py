@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.cluster.servers import Certificates
+from tests.clusters import ROOT
 from tests.terminal.conftest import Host
-from tests.terminal.far_end import ROOT, StandaloneCluster, wait_until
+from tests.terminal.far_end import StandaloneCluster, wait_until
 from tests.terminal.multiplexer import Pane, Tmux
 from tests.terminal.tls_front import tls_front
 

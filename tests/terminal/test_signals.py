@@ -115,7 +115,7 @@ def test_ctrl_c_asks_and_quitting_stops_the_work(clusters: Clusters, host: Host)
     ids=["dumb", "not-utf-8"],
 )
 def test_plain_mode_by_itself(mixed: StandaloneCluster, host: Host, environment: dict[str, str]) -> None:
-    terminal = host.here(mixed, **environment)
+    terminal = host.here(mixed, **environment)  # type: ignore[arg-type]
     terminal.wait_until(lambda: b"Step 1 of 7: Check prerequisites" in terminal.written, "the first step")
     terminal.wait_for(r"\(enter: next\)")
     terminal.send("quit\n")
