@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.manifests import adjusted, guide
+from tests.plan.test_kept_choices import VALUES, same
 from tests.real_api_server import RealCluster, missing
-from tests.test_kept_choices import VALUES, same
 from wizard.cluster import ApiRefusal, ApplyConflict, Gateway
 from wizard.engine.collect import collect
 from wizard.engine.labels import set_labels

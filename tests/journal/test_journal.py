@@ -36,7 +36,7 @@ number = writing.begin("label", "Label 2 nodes", {{"nodes": ["a", "b"], "value":
 writing.batch(number, {{"a": None}})
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parents[2])
     (run,) = journal.runs(tmp_path)
     assert run.interrupted
     assert run.changes[0].result is None

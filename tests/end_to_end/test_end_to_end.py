@@ -18,7 +18,7 @@ from tests import real_api_server
 from tests.clusters import ROOT, Cluster, Ended, cluster_of, command
 from wizard.journal.journal import runs
 
-POLICY = Path(__file__).parent / "data" / "running-deployment.yaml"
+POLICY = Path(__file__).parents[1] / "data" / "running-deployment.yaml"
 OBJECTS = {
     "Namespace": "/api/v1/namespaces/smarter-device-manager",
     "ResourceQuota": "/api/v1/namespaces/smarter-device-manager/resourcequotas/smarter-device-manager",

@@ -322,7 +322,7 @@ def test_gitops_is_recognised_by_its_annotation_too() -> None:
 
 
 def test_the_documents_of_the_guide_are_there_with_their_addresses() -> None:
-    guide = (Path(__file__).parent / "data" / "guide" / "documents.txt").read_text().split()
+    guide = (Path(__file__).parents[1] / "data" / "guide" / "documents.txt").read_text().split()
     assert [remedy.command for remedy in finding(cluster(node()), "docs.podman").remedies] == guide
 
 

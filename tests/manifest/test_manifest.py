@@ -31,7 +31,7 @@ from wizard.manifest import ADJUSTMENT_IDS, ADJUSTMENTS, Basis, Rendering, Switc
 from wizard.manifest.adjustments import Adjustment
 
 GPU = Taint("nvidia.com/gpu", "present", "NoSchedule")
-GUIDE = Path(__file__).parent / "data" / "guide" / "smarter-device-manager.yaml"
+GUIDE = Path(__file__).parents[1] / "data" / "guide" / "smarter-device-manager.yaml"
 
 
 def rendered(facts: ClusterFacts | None, choice: ManifestChoice | None = None, **which: object) -> Rendering:

@@ -30,7 +30,7 @@ from wizard.template.described import described
 from wizard.template.module import read_stdin
 from wizard.template.workload import find_workload
 
-REAL = Path(__file__).parent / "data" / "verify"
+REAL = Path(__file__).parents[1] / "data" / "verify"
 """What the test printed under rootless Podman 4.3 on Linux 6.18, as UID 1000 with the capabilities of a pod."""
 
 ORDER = ("user", "podman", "user-namespace", "uid-map", "native-overlay", "device", "fuse-overlayfs")

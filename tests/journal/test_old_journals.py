@@ -16,7 +16,7 @@ import pytest
 from tests.clusters import Cluster, cluster_of
 from wizard.journal.journal import Run, object_of, read_run, runs
 
-JOURNALS = Path(__file__).parent / "data" / "journals"
+JOURNALS = Path(__file__).parents[1] / "data" / "journals"
 NAME = "smarter-device-manager"
 PATHS = {
     "Namespace": f"/api/v1/namespaces/{NAME}",

@@ -332,7 +332,7 @@ def test_the_filter_finds_what_is_typed(text: str, found: bool) -> None:
     assert matches(judge(node("node-7", labelled=True, labels=labels, **UBUNTU_24)), text) is found
 
 
-POOL_NODES = yaml.safe_load(Path(__file__).parent.joinpath("data", "pool_nodes.yaml").read_text(encoding="utf-8"))
+POOL_NODES = yaml.safe_load(Path(__file__).parents[1].joinpath("data", "pool_nodes.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("row", POOL_NODES, ids=lambda row: f"{row['manager'] or 'unknown'} {row['pool']}")

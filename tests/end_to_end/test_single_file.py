@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from tests.alone import held
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 pytestmark = pytest.mark.timeout(600)
