@@ -195,6 +195,12 @@ def plugin_pod(**container: Any) -> dict[str, Any]:
     }
 
 
+def selecting(labels: dict[str, str]) -> dict[str, Any]:
+    item = daemon_set()
+    item["spec"]["selector"] = {"matchLabels": labels}
+    return item
+
+
 def denied() -> tuple[Right, ...]:
     return (replace(PLAN_RIGHTS[0], allowed=False), *PLAN_RIGHTS[1:])
 
@@ -328,6 +334,12 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
     ("node.autoscaled", "ok", "can scale up", cluster(node(), scaled_pools=(replace(KARPENTER, knows_fuse=True),))),
     ("node.autoscaled", "ok", "can scale up", cluster(node(), scaled_pools=(replace(GKE_ZERO, nodes=2),))),
     ("plugin.installed", "info", "installed by kubectl-edit", installed("DaemonSet", daemon_set())),
+    (
+        "plugin.installed",
+        "blocker",
+        "The existing DaemonSet selects other pods",
+        installed("DaemonSet", selecting({"app": "sdm"})),
+    ),
     (
         "plugin.running",
         "warning",

@@ -267,6 +267,9 @@ def test_a_person_has_the_last_word() -> None:
         (ManifestChoice(set={"image": "Not An Image"}), "image reference"),
         (ManifestChoice(set={"image": "a:b:c:d"}), "image reference"),
         (ManifestChoice(set={"memory": "lots"}), "30Mi"),
+        (ManifestChoice(set={"max-unavailable": "0"}), "5 or 10%"),
+        (ManifestChoice(set={"max-unavailable": "101%"}), "5 or 10%"),
+        (ManifestChoice(set={"image-pull-secrets": "A_B"}), "regcred"),
         (ManifestChoice(set={"memory": "0Mi"}), "30Mi"),
         (ManifestChoice(set={"memory": "30000ki"}), "30Mi"),
         (ManifestChoice(set={"pod-quota": 0}), "above 0"),
@@ -289,3 +292,13 @@ def test_every_line_of_every_switch_fits_the_screen() -> None:
     for facts in (None, cluster(*members), cluster(*nodes(60, **RHCOS)), cluster(nodes=None)):
         for item in rendered(facts).switches:
             assert len(item.why) <= 55 and len(item.title) <= 55, item
+
+
+def test_how_many_nodes_restart_at_a_time_and_the_secrets_to_pull_with_are_set() -> None:
+    choice = ManifestChoice(set={"max-unavailable": "25%", "image-pull-secrets": "one, two"})
+    item = next(one for one in render(Basis(), choice).objects if one["kind"] == "DaemonSet")
+    assert item["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}}
+    assert item["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+    objects = render(Basis(), ManifestChoice(set={"max-unavailable": "5"})).objects
+    number = next(one for one in objects if one["kind"] == "DaemonSet")
+    assert number["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 5}

@@ -38,6 +38,8 @@ VALUES: dict[str, list[Value]] = {
     "tolerations": ["dedicated=coder:NoSchedule", "a:NoExecute,b=:NoSchedule", "example.org/x=1:NoExecute"],
     "devices-per-node": [1, 64, 110],
     "selinux-type": [PLUGIN_TYPE, "spc_t"],
+    "image-pull-secrets": ["regcred", "one,two.example"],
+    "max-unavailable": ["5", "25%"],
 }
 """Values of each adjustment that has one; any other is on or off."""
 

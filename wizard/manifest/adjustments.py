@@ -523,6 +523,52 @@ def _selinux_here(live: Mapping[str, Live]) -> Here:
     return str(options["type"]) if options.get("type") else None
 
 
+# --- max-unavailable --------------------------------------------------------------------------------------------
+
+
+def _max_unavailable_reason(basis: Basis) -> Reason:
+    return Reason(False, "pods restart one node at a time", "10%")
+
+
+def _change_max_unavailable(objects: Objects, value: Value) -> Objects:
+    def change(item: KubernetesObject) -> None:
+        number: Value = int(value) if str(value).isdigit() else value
+        item["spec"]["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": number}}
+
+    return edit(objects, "DaemonSet", change)
+
+
+def _max_unavailable_here(live: Mapping[str, Live]) -> Here:
+    found = _daemon_set(live)
+    if found is None or not _owns(found, "f:spec", "f:updateStrategy", "f:rollingUpdate", "f:maxUnavailable"):
+        return None
+    strategy = found.object["spec"].get("updateStrategy") or {}
+    return str((strategy.get("rollingUpdate") or {}).get("maxUnavailable") or "") or None
+
+
+# --- image-pull-secrets -----------------------------------------------------------------------------------------
+
+
+def _pull_secrets_reason(basis: Basis) -> Reason:
+    return Reason(False, "the registry needs no credentials", "regcred")
+
+
+def _change_pull_secrets(objects: Objects, value: Value) -> Objects:
+    names = [name.strip() for name in str(value).split(",")]
+
+    def change(item: KubernetesObject) -> None:
+        pod_of(item)["imagePullSecrets"] = [{"name": name} for name in names]
+
+    return edit(objects, "DaemonSet", change)
+
+
+def _pull_secrets_here(live: Mapping[str, Live]) -> Here:
+    found = _daemon_set(live)
+    if found is None or not _owns(found, *_POD, "f:imagePullSecrets"):
+        return None
+    return ",".join(str(one.get("name")) for one in pod_of(found.object).get("imagePullSecrets") or ()) or None
+
+
 # --- what the guide's DaemonSet does not need --------------------------------------------------------------------
 
 
@@ -641,6 +687,22 @@ ADJUSTMENTS: tuple[Adjustment, ...] = (
         _checkpoint_here,
     ),
     Adjustment("no-node-selector", "No node selector", "switch", _selector_reason, _drop_selector, _no_selector_here),
+    Adjustment(
+        "image-pull-secrets",
+        "Secrets to pull the image",
+        "names",
+        _pull_secrets_reason,
+        _change_pull_secrets,
+        _pull_secrets_here,
+    ),
+    Adjustment(
+        "max-unavailable",
+        "Nodes that restart at a time",
+        "share",
+        _max_unavailable_reason,
+        _change_max_unavailable,
+        _max_unavailable_here,
+    ),
     Adjustment(
         "restart-on-change", "Restart on a config change", "switch", _restart_reason, _change_restart, _restart_here
     ),

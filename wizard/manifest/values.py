@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from wizard.errors import UsageError
 
 Value = str | int | bool
-ValueKind = Literal["switch", "image", "quantity", "count", "taints", "name"]
+ValueKind = Literal["switch", "image", "quantity", "count", "taints", "name", "share", "names"]
 """Only on or off; an image reference; an amount of memory; a number above 0; taints as ``kubectl taint`` writes them,
-separated by commas; an SELinux type."""
+separated by commas; an SELinux type; a number or a percentage of nodes; names of objects, separated by commas."""
 
 PLUGIN_TYPE: Final = "container_device_plugin_t"
 """The SELinux type of container-selinux for device plugins: it can connect to the kubelet's socket."""
@@ -47,6 +47,7 @@ def is_image(text: str) -> bool:
 _SEGMENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?"
 _TAINT = r"[A-Za-z0-9][-A-Za-z0-9_./]*(?:=[-A-Za-z0-9_.]*)?:(?:NoSchedule|NoExecute)"
+_OBJECT = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 _SHAPES: Mapping[ValueKind, tuple[str, str]] = {
     "switch": (r"(?!)", "true or false"),
     "image": (
@@ -56,6 +57,8 @@ _SHAPES: Mapping[ValueKind, tuple[str, str]] = {
     "quantity": (r"(?=.*[1-9])[0-9]+(?:\.[0-9]+)?(?:[kMGT]|[KMGT]i)?", "an amount of memory above 0, for example 30Mi"),
     "count": (r"0*[1-9][0-9]{0,8}", "a whole number above 0, for example 110"),
     "taints": (rf"{_TAINT}(?:,\s*{_TAINT})*", "taints separated by commas, for example dedicated=coder:NoSchedule"),
+    "share": (r"0*[1-9][0-9]{0,5}|[1-9][0-9]?%|100%", "a number of nodes or a percentage, for example 5 or 10%"),
+    "names": (rf"{_OBJECT}(?:,\s*{_OBJECT})*", "names of secrets separated by commas, for example regcred"),
     "name": (r"[a-z][a-z0-9_]*_t", f"an SELinux type, for example {PLUGIN_TYPE} or spc_t"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from wizard.facts.live import entries_of
 from wizard.finding import Outcome, Remedy
 from wizard.findings.prerequisites.situation import TITLE_WIDTH, Judged, Situation, in_manifest, names
 from wizard.manifest import GUIDE_DEVICES, container_of, devices_in, pods_per_node
-from wizard.manifest.guide import CONTAINER, pod_of
+from wizard.manifest.guide import CONTAINER, guide_objects, pod_of
 from wizard.names import FUSE_RESOURCE, NAMESPACE, OTHER_FUSE_RESOURCES
 from wizard.nodes.systems import version_in
 from wizard.text.counting import counted
@@ -31,6 +32,8 @@ def installed(situation: Situation) -> Judged:
     managers = list(dict.fromkeys(entry.get("manager", "?") for entry in entries_of(daemon_set)))
     by = ", ".join(managers) or "unknown"
     status = daemon_set.get("status", {})
+    if (other := _other_selector(daemon_set)) is not None:
+        return _with_other_selector(other, by)
     containers = pod_of(situation.planned("DaemonSet")).get("containers") or ()
     if len(containers) > 1:
         return _with_other_containers(containers, by)
@@ -44,6 +47,31 @@ def installed(situation: Situation) -> Judged:
             f"fields written by: {by}",
         ),
         nodes=status.get("desiredNumberScheduled", 0),
+    )
+
+
+def _other_selector(daemon_set: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Returns the live selector if it is not the guide's: the API server never changes it; None if it is."""
+    guide = next(item for item in guide_objects() if item["kind"] == "DaemonSet")["spec"]["selector"]
+    live: Mapping[str, Any] = daemon_set.get("spec", {}).get("selector") or {}
+    return live if live and live != guide else None
+
+
+def _with_other_selector(selector: Mapping[str, Any], by: str) -> Judged:
+    """Reports a DaemonSet that no apply can change into the guide's."""
+    return Judged(
+        Outcome.BLOCKER,
+        "The existing DaemonSet selects other pods",
+        "A selector cannot be changed (Kubernetes API), so the server rejects the plan's DaemonSet.",
+        (f"spec.selector: {json.dumps(selector, sort_keys=True)}", f"fields written by: {by}"),
+        (
+            Remedy(
+                "Delete the DaemonSet, then apply the plan. Until then, new workspaces get no FUSE device. Running "
+                "workspaces keep their device.",
+                f"kubectl -n {NAMESPACE} delete daemonset {NAMESPACE}",
+                touches="nodes that offer FUSE",
+            ),
+        ),
     )
 
 
