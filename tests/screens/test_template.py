@@ -146,6 +146,7 @@ async def test_a_push_is_asked_about_followed_and_undone() -> None:
         await until(pilot, lambda: "kubernetes: brisk_fox3 is active" in screen_text(app))
         await app.action_go("summary")
         await until(pilot, lambda: "Template in Coder: brisk_fox3 is the active version" in screen_text(app))
+        assert "Template admin:" not in screen_text(app), "nothing of it is left to do by hand"
         await pilot.press("u")
         await until(pilot, lambda: "Make version dull_duck of the template kubernetes" in screen_text(app))
 

@@ -48,7 +48,9 @@ class EndingSteps:
         session = self._desk.session
         out("Done: " + ("; ".join(self._desk.done) or "nothing was changed"))
         saved = session.policy_saved
-        for _, step in steps_left(Path(saved) if saved else None, v2=session.answers.template is not None):
+        pushed = session.pushed is not None and session.pushed.promoted
+        v2 = session.answers.template is not None
+        for _, step in steps_left(Path(saved) if saved else None, v2=v2, pushed=pushed):
             out(f"Left to do: {step}")
         if self._desk.done:
             out("To undo: enter undo below, or later run podman-wizard undo to preview, and podman-wizard undo --yes.")

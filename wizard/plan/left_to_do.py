@@ -34,15 +34,17 @@ def left_to_do(policy: Path | None, *, v2: bool = False, pushed: bool = False) -
 
     ``pushed``: the template of a Coder v2 is pushed by the plan, and so is not left.
     """
-    return tuple(text for id, text in steps_left(policy, v2=v2) if not (pushed and id == "coder-template"))
+    return tuple(text for _, text in steps_left(policy, v2=v2, pushed=pushed))
 
 
-def steps_left(policy: Path | None, *, v2: bool = False) -> tuple[tuple[str, str], ...]:
+def steps_left(policy: Path | None, *, v2: bool = False, pushed: bool = False) -> tuple[tuple[str, str], ...]:
     """Returns the same with the ids by which they are marked done; ``policy`` is the file, if one was written.
 
-    ``v2`` is for a Coder v2, in which the Terraform template replaces the policy.
+    ``v2`` is for a Coder v2, in which the Terraform template replaces the policy; it is ``pushed`` already, or not.
     """
     steps = [("coder-template", TEMPLATE_STEP)] if v2 else [("coder-enable-templates", ENABLE_STEP)]
+    if v2 and pushed:
+        steps = []
     if policy is not None and not v2:
         steps.append(("coder-upload-policy", upload_step(policy)))
     steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in guide_test()]
