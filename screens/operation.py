@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
 from wizard.facts.rollout import Shortfall
+from wizard.text.counting import counted
 
 if TYPE_CHECKING:
     from wizard.manifest.forecast import Comparison
@@ -141,6 +142,7 @@ class Operation:
         self._on_change()
 
     def count(self) -> str:
-        """Returns the progress: ``41 of 57, 12 s``."""
+        """Returns the progress: ``41 of 57, 12 s``, or ``18 lines, 12 s`` of a log."""
         seconds = self.seconds if self.ended else max(self.seconds, monotonic() - self._began)
-        return f"{self.done} of {self.total}" + (f", {seconds:.0f} s" if seconds >= 1 else "")
+        done = counted(len(self.notes), "line") if self.is_log else f"{self.done} of {self.total}"
+        return done + (f", {seconds:.0f} s" if seconds >= 1 else "")

@@ -147,7 +147,9 @@ class OperationView(Vertical):
             return forecast.cells(row)
         name = clean(row.name)
         if self._walk.operation is not None and self._walk.operation.is_log:
-            return (name,)
+            # An indented line belongs to the stage above it.
+            text = " " * (len(row.name) - len(row.name.lstrip())) + name
+            return (Text(text, style="bold red" if name.startswith("error: ") else ""),)
         # Only the name of a node has no blanks; the names of node types and objects are cut at their end.
         return (state_word(row.state), name if " " in name else Name(name), clean(row.short or row.text))
 
@@ -164,7 +166,7 @@ class OperationView(Vertical):
             failed = operation is not None and operation.ended and row.state == "failed"
             do = row.todo or (self._what_to_do(operation) if operation is not None and failed else "")
             self._detail.update(detail_text(row.name, seen=gist(row.text) if row.todo else row.text, do=do))
-        elif operation is not None and operation.todo:
+        elif operation is not None and (operation.todo or (operation.is_log and operation.ended)):
             self._detail.update(detail_text(operation.title, seen=operation.detail, do=self._what_to_do(operation)))
         else:
             self._detail.update("")

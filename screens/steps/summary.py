@@ -21,12 +21,8 @@ from wizard.plan.left_to_do import steps_left
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
-    from screens.operation import Operation
-    from screens.walk import Work
-    from wizard.engine.engine import Engine
     from wizard.engine.executor import RunOutcome
     from wizard.engine.undo import Undoable
-    from wizard.plan.undo import UndoPlan
 
 ALL_RUNS = "all"
 """The choice of every run, beside the IDs of runs."""
@@ -320,38 +316,9 @@ class SummaryStep(ListStep[Line]):
         self.ask(Pick("Undo", "Which run? The latest is first.", options), choose)
 
     async def _ask_to_undo(self, run: str) -> None:
-        from screens.widgets.dialogs import Choice
-        from wizard.engine.undo import plan_undo
-        from wizard.plan.words import undo_lines
+        from screens.steps.undoing import ask_to_undo
 
-        everything = run == ALL_RUNS
-        engine = self.walk.engine
-        undoing = await self.walk.run(plan_undo(engine, everything=everything, run="" if everything else run))
-        lines = [*undo_lines(undoing, "on this cluster"), *(f"Note: {note}" for note in undoing.notes)]
-        if not undoing.todo:
-            from screens.widgets.pages import StoryPage
-
-            _ = self.app.push_screen(StoryPage("Nothing can be undone", Text("\n".join(map(clean, lines)))))
-            return
-        what = f"Undo {counted(len(undoing.todo), 'change')}"
-        choices = [Choice("undo", what, danger=True)]
-        self.ask_and_begin(what, lines, choices, lambda _: self._undoing(undoing), stops_softly=False)
-
-    def _undoing(self, undoing: UndoPlan) -> Work:
-        session = self.session
-
-        async def work(engine: Engine, operation: Operation) -> None:
-            from wizard.engine.events import ObjectResult
-            from wizard.engine.undoing import execute_undo
-
-            outcome = await execute_undo(engine, undoing, operation.take)
-            failed = {item.name for item in outcome.failed}
-            for step in outcome.left:
-                if step.title not in failed:
-                    operation.take(ObjectResult("undo", step.title, "skipped", message=step.left))
-            session.forget_results()
-
-        return work
+        await ask_to_undo(self, run, everything=run == ALL_RUNS)
 
     def action_export(self) -> None:
         """Shows the answers file, which w writes there."""

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
 
 from screens.steps.step import ListStep
 from screens.steps.template_model import Decision, TemplateModel, path_to_open
-from screens.steps.template_rows import Row, merged_rows, template_row, trouble_row, ways_to_open
+from screens.steps.template_rows import (
+    Row,
+    by_hand_row,
+    merged_rows,
+    problem_rows,
+    pushed_rows,
+    template_row,
+    trouble_row,
+    ways_to_open,
+)
+from screens.steps.template_source import SourceLine, SourcePane, source_lines
 from screens.walk import Walk, Work
 from screens.widgets.dialogs import AskText, Choice, Option, Pick
 from screens.widgets.pages import StoryPage
 from screens.widgets.words import clean, detail_text, diff_text, state_word
 from wizard.errors import InputError
+from wizard.template.merge import MergeResult
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
@@ -41,6 +56,7 @@ class TemplateStep(ListStep[Row]):
         Binding("space", "part", "On/off", id="template.part", tooltip="Merge this part or leave it out"),
         Binding("s", "write", "Save", id="template.write", tooltip="Write the merged file, with a backup"),
         Binding("p", "push", "Push", id="template.push", tooltip="Push the template to Coder as a new version"),
+        Binding("g", "pull", "Pull", id="template.pull", tooltip="Pull a template from Coder into a new folder"),
         Binding("d", "diff", "Diff", id="template.diff", tooltip="Show the changes to the file"),
         Binding("l", "login", "URL and token", id="template.login", tooltip="Use another Coder URL or session token"),
         Binding("R", "again", "Read again", show=False, id="template.again", tooltip="Read the file and Coder again"),
@@ -50,6 +66,9 @@ class TemplateStep(ListStep[Row]):
         super().__init__(walk)
         self.model = TemplateModel(walk)
         self._began = False
+        self._left = Container(classes="template-left")
+        self._source = SourcePane()
+        self._shown: tuple[MergeResult | None, tuple[SourceLine, ...]] = (None, ())
         walk.session.coder_is_v2 = True
 
     # Rows -----------------------------------------------------------------------------------------------------
@@ -75,9 +94,13 @@ class TemplateStep(ListStep[Row]):
             yield from merged_rows(model.merged)
         elif model.trouble is not None:
             yield trouble_row("trouble", model.trouble, f"Merge into {model.choice.file}")
+            if model.read is not None:
+                yield from problem_rows(model.read)
         elif not model.busy:
-            yield from ways_to_open()
+            yield from ways_to_open(pulls=bool(model.templates))
         yield from self._coder_rows()
+        yield from pushed_rows(model)
+        yield by_hand_row(self.by_hand())
 
     def _coder_rows(self) -> Iterable[Row]:
         model = self.model
@@ -89,6 +112,15 @@ class TemplateStep(ListStep[Row]):
         for one in model.templates or ():
             yield template_row(model, one)
 
+    def compose_body(self) -> ComposeResult:
+        """Yields the list over the detail, and the text of the file: below them, or beside them if there is room."""
+        with Container(classes="template-body"):
+            with self._left:
+                yield self.rows
+                with Vertical(classes="detail"):
+                    yield self._detail
+            yield self._source
+
     # Drawing --------------------------------------------------------------------------------------------------
 
     def show(self) -> None:
@@ -96,22 +128,44 @@ class TemplateStep(ListStep[Row]):
         if not self._began:
             self._began = True
             self.in_background(self._begin())
+        read = self.model.read.result if self.model.read is not None else None
+        if read is not self._shown[0]:
+            self._shown = (read, source_lines(read) if read is not None else ())
+        self._source.display = read is not None
+        self._left.set_class(read is None, "alone")
         super().show()
         self.show_detail()
         self.set_note(self._note())
         self.set_excerpt(self._summary())
 
+    def show_detail(self) -> None:
+        """Draws the detail of the row under the cursor, and brings its lines into view."""
+        super().show_detail()
+        row, lines = self.rows.current, self._shown[1]
+        marked: tuple[int, ...] = ()
+        if row is not None and (row.lines or row.old_line):
+            marked = tuple(
+                place
+                for place, line in enumerate(lines)
+                if (line.new and line.new in row.lines) or (line.old and line.old == row.old_line)
+            )
+        self._source.fill(lines, marked)
+
     def _note(self) -> str:
-        merged = self.model.merged
-        return "" if merged is None else str(merged.choice.file)
+        read = self.model.read
+        return "" if read is None else clean(Path(read.result.before.name).name)
 
     def _summary(self) -> str:
         merged = self.model.merged
         if merged is None:
             return self.EXCERPT
+        if not merged.result.changed and self.session.template_saved == str(merged.action.path):
+            return f"{self._note()} was written. It has what Podman needs."
         if not merged.result.changed:
             return "Nothing to merge: the template already has what Podman needs."
-        return f"{counted(len(merged.result.changes), 'change')} to {self.model.name}, not written yet."
+        return (
+            f"{counted(len(merged.result.changes), 'change')} to {clean(Path(self.model.name).name)}, not written yet."
+        )
 
     async def _begin(self) -> None:
         choice = self.session.answers.template
@@ -134,29 +188,37 @@ class TemplateStep(ListStep[Row]):
             return row is not None and row.id.startswith("part:")
         if action in ("write", "diff"):
             return self.model.merged is not None and self.model.merged.result.changed
-        if action == "push":
+        if action in ("push", "pull"):
             return bool(self.model.templates)
         return action != "story"  # enter does it
 
-    def commands(self) -> Sequence[str]:
-        """Returns the commands that do the same without the screens, and by Coder's own command line."""
+    def by_hand(self) -> Sequence[str]:
+        """Returns the commands of Coder's own command line that push and promote."""
         from wizard.coder.v2.looking import promote_by_hand
 
+        draft = self.model.draft or self.model.pushed_draft
+        if draft is None:
+            name = self.model.choice.push or "NAME"
+            return (
+                f"coder templates push {name} -d DIR --activate=false --yes",
+                f"coder templates versions promote -t {name} --template-version VERSION",
+            )
+        pushed = self.session.pushed
+        version = pushed.version.name if pushed is not None else "VERSION"
+        return (draft.looked.by_hand, promote_by_hand(draft.looked.template, version))
+
+    def commands(self) -> Sequence[str]:
+        """Returns the commands that do the same without the screens, and by Coder's own command line."""
         file = self.model.choice.file or "main.tf"
         name = self.model.choice.push or "NAME"
-        lines = [
+        return [
             "# Merge what Podman needs",
-            f"podman-wizard template merge {file} --in-place",
+            f"podman-wizard template merge {shlex.quote(file)} --in-place",
             "# Push it, and make it active",
-            f"podman-wizard template push {name} {file} --yes",
+            f"podman-wizard template push {name} {shlex.quote(file)} --yes",
             "# By hand: push without making it active, then promote",
-            f"coder templates push {name} -d DIR --activate=false --yes",
+            *self.by_hand(),
         ]
-        if self.model.draft is not None:
-            lines.append(promote_by_hand(self.model.draft.looked.template, "VERSION"))
-        else:
-            lines.append(f"coder templates versions promote -t {name} --template-version VERSION")
-        return lines
 
     # Keys -----------------------------------------------------------------------------------------------------
 
@@ -175,8 +237,10 @@ class TemplateStep(ListStep[Row]):
             self.action_open()
         elif row.id == "trouble" and self.model.is_conflict:
             self._ask_about_conflict()
-        elif row.id == "write":
-            self.action_write()
+        elif row.id in ("write", "pull"):
+            self.action_write() if row.id == "write" else self.action_pull()
+        elif row.id in ("promote", "undo"):
+            self._ask_to_promote() if row.id == "promote" else self._ask_to_undo()
         elif row.id.startswith("push:"):
             self._look_at_push(row.id)
         else:
@@ -288,20 +352,21 @@ class TemplateStep(ListStep[Row]):
         if why := self.model.why_not_push():
             self.say(why, bad=True)
             return
+        why_not = self.model.why_not_promote()
         from wizard.coder.v2 import UNTRIED
 
         lines: list[str | Text] = [
             f"In Coder at {draft.looked.url}, as {draft.looked.user.name}:",
             "",
-            diff_text(draft.diff.splitlines()),
+            *([why_not] if why_not else []),
             *draft.looked.impact.lines,
+            diff_text(draft.diff.splitlines()),
             "If a pipeline pushes this template, commit the merged file to its repository instead.",
             UNTRIED,
         ]
-        choices = [
-            Choice("inactive", "Push, keep inactive", danger=True),
-            Choice("promote", "Push and make active", danger=True),
-        ]
+        choices = [Choice("inactive", "Push, keep inactive", danger=True)]
+        if not why_not:
+            choices.append(Choice("promote", "Push and make active", danger=True))
 
         def work(answer: str) -> Work:
             async def push(engine: Engine, operation: Operation) -> None:
@@ -312,6 +377,67 @@ class TemplateStep(ListStep[Row]):
 
         what = f"Push {draft.path} to {draft.looked.template.name}"
         self.ask_and_begin(what, lines, choices, work, stops_softly=False)
+
+    def _ask_to_promote(self) -> None:
+        """Reads whom the promotion of the pushed version affects now, and asks."""
+
+        async def look() -> None:
+            found = await self.model.look_at_promotion()
+            self.show()
+            if found is None:
+                return
+            action, impact = found
+            draft, version = action.shown
+            template, url = draft.looked.template.name, draft.looked.url
+            what = f"Make {version.name} active"
+            lines = [
+                f"{version.name} replaces {draft.looked.active.name} as the active version of {template} at {url}.",
+                "",
+                *impact,
+                "New workspaces use it at once. An undo makes the former version active again.",
+            ]
+
+            def work(_: str) -> Work:
+                async def promote(engine: Engine, operation: Operation) -> None:
+                    await self.model.promote(engine, operation, action)
+                    await self.model.read_after_push(engine)
+
+                return promote
+
+            self.ask_and_begin(what, lines, [Choice("promote", what, danger=True)], work, stops_softly=False)
+
+        if why := self.model.why_not_push() or self.model.why_not_promote():
+            self.say(f"{why} Apply the manifest and label the nodes first.", bad=True)
+        else:
+            self.in_background(look(), group="template", exclusive=True)
+
+    def _ask_to_undo(self) -> None:
+        from screens.steps.undoing import ask_to_undo
+
+        self.in_background(ask_to_undo(self, ""), group="undo", exclusive=True)
+
+    def action_pull(self) -> None:
+        """Asks for a template and a folder, and pulls its active version into it."""
+        base = self.walk.engine.sandbox_folder or Path()
+
+        def into(value: str) -> None:
+            organization, _, name = value.partition("/")
+
+            def answered(folder: str | None) -> None:
+                if folder is not None and folder.strip():
+                    path = Path(folder.strip()).expanduser()
+                    work = self.model.pull(name, organization, path)
+                    self.in_background(work, group="template", exclusive=True)
+
+            text = f"The files of {clean(name)} are written to a new folder:"
+            self.ask(AskText(f"Pull {clean(name)}", text, str(base / name)), answered)
+
+        options = [
+            Option(f"{one.organization}/{one.name}", f"{one.name} (active version {one.active})")
+            for one in self.model.templates or ()
+        ]
+        question = Pick("Pull a template", "The templates of this Coder that you can see.", options)
+        self.ask(question, lambda value: into(value) if value is not None else None)
 
     def _ask_about_conflict(self) -> None:
         decisions: list[tuple[Decision, str, str]] = [

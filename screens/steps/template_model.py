@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from wizard.coder.credentials import CoderCredentials
     from wizard.coder.v2.client import TemplatesClient
     from wizard.coder.v2.looking import Draft
-    from wizard.engine.coder_v2 import PushTemplate
+    from wizard.coder.v2.pushing import Pushed
+    from wizard.engine.coder_v2 import PromoteTemplate, PushTemplate
     from wizard.engine.engine import Engine
     from wizard.plan.actions import Action, WriteTemplate
     from wizard.plan.derive import Plan
@@ -31,13 +32,22 @@ Decision = Literal["keep", "replace", "both"]
 
 
 @dataclass(frozen=True)
-class Merged:
-    """A template that was read, and what the merge makes of it; ``problems`` are about its text of now."""
+class Read:
+    """A template that was read, and what the merge makes of it or what prevents it.
+
+    ``problems`` are about its text of now.
+    """
 
     choice: TemplateChoice
     needs: Needs
     result: MergeResult
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Merged(Read):
+    """A template that can be written."""
+
     action: WriteTemplate
     """The file to write."""
 
@@ -57,6 +67,8 @@ class TemplateModel:
 
     walk: Walk
     choice: TemplateChoice = field(default_factory=TemplateChoice)
+    read: Read | None = None
+    """What was read, also if it cannot be merged; None if it could not be read."""
     merged: Merged | None = None
     trouble: WizardError | None = None
     """Why there is nothing merged."""
@@ -71,6 +83,10 @@ class TemplateModel:
     draft: Draft | None = None
     """The next version of the template in Coder, as it was read and merged last."""
     draft_trouble: WizardError | None = None
+    pushed_draft: Draft | None = None
+    """What the version that was pushed last was made from."""
+    promote_trouble: WizardError | None = None
+    """Why that version could not be made active."""
     busy: str = ""
     """What is waited for; "" if nothing is."""
 
@@ -88,14 +104,19 @@ class TemplateModel:
 
     async def open(self, choice: TemplateChoice) -> None:
         """Reads a template from its file or folder and merges it, in memory."""
-        self.choice, self.merged, self.trouble = choice, None, None
-        self.draft = self.draft_trouble = None
+        self.choice, self.read, self.merged, self.trouble = choice, None, None, None
+        self.draft = self.draft_trouble = self.pushed_draft = self.promote_trouble = None
         if choice.file is None:
             return
         try:
-            self.merged = await self._run(f"Reading {choice.file}", lambda engine: _merge(engine, self.walk, choice))
+            self._take(await self._run(f"Reading {choice.file}", lambda engine: _merge(engine, self.walk, choice)))
         except WizardError as error:
             self.trouble = error
+
+    def _take(self, read: Read) -> None:
+        self.read, self.merged, self.trouble = read, None, read.result.error
+        if isinstance(read, Merged):
+            self.merged = read
 
     async def read_coder(self) -> None:
         """Reads who the user is in Coder, and its templates."""
@@ -141,16 +162,60 @@ class TemplateModel:
         answers = replace(self.walk.session.answers, template=self.choice)
         return push_actions(answers, merged.action if merged is not None else None, needs)[0]
 
+    async def look_at_promotion(self) -> tuple[PromoteTemplate, tuple[str, ...]] | None:
+        """Returns the promotion of the version that was pushed, and whom it affects now; None if it is not possible."""
+        from wizard.engine.coder_v2 import impact_now, promote_action
+
+        draft, pushed = self.pushed_draft, self.inactive
+        if draft is None or pushed is None:
+            return None
+        action = promote_action(draft, pushed.version)
+
+        async def read(engine: Engine) -> tuple[str, ...]:
+            async with self._connected(engine) as client:
+                return await impact_now(action, client)
+
+        self.promote_trouble = None
+        try:
+            return action, await self._run("Reading the impact", read)
+        except WizardError as error:
+            self.promote_trouble = error
+            return None
+
+    @property
+    def inactive(self) -> Pushed | None:
+        """The version that was pushed here and is not active."""
+        pushed = self.walk.session.pushed
+        return pushed if pushed is not None and not pushed.promoted and self.pushed_draft is not None else None
+
+    async def pull(self, name: str, organization: str, folder: Path) -> None:
+        """Writes the files of the active version of a template into a new folder, and opens it."""
+        from wizard.coder.v2.archive import require_empty, unpack
+        from wizard.coder.v2.looking import find_template, read_version
+
+        async def read(engine: Engine) -> None:
+            await asyncio.to_thread(require_empty, folder)
+            async with self._connected(engine) as client:
+                template = await find_template(client, name, organization)
+                _, archive = await read_version(client, template)
+            await asyncio.to_thread(unpack, archive, folder)
+
+        await self._run(f"Pulling {name}", read)
+        self.walk.files.append(str(folder))
+        await self.open(TemplateChoice(file=str(folder), push=name, org=organization or None))
+
     def why_not_push(self) -> str:
-        """Returns why nothing can be pushed now; "" if it can."""
+        """Returns why nothing can be sent to Coder now; "" if it can."""
+        return self.walk.why_not_act() if self.walk.offline or self.walk.busy else ""
+
+    def why_not_promote(self) -> str:
+        """Returns why no version can become active now; "" if it can."""
         from wizard.engine.executor import why_not_for_workspaces
 
-        walk, session = self.walk, self.walk.session
-        if walk.offline or walk.busy:
-            return walk.why_not_act()
+        session = self.walk.session
         offers = session.judgement is None or bool(session.judgement.reading.offering)
         why = why_not_for_workspaces(offers_fuse=offers, proofs=session.proofs)
-        return f"Not pushed: {why}" if why else ""
+        return f"No version can become active: {why}" if why else ""
 
     # Work -----------------------------------------------------------------------------------------------------
 
@@ -161,6 +226,7 @@ class TemplateModel:
         await self._execute(engine, operation, merged.action)
         # Only now: a template that was looked at and not written is no choice.
         self._choose()
+        self._take(await _merge(engine, self.walk, merged.choice))
 
     async def push(self, engine: Engine, operation: Operation, *, promoting: bool) -> None:
         """Pushes the version that was shown, and makes it active if ``promoting``; for the engine's thread."""
@@ -168,9 +234,16 @@ class TemplateModel:
         assert draft is not None
         action = replace(await self._push_action(engine), draft=draft, promoting=promoting)
         engine.at_coder(draft.looked.url)
+        self.promote_trouble = None
         await self._execute(engine, operation, action)
         self._choose()
-        self.draft = None
+        self.draft, self.pushed_draft = None, draft
+
+    async def promote(self, engine: Engine, operation: Operation, action: PromoteTemplate) -> None:
+        """Makes the version active that was pushed; for the engine's thread."""
+        draft, _ = action.shown
+        engine.at_coder(draft.looked.url)
+        await self._execute(engine, operation, action)
 
     async def read_after_push(self, engine: Engine) -> None:
         """Reads the templates once more, to show which version is active now; for the engine's thread."""
@@ -237,12 +310,12 @@ async def _needs(engine: Engine, walk: Walk, choice: TemplateChoice) -> Needs:
     return needs_of(judgement.facts, namespace, level)
 
 
-async def _merge(engine: Engine, walk: Walk, choice: TemplateChoice) -> Merged:
+async def _merge(engine: Engine, walk: Walk, choice: TemplateChoice) -> Read:
     needs = await _needs(engine, walk, choice)
-    return await asyncio.to_thread(_merged, choice, needs)
+    return await asyncio.to_thread(_read, choice, needs)
 
 
-def _merged(choice: TemplateChoice, needs: Needs) -> Merged:
+def _read(choice: TemplateChoice, needs: Needs) -> Read:
     from wizard.plan.template import parts_of, plan_template
     from wizard.template.checks import check_template
     from wizard.template.merge import merge_template
@@ -261,7 +334,7 @@ def _merged(choice: TemplateChoice, needs: Needs) -> Merged:
         forbidden=needs.forbidden,
     )
     if result.error is not None:
-        raise result.error
+        return Read(choice, needs, result, problems)
     action = plan_template(choice, needs)
     assert action is not None
     return Merged(choice, needs, result, problems, action)

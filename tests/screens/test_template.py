@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.steps.template import TemplateStep
@@ -85,6 +86,30 @@ async def test_a_template_of_this_folder_is_merged_in_memory_and_then_written(he
         await until(pilot, lambda: "Template: written to" in screen_text(app))
 
 
+async def test_a_template_is_pulled_into_a_new_folder_and_opened(here: Path) -> None:
+    app = on_sandbox("coder-v2")
+    async with running(app) as pilot:
+        step = await to_template(pilot)
+        await at_row(pilot, step, "pull")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Pull a template" in screen_text(app) and "escape to cancel" in screen_text(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "Pull kubernetes" in screen_text(app))
+        app.screen.query_one(Input).value = str(here / "pulled")
+        await pilot.press("enter")
+        await until(pilot, lambda: step.model.merged is not None and not step.model.busy)
+        assert (here / "pulled" / "main.tf").read_text() == STARTER
+        # Each line of the merged parts is marked in the text.
+        await at_row(pilot, step, "part:device")
+        marked = [step._shown[1][place] for place in step._source._marked]
+        assert [(line.sign, line.text.strip()) for line in marked] == [("+", FUSE)] * 2
+        await pilot.press("g", "enter")
+        await until(pilot, lambda: "Pull data-science" in screen_text(app))
+        app.screen.query_one(Input).value = str(here / "pulled")
+        await pilot.press("enter")
+        await until(pilot, lambda: "is not empty" in screen_text(app))
+
+
 async def test_a_part_is_left_out_and_taken_in(here: Path) -> None:
     (here / "main.tf").write_text(STARTER)
     app = on_sandbox("coder-v2")
@@ -113,12 +138,16 @@ async def test_a_conflict_is_decided(here: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: step.model.is_conflict and not step.model.busy)
         await until(pilot, lambda: "github.com/fuse" in screen_text(app))
+        assert step._source.display  # the text stands there, whatever prevents the merge
         await pilot.press("home", "enter")
         await until(pilot, lambda: "Decide the conflict" in screen_text(app))
         await pilot.press("down", "enter")
         await until(pilot, lambda: step.model.merged is not None)
         assert step.model.choice.on_conflict == "replace"
         assert step.model.merged is not None
+        assert [line.text.strip() for line in step._shown[1] if line.sign == "-"] == [
+            '"github.com/fuse" = 1 # of the old device plugin'
+        ]
         assert b"github.com/fuse" not in step.model.merged.result.document.content
 
 
@@ -128,7 +157,9 @@ async def test_a_push_is_asked_about_followed_and_undone() -> None:
         step = await to_template(pilot)
         await at_row(pilot, step, "push:coder/kubernetes")
         await pilot.press("enter")
-        await until(pilot, lambda: "no node advertises it" in beside_the_steps(app))
+        await until(pilot, lambda: "no node advertises it" in " ".join(screen_text(app).split()))
+        assert "Push and make active" not in screen_text(app)
+        await pilot.press("escape")
         await app.action_go("prerequisites")
         await apply_and_label(pilot, 12)
         await pilot.press("enter")
@@ -136,18 +167,33 @@ async def test_a_push_is_asked_about_followed_and_undone() -> None:
         await at_row(pilot, step, "push:coder/kubernetes")
         await pilot.press("enter")
         await until(pilot, lambda: "Push main.tf to kubernetes?" in screen_text(app))
-        await pilot.press("tab", "tab", "enter")
+        coder = coder_of(app)
+
+        def active() -> str:
+            return str(coder.versions[coder._templates["tpl-2"].active]["name"])
+
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: ended(app) and app.walk_through.session.pushed is not None)
         await until(pilot, lambda: "Parsing template parameters" in screen_text(app))
-        coder = coder_of(app)
-        active = coder.versions[coder._templates["tpl-2"].active]["name"]
-        assert active == "brisk_fox3"
+        assert active() == "dull_duck"
+        await pilot.press("enter")
+        await at_row(pilot, step, "promote")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Make brisk_fox3 active?" in screen_text(app))
+        assert "1 becomes outdated" in " ".join(screen_text(app).split())
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: ended(app) and active() == "brisk_fox3")
         await pilot.press("enter")
         await until(pilot, lambda: "kubernetes: brisk_fox3 is active" in screen_text(app))
         await app.action_go("summary")
         await until(pilot, lambda: "Template in Coder: brisk_fox3 is the active version" in screen_text(app))
         assert "Template admin:" not in screen_text(app), "nothing of it is left to do by hand"
         await pilot.press("u")
+        await until(pilot, lambda: "Make version dull_duck of the template kubernetes" in screen_text(app))
+        await pilot.press("escape")
+        await app.action_go("policy")
+        await at_row(pilot, step, "undo")
+        await pilot.press("enter")
         await until(pilot, lambda: "Make version dull_duck of the template kubernetes" in screen_text(app))
 
 

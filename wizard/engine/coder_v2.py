@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from wizard.choices.answers import Answers, TemplateChoice
 from wizard.coder.v2 import UNTRIED
+from wizard.coder.v2.answers import Version
 from wizard.coder.v2.client import TemplatesClient
 from wizard.coder.v2.credentials import organization_of
-from wizard.coder.v2.looking import Draft, Looked, look
-from wizard.coder.v2.pushing import Pushed, journaled_before, push
+from wizard.coder.v2.looking import Draft, Impact, Looked, look, promote_by_hand
+from wizard.coder.v2.pushing import Pushed, journaled_before, promote, push, require_still_active
 from wizard.engine.coder import CoderAction
 from wizard.engine.events import Listener, Note
 from wizard.errors import UsageError, WizardError
@@ -46,6 +47,22 @@ class PushTemplate(CoderAction):
     """What was shown and agreed to; None if it is read when the push begins."""
 
 
+@dataclass(frozen=True)
+class PromoteTemplate(CoderAction):
+    """Makes a version active that was pushed before, if the active one is still the one that the push was made from."""
+
+    kind: ClassVar[str] = "coder-promote"
+    draft: Draft | None = None
+    version: Version | None = None
+
+    @property
+    def shown(self) -> tuple[Draft, Version]:
+        """What was pushed, and the version that it became."""
+        assert self.draft is not None
+        assert self.version is not None
+        return self.draft, self.version
+
+
 def push_actions(answers: Answers, written: WriteTemplate | None, needs: Needs) -> tuple[PushTemplate, ...]:
     """Returns the push that the choices ask for, if they do."""
     choice = answers.template
@@ -69,6 +86,32 @@ def push_actions(answers: Answers, written: WriteTemplate | None, needs: Needs) 
             allow_http=answers.coder.allow_http,
         ),
     )
+
+
+def promote_action(draft: Draft, version: Version) -> PromoteTemplate:
+    """Returns the action that makes a pushed version the active one."""
+    template = draft.looked.template
+    return PromoteTemplate(
+        title=f"Make version {version.name} of {template.name} active",
+        why="New workspaces use it, and others get it when they are updated.",
+        by_hand=(promote_by_hand(template, version.name),),
+        undo="The former version becomes active again, if this one still is.",
+        draft=draft,
+        version=version,
+    )
+
+
+async def impact_now(action: PromoteTemplate, client: TemplatesClient) -> tuple[str, ...]:
+    """Returns whom the promotion affects now, as lines. Raises ActiveMoved if another version became active."""
+    draft, version = action.shown
+    await require_still_active(client, draft, _inactive(version))
+    looked = draft.looked
+    workspaces = await client.workspaces(looked.template)
+    return Impact(workspaces, looked.active.id, looked.template.requires_active).lines
+
+
+def _inactive(version: Version) -> str:
+    return f"Version {version.name} was imported and stays inactive."
 
 
 async def draft_of(action: PushTemplate, client: TemplatesClient) -> Draft:
@@ -122,6 +165,20 @@ async def execute_push(
     if not pushed.promoted:
         return pushed, (Change(about, ".versions", None, pushed.version.name),)
     return pushed, (Change(about, ".active_version", draft.looked.active.name, pushed.version.name),)
+
+
+async def execute_promote(
+    action: PromoteTemplate, client: TemplatesClient, engine: Engine
+) -> tuple[Pushed, tuple[Change, ...]]:
+    """Makes a pushed version active, and records it in the journal. Raises ActiveMoved or CoderError."""
+    draft, version = action.shown
+    looked = draft.looked
+    await require_still_active(client, draft, _inactive(version), "Push again: it starts from the active version.")
+    async with engine.journaled("coder", action.title, journaled_before(draft)) as change:
+        change.batch({"version": version.id, "version_name": version.name})
+        await promote(client, looked.template.id, version, change)
+    about = ObjectRef("Template", looked.template.name)
+    return Pushed(version, promoted=True), (Change(about, ".active_version", looked.active.name, version.name),)
 
 
 async def look_at_push(engine: Engine, actions: Sequence[Action], url: str | None) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wizard.coder.credentials import CoderCredentials, NoCredentials
 from wizard.coder.steps import IsV2
 from wizard.engine.coder import CoderAction, EnableTemplates, InCoder, UploadPolicy, changes_made
-from wizard.engine.coder_v2 import PushTemplate, execute_push
+from wizard.engine.coder_v2 import PromoteTemplate, PushTemplate, execute_promote, execute_push
 from wizard.engine.events import ActionEnded, ActionStarted, Listener, Note, ObjectResult
 from wizard.engine.labels import LabelResult, set_labels
 from wizard.engine.podman_check import Proof, all_well, settings_of, verify_nodes
@@ -47,6 +47,7 @@ from wizard.plan.gates import Door, GateKind, require_open
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
+    from wizard.coder.v2.client import TemplatesClient
     from wizard.coder.v2.pushing import Pushed
     from wizard.engine.engine import Engine
 
@@ -228,7 +229,7 @@ class Executor:
                 await self._write(action)
             case VerifyPodman():
                 await self._verify(action)
-            case PushTemplate():
+            case PushTemplate() | PromoteTemplate():
                 await self._push(action)
             case CoderAction():
                 await self._coder(action)
@@ -433,18 +434,24 @@ class Executor:
             content = action.content if isinstance(action, UploadPolicy) else b""
             self._note(Outcome(action, "done", changes=changes_made(client.url, result, content)))
 
-    async def _push(self, action: PushTemplate) -> None:
-        """Pushes a template and makes it active; what is not possible is left to a person, and stops nothing else."""
-        if why := self._why_no_upload(action, self.outcome.rollout):
-            text = f"The template was not pushed: {why}"
-            self._listener(Note(text))
-            self._note(Outcome(action, "failed", text))
-            return
+    async def _push(self, action: PushTemplate | PromoteTemplate) -> None:
+        """Pushes a template or makes it active; what is not possible is left to a person, and stops nothing else.
+
+        A version that stays inactive harms no workspace, whatever the nodes offer.
+        """
         self._listener(ActionStarted(action.kind, action.title, 1))
+        inactive = isinstance(action, PushTemplate) and not action.promoting
+        if why := "" if inactive else self._why_no_upload(action, self.outcome.rollout):
+            what = "pushed" if isinstance(action, PushTemplate) else "made active"
+            text = f"The template was not {what}: {why}"
+            self._listener(Note(text))
+            self._note(Outcome(action, "failed", text, "Apply the manifest and label the nodes, then try again."))
+            self._listener(ActionEnded(action.kind, "failed", text))
+            return
         try:
             url = self._plan.judgement.answers.coder.url
             async with self._engine.templates(url, credentials=self._credentials) as client:
-                pushed, changes = await execute_push(action, client, self._listener, self._engine)
+                pushed, changes = await self._pushed(action, client)
         except asyncio.CancelledError:
             self._listener(ActionEnded(action.kind, "stopped", "see the journal for how far it got"))
             raise
@@ -459,6 +466,13 @@ class Executor:
             said = f"version {pushed.version.name} is {'active' if pushed.promoted else 'imported and stays inactive'}"
         self._note(Outcome(action, "done", said, changes=changes))
         self._listener(ActionEnded(action.kind, "done", said))
+
+    async def _pushed(
+        self, action: PushTemplate | PromoteTemplate, client: TemplatesClient
+    ) -> tuple[Pushed | None, tuple[Change, ...]]:
+        if isinstance(action, PromoteTemplate):
+            return await execute_promote(action, client, self._engine)
+        return await execute_push(action, client, self._listener, self._engine)
 
     def _why_no_upload(self, action: CoderAction, rollout: RolloutResult | None) -> str:
         """Returns why a policy is not uploaded, nor templates enabled for it; "" if it can be."""

@@ -45,7 +45,7 @@ class PushedTemplate:
             organization=str(before.get("organization", "")),
             former=str(before.get("former", "")),
             former_name=str(before.get("former_name", "")),
-            versions=tuple(versions),
+            versions=tuple(dict.fromkeys(versions)),  # a version that became active later is in two changes
         )
 
     def is_ours(self, version_id: str) -> bool:
