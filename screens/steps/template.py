@@ -16,6 +16,7 @@ from textual.containers import Container, Vertical
 
 from screens.steps.step import ListStep
 from screens.steps.template_model import Decision, TemplateModel, path_to_open
+from screens.steps.template_questions import TemplateQuestions
 from screens.steps.template_rows import (
     Row,
     by_hand_row,
@@ -27,7 +28,7 @@ from screens.steps.template_rows import (
     ways_to_open,
 )
 from screens.steps.template_source import SourceLine, SourcePane, source_lines
-from screens.walk import Walk, Work
+from screens.walk import Walk
 from screens.widgets.dialogs import AskText, Choice, Option, Pick
 from screens.widgets.pages import StoryPage
 from screens.widgets.words import clean, detail_text, diff_text, state_word
@@ -36,10 +37,7 @@ from wizard.template.merge import MergeResult
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
-    from screens.operation import Operation
     from screens.steps.coder import Login
-    from wizard.coder.v2.looking import Draft
-    from wizard.engine.engine import Engine
 
 
 class TemplateStep(ListStep[Row]):
@@ -65,6 +63,7 @@ class TemplateStep(ListStep[Row]):
     def __init__(self, walk: Walk) -> None:
         super().__init__(walk)
         self.model = TemplateModel(walk)
+        self.questions = TemplateQuestions(self, self.model)
         self._began = False
         self._left = Container(classes="template-left")
         self._source = SourcePane()
@@ -240,9 +239,9 @@ class TemplateStep(ListStep[Row]):
         elif row.id in ("write", "pull"):
             self.action_write() if row.id == "write" else self.action_pull()
         elif row.id in ("promote", "undo"):
-            self._ask_to_promote() if row.id == "promote" else self._ask_to_undo()
+            self.questions.promote() if row.id == "promote" else self._ask_to_undo()
         elif row.id.startswith("push:"):
-            self._look_at_push(row.id)
+            self.questions.look_at_push(row.id)
         else:
             self.action_story()
 
@@ -319,97 +318,20 @@ class TemplateStep(ListStep[Row]):
         """Reads what a push would change in Coder; asks for the template if there are several."""
         row, templates = self.rows.current, self.model.templates or ()
         if row is not None and row.id.startswith("push:"):
-            self._look_at_push(row.id)
+            self.questions.look_at_push(row.id)
         elif len(templates) == 1:
-            self._look_at_push(f"push:{templates[0].organization}/{templates[0].name}")
+            self.questions.look_at_push(f"push:{templates[0].organization}/{templates[0].name}")
         else:
 
             def chosen(value: str | None) -> None:
                 if value is not None:
-                    self._look_at_push(value)
+                    self.questions.look_at_push(value)
 
             options = [
                 Option(f"push:{one.organization}/{one.name}", f"{one.name} (active version {one.active})")
                 for one in templates
             ]
             self.ask(Pick("Push to which template?", "The templates of this Coder that you can see.", options), chosen)
-
-    def _look_at_push(self, row: str) -> None:
-        organization, _, name = row.removeprefix("push:").partition("/")
-
-        async def look() -> None:
-            await self.model.look_at_push(name, organization)
-            self.show()
-            if self.model.draft is not None and self.model.draft.changed:
-                self._ask_to_push(self.model.draft)
-
-        self.rows.move_to(row)
-        self.in_background(look(), group="template", exclusive=True)
-
-    def _ask_to_push(self, draft: Draft) -> None:
-        if not draft.looked.can_push:
-            return
-        if why := self.model.why_not_push():
-            self.say(why, bad=True)
-            return
-        why_not = self.model.why_not_promote()
-        from wizard.coder.v2 import UNTRIED
-
-        lines: list[str | Text] = [
-            f"In Coder at {draft.looked.url}, as {draft.looked.user.name}:",
-            "",
-            *([why_not] if why_not else []),
-            *draft.looked.impact.lines,
-            diff_text(draft.diff.splitlines()),
-            "If a pipeline pushes this template, commit the merged file to its repository instead.",
-            UNTRIED,
-        ]
-        choices = [Choice("inactive", "Push, keep inactive", danger=True)]
-        if not why_not:
-            choices.append(Choice("promote", "Push and make active", danger=True))
-
-        def work(answer: str) -> Work:
-            async def push(engine: Engine, operation: Operation) -> None:
-                await self.model.push(engine, operation, promoting=answer == "promote")
-                await self.model.read_after_push(engine)
-
-            return push
-
-        what = f"Push {draft.path} to {draft.looked.template.name}"
-        self.ask_and_begin(what, lines, choices, work, stops_softly=False)
-
-    def _ask_to_promote(self) -> None:
-        """Reads whom the promotion of the pushed version affects now, and asks."""
-
-        async def look() -> None:
-            found = await self.model.look_at_promotion()
-            self.show()
-            if found is None:
-                return
-            action, impact = found
-            draft, version = action.shown
-            template, url = draft.looked.template.name, draft.looked.url
-            what = f"Make {version.name} active"
-            lines = [
-                f"{version.name} replaces {draft.looked.active.name} as the active version of {template} at {url}.",
-                "",
-                *impact,
-                "New workspaces use it at once. An undo makes the former version active again.",
-            ]
-
-            def work(_: str) -> Work:
-                async def promote(engine: Engine, operation: Operation) -> None:
-                    await self.model.promote(engine, operation, action)
-                    await self.model.read_after_push(engine)
-
-                return promote
-
-            self.ask_and_begin(what, lines, [Choice("promote", what, danger=True)], work, stops_softly=False)
-
-        if why := self.model.why_not_push() or self.model.why_not_promote():
-            self.say(f"{why} Apply the manifest and label the nodes first.", bad=True)
-        else:
-            self.in_background(look(), group="template", exclusive=True)
 
     def _ask_to_undo(self) -> None:
         from screens.steps.undoing import ask_to_undo
@@ -418,26 +340,7 @@ class TemplateStep(ListStep[Row]):
 
     def action_pull(self) -> None:
         """Asks for a template and a folder, and pulls its active version into it."""
-        base = self.walk.engine.sandbox_folder or Path()
-
-        def into(value: str) -> None:
-            organization, _, name = value.partition("/")
-
-            def answered(folder: str | None) -> None:
-                if folder is not None and folder.strip():
-                    path = Path(folder.strip()).expanduser()
-                    work = self.model.pull(name, organization, path)
-                    self.in_background(work, group="template", exclusive=True)
-
-            text = f"The files of {clean(name)} are written to a new folder:"
-            self.ask(AskText(f"Pull {clean(name)}", text, str(base / name)), answered)
-
-        options = [
-            Option(f"{one.organization}/{one.name}", f"{one.name} (active version {one.active})")
-            for one in self.model.templates or ()
-        ]
-        question = Pick("Pull a template", "The templates of this Coder that you can see.", options)
-        self.ask(question, lambda value: into(value) if value is not None else None)
+        self.questions.pull()
 
     def _ask_about_conflict(self) -> None:
         decisions: list[tuple[Decision, str, str]] = [
