@@ -47,13 +47,16 @@ class Pane:
         """Another size."""
         self.server.run("resize-window", "-t", self.name, "-x", str(width), "-y", str(height))
 
-    def wait_for(self, pattern: str, seconds: float = LONG) -> str:
-        """Waits until a text stands there; gives the whole text."""
+    def wait_for(self, *patterns: str, seconds: float = LONG) -> None:
+        """Waits until all these texts stand there.
+
+        The picture is given to nobody: it may be half drawn. Who wants more of it asks for more
+        patterns, or for the text that has ``settled``.
+        """
         deadline = monotonic() + seconds
-        while not re.search(pattern, text := self.capture()):
-            assert monotonic() < deadline, f"{pattern!r} was not seen in {self.name}:\n{text}"
+        while missing := [pattern for pattern in patterns if not re.search(pattern, self.capture())]:
+            assert monotonic() < deadline, f"{missing} was not seen in {self.name}:\n{self.capture()}"
             select.select([], [], [], 0.05)
-        return text
 
     def settled(self, wanted: Callable[[str], bool] = bool, *, like: Pane | None = None) -> str:
         """The text once it no longer changes, and is as wanted; ``like`` is shown beside it where it does not."""
