@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.cluster.servers import Certificates, raw_api_server, version
+from tests.cluster.servers import Certificates, raw_api_server, version, write_kubeconfig
 from tests.cluster.test_credentials import V1, plugin
 from wizard.cluster import Gateway
 from wizard.errors import WizardError
@@ -26,7 +26,7 @@ HEAD = "apiVersion: v1\nkind: Config\ncurrent-context: here\ncontexts: [{name: h
 
 
 def config(cluster: str, user: str) -> str:
-    return f"{HEAD}clusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+    return f"{HEAD}clusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers:\n- {{name: u, user: {{{user}}}}}\n"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,9 @@ ROWS = {
     "merge keys": Row(MERGED, "Bearer merged"),
     "a key after a merge": Row(MERGED.replace("<<: *who", "<<: *who, token: own"), "Bearer own"),
     "a key before a merge": Row(MERGED.replace("<<: *who", "token: own, <<: *who"), "Bearer merged"),
+    "a key twice": Row(config(TRUSTED, "token: first, token: last"), "Bearer last"),
+    "a name twice": Row(FIRST + "- {name: u, user: {token: last}}\n", None),
+    "a name twice that nobody uses": Row(FIRST + "- {name: v, user: {}}\n- {name: v, user: {}}\n", None),
     "two documents": Row(f"{FIRST}---\n{FIRST.replace('first', 'second')}", "Bearer first"),
     "UTF-16 with a mark": Row(FIRST, "Bearer first", "utf-16"),
     "UTF-8 with a mark": Row(FIRST, "Bearer first", "utf-8-sig"),
@@ -118,3 +121,23 @@ async def test_the_same_as_kubectl(
             ended = await asyncio.to_thread(subprocess.run, options, capture_output=True, timeout=60)
             reached = heard[-1] if ended.returncode == 0 and heard else None
             assert reached == row.sent, ended.stderr
+
+
+async def test_the_path_of_an_address_is_kept(tmp_path: Path, certificates: Certificates) -> None:
+    """As Rancher and other gateways have it: one address for many clusters."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return version()
+
+    trusted = {"certificate-authority": str(certificates.authority)}
+    async with raw_api_server(answer, certificates.context()) as url:
+        config = write_kubeconfig(tmp_path / "k", f"{url}/k8s/c-1/", cluster=trusted, user={"token": "any-token"})
+        await (await Gateway.connect(config, None)).close()
+        assert asked == ["/k8s/c-1/version"]
+        kubectl = shutil.which("kubectl")
+        if kubectl is not None:
+            options = [kubectl, "--kubeconfig", config, "version"]
+            await asyncio.to_thread(subprocess.run, options, capture_output=True, timeout=60)
+            assert asked[1] == asked[0]

@@ -230,6 +230,9 @@ async def test_token_files_are_read_again(tmp_path: Path) -> None:
     path.write_text("one\ntwo\n")
     with pytest.raises(ClusterError, match="several lines"):
         await Credentials(Identity(token_file=path)).current()
+    path.write_text("x" * (module.LARGEST_TOKEN + 1))
+    with pytest.raises(ClusterError, match="too large for a token"):
+        await Credentials(Identity(token_file=path)).current()
     path.write_text("")
     with pytest.raises(ClusterError, match="is empty"):
         await Credentials(Identity(token_file=path)).current()

@@ -130,8 +130,10 @@ def test_a_context_that_does_not_exist_names_those_that_do(tmp_path: Path) -> No
     with pytest.raises(InputError, match="'z'") as caught:
         read_access(str(path), "z")
     assert "a, b" in caught.value.todo
-    with pytest.raises(InputError, match="no current context"):
-        read_access(str(path))
+    for current in ("", "current-context: null\n"):
+        path.write_text(path.read_text() + current)
+        with pytest.raises(InputError, match="no current context"):
+            read_access(str(path))
 
 
 HERE = (
@@ -181,6 +183,7 @@ HERE = (
             "auth-provider",
         ),
         ("users: &a [*a]\n", 1, "needs a name"),
+        ("users:\n- {name: a}\n- {name: a}\n", 3, "the other is in line 2"),
         (f"{HERE}users:\n- name: u\n  user: {{as-groups: [a]}}\n", 5, "without a user (as)"),
         (f"{HERE}users:\n- name: u\n  user: {{as-uid: 7}}\n", 5, "without a user (as)"),
         (f"{HERE}users:\n- name: u\n  user: {{as: a, as-groups: admins}}\n", 5, "as-groups must be a list"),

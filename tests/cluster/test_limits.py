@@ -70,6 +70,16 @@ async def test_an_endless_body_is_not_read(connected: Connected, monkeypatch: py
     assert len(str(caught.value)) < 4000
 
 
+@pytest.mark.parametrize("depth", [200, 100_000])
+async def test_an_answer_that_is_nested_deeply_is_refused(connected: Connected, depth: int) -> None:
+    async def nest(_: web.Request) -> web.StreamResponse:
+        return web.Response(text='{"a":' * depth + "{}" + "}" * depth, content_type="application/json")
+
+    async with connected(nest) as gateway:
+        with pytest.raises(ClusterError, match="nested too deeply"):
+            await gateway.request("GET", "/api/v1/namespaces/a")
+
+
 @pytest.mark.parametrize("message", ["x" * 300_000, [[[["deep"]]]], None, 5])
 async def test_a_refusal_is_short(connected: Connected, message: Any) -> None:
     async def refuse(_: web.Request) -> web.StreamResponse:

@@ -6,17 +6,21 @@ import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
 
 from tests.cluster.servers import Certificates, raw_api_server, status, version, write_kubeconfig
+from tests.cluster.test_beside_kubectl import jwt
 from tests.cluster.test_credentials import V1, plugin
+from tests.cluster.test_routes import port_of, socks_proxy
 from tests.clusters import command
 from wizard.cluster import Gateway
 from wizard.cluster.kubeconfig import read_access
 from wizard.errors import ClusterError, WizardError
 from wizard.sandbox import Sandbox
+from wizard.text import redaction
 
 CANARY = "canary-5up3r/s3cr3t+x"
 
@@ -67,27 +71,62 @@ async def test_a_password_in_the_address_is_sent_encrypted_and_shown_nowhere(
     assert heard == ["Basic " + base64.b64encode(b"jane:pass-word-1").decode()]
 
 
-async def test_a_server_that_repeats_the_token_does_not_have_it_printed(
-    tmp_path: Path, certificates: Certificates
+CREDENTIALS = ("token", "tokenFile", "id-token", "password", "plugin", "address", "proxy-url", "HTTPS_PROXY")
+
+
+@pytest.mark.parametrize("place", CREDENTIALS)
+async def test_a_server_that_repeats_a_secret_does_not_have_it_printed(
+    tmp_path: Path, place: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As it is, and as it was sent: in the refusal, and in a warning."""
+    monkeypatch.setattr(redaction, "_secrets", [])
+    secret = jwt(3600) if place == "id-token" else CANARY
+    pair = base64.b64encode(f"jane:{secret}".encode()).decode()
+
     async def echo(request: web.Request) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
-        answer = status(403, "Forbidden", f"cannot accept {given}, that is {given[7:]}")
-        answer.headers["Warning"] = f'299 - "{given}"'
+        heard.append(given)
+        answer = status(403, "Forbidden", f"cannot accept {given}, that is {given[7:]}, with {secret}")
+        answer.headers["Warning"] = f'299 - "{given} {secret}"'
         return answer
 
-    trusted = {"certificate-authority": str(certificates.authority)}
-    users: list[dict[str, Any]] = [{"token": CANARY}, {"username": "jane", "password": CANARY}]
-    async with raw_api_server(echo, certificates.context()) as url:
-        for user in users:
-            config = write_kubeconfig(tmp_path / "k", url, cluster=trusted, user=user)
-            async with await Gateway.connect(config, None) as gateway:
-                with pytest.raises(WizardError) as caught:
-                    await gateway.request("GET", "/api/v1/nodes")
-                told = f"{caught.value} {gateway.warnings}"
-            assert "cannot accept" in told
-            assert CANARY not in told
-            assert base64.b64encode(f"jane:{CANARY}".encode()).decode() not in told
+    heard: list[str] = []
+    (tmp_path / "token").write_text(secret)
+    credential = {"kind": "ExecCredential", "apiVersion": V1, "status": {"token": secret}}
+    command = plugin(tmp_path / "p", f"print(json.dumps({credential!r}))")
+    provider = {"name": "oidc", "config": {"id-token": secret}}
+    users: dict[str, dict[str, Any]] = {
+        "token": {"token": secret},
+        "tokenFile": {"tokenFile": "token"},
+        "id-token": {"auth-provider": provider},
+        "password": {"username": "jane", "password": secret},
+        "plugin": {"exec": {"command": command, "apiVersion": V1, "interactiveMode": "Never"}},
+    }
+    cluster: dict[str, Any] = {"certificate-authority": str(certificates.authority)}
+    async with (
+        raw_api_server(echo, certificates.context("elsewhere")) as url,
+        socks_proxy(port_of(url), password=secret) as (proxy, _),
+    ):
+        server = f"https://api.example.org:{port_of(url)}"
+        inside = f"://jane:{quote(secret, safe='')}@"
+        # Where the secret is not the proxy's, the name of the certificate is given, and the way is direct.
+        if place == "proxy-url":
+            cluster["proxy-url"] = f"socks5{inside}{proxy}"
+        elif place == "HTTPS_PROXY":
+            monkeypatch.setenv("HTTPS_PROXY", f"socks5{inside}{proxy}")
+        else:
+            cluster["tls-server-name"] = "api.example.org"
+            server = url.replace("://", inside) if place == "address" else url
+        config = write_kubeconfig(tmp_path / "k", server, cluster=cluster, user=users.get(place))
+        async with await Gateway.connect(config, None) as gateway:
+            with pytest.raises(WizardError) as caught:
+                await gateway.request("GET", "/api/v1/nodes")
+            told = f"{caught.value} {gateway.warnings}"
+    assert "cannot accept" in told
+    assert secret not in told
+    assert pair not in told
+    sent = {"password": f"Basic {pair}", "address": f"Basic {pair}", "proxy-url": "", "HTTPS_PROXY": ""}
+    assert heard[-1] == sent.get(place, f"Bearer {secret}")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.cluster.servers import raw_api_server, version, write_kubeconfig
+from tests.cluster.test_credentials import V1, plugin
 from tests.clusters import command
 from wizard.cluster import Gateway
 from wizard.coder.client import CoderClient
@@ -68,6 +69,7 @@ async def answer(_: web.Request) -> web.StreamResponse:
     return version()
 
 
+PAIR = (("Certificate", "crt"), ("Key", "key"))
 BROKEN = b"-----BEGIN CERTIFICATE-----\nMIIBbroken\n-----END CERTIFICATE-----\n"
 
 AUTHORITIES: dict[str, tuple[Callable[[Chain], bytes], bool]] = {
@@ -157,6 +159,22 @@ async def test_a_key_leaves_no_file_and_needs_no_folder(
         assert await connects(write_kubeconfig(tmp_path / "k", url, cluster=cluster, user=user))
         assert not await connects(write_kubeconfig(tmp_path / "k", url, cluster=cluster))
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+async def test_a_certificate_of_a_plugin_is_sent(chain: Chain, tmp_path: Path) -> None:
+    context = chain.context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(chain.folder / "root.crt")
+    context.load_verify_locations(chain.folder / "inter.crt")
+    status = {f"client{kind}Data": chain.read(f"client.{end}").decode() for kind, end in PAIR}
+    credential = {"kind": "ExecCredential", "apiVersion": V1, "status": status}
+    command = plugin(tmp_path / "p", f"print(json.dumps({credential!r}))")
+    user = {"exec": {"command": command, "apiVersion": V1, "interactiveMode": "Never"}}
+    async with raw_api_server(answer, context) as url:
+        cluster: dict[str, Any] = {"certificate-authority": str(chain.folder / "root.crt")}
+        config = write_kubeconfig(tmp_path / "k", url, cluster=cluster, user=user)
+        assert await connects(config)
+        assert await asyncio.to_thread(kubectl_connects, config) in (True, None)
 
 
 @pytest.mark.parametrize("latest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -301,7 +301,15 @@ def _read_entries(kind: str, node: yaml.Node, path: Path) -> dict[str, _Entry]:
         if not isinstance(name, yaml.ScalarNode) or _is_null(name):
             raise InputError(f"Every entry of {kind} needs a name.", "Fix that entry.", file=path, line=line)
         what = f"{singular} of {printable(name.value)!r}"
-        entries.setdefault(name.value, _Entry(pairs.get(singular), path, line, what))
+        if name.value in entries:
+            # kubectl refuses such a file too: nobody knows which of the two is meant.
+            raise InputError(
+                f"Two entries of {kind} have the name {printable(name.value)!r}.",
+                f"Remove or rename one of them; the other is in line {entries[name.value].line}.",
+                file=path,
+                line=line,
+            )
+        entries[name.value] = _Entry(pairs.get(singular), path, line, what)
     return entries
 
 
