@@ -155,12 +155,6 @@ class Walk:
         """The marks of the side list."""
         return self._awake[0].step_states() if self._awake else {step: "" for step, _ in STEPS}
 
-    def step_title(self, step: StepId) -> str:
-        """Returns the title of the step: a Coder v2 has templates instead of the policy."""
-        if step == "policy" and self._awake is not None and self._awake[0].coder_is_v2:
-            return "Template"
-        return dict(STEPS)[step]
-
     # What is known -------------------------------------------------------------------------------------------
 
     @property

@@ -30,10 +30,11 @@ STEPS: tuple[tuple[StepId, str], ...] = (
     ("security-modules", "Security modules"),
     ("manifest", "Manifest"),
     ("nodes", "Nodes"),
-    ("policy", "Template policy"),
+    ("policy", "Template"),
     ("verify", "Verify"),
     ("summary", "Summary"),
 )
+STEP_TITLES: dict[StepId, str] = dict(STEPS)
 
 
 def task_title(step: StepId) -> str:

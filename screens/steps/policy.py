@@ -43,9 +43,9 @@ class PolicyStep(Step):
     """The template policy: opened, edited, merged, compared, written."""
 
     STEP = "policy"
-    TITLE = "Template policy"
+    TITLE = "Template"
     DEFAULT_CSS = asset_text("styles", "policy.tcss")
-    BINDING_GROUP_TITLE = "Template policy"
+    BINDING_GROUP_TITLE = "Template"
     BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(self, walk: Walk) -> None:
@@ -163,7 +163,6 @@ class PolicyStep(Step):
         model = self.model
         document = model.document if model.edits is not None else None
         original = model.edits.original if model.edits is not None else None
-        self.set_title(self.walk.step_title(self.STEP))
         width = max(20, min(80, self.diff.width or self.app.size.width) - 1) if self.view == "diff" else 0
         opened = self.fields.opened
         state = (document, original, model.path, self.view, model.refused, self.coder.is_v2, width, opened)

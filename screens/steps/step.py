@@ -139,10 +139,6 @@ class Step(Vertical):
         """Sets the short note to the right of the title."""
         self._head.note = note
 
-    def set_title(self, title: str) -> None:
-        """Sets another title."""
-        self._head.title = title
-
     def set_excerpt(self, text: str) -> None:
         """Sets the sentence under the title."""
         if text != self._said:

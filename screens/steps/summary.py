@@ -157,9 +157,7 @@ class SummaryStep(ListStep[Line]):
         """Yields what the wizard changed in Coder; steps done by hand are among what was left to do."""
         coder = self.session.in_coder
         if coder.trouble:
-            yield Line(
-                "failed", f"Coder: {coder.trouble}", seen=coder.url, do="Press t in Template policy to try again."
-            )
+            yield Line("failed", f"Coder: {coder.trouble}", seen=coder.url, do="Press t in Template to try again.")
         if coder.enabled is not None:
             how = "were already on" if coder.enabled.before else "turned on"
             yield Line("done", f"Coder: workspace templates {how}", seen=coder.url)
@@ -225,7 +223,7 @@ class SummaryStep(ListStep[Line]):
             if not session.template_saved and session.pushed is None:
                 yield Line("skipped", "Template: not written and not pushed", do="Merge and save it in Template.")
         else:
-            yield Line("skipped", "Template policy: not written", do="Merge and save it in Template policy.")
+            yield Line("skipped", "Template policy: not written", do="Merge and save it in Template.")
         yield from self._in_coder()
         yield from self._verified()
 

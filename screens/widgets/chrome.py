@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from screens.widgets.words import clean
-from wizard.steps import STEPS, StepId, StepState
+from wizard.steps import STEP_TITLES, STEPS, StepId, StepState
 
 if TYPE_CHECKING:
     from screens.walk import Walk
@@ -131,7 +131,7 @@ class StepList(Line):
         if self.size.height <= 1:
             return self._one_line(states)
         lines = [Text(" Steps", style="dim")]
-        lines += [self._step_line(step, self._walk.step_title(step), states[step]) for step, _ in STEPS]
+        lines += [self._step_line(step, STEP_TITLES[step], states[step]) for step, _ in STEPS]
         pending = [piece for line in self._pending() for piece in wrap(line, max(1, self.size.width - 2))]
         room = self.size.height - len(lines) - len(pending)
         lines += [Text()] * max(0, room)
@@ -140,13 +140,11 @@ class StepList(Line):
 
     def _one_line(self, states: dict[StepId, StepState]) -> Text:
         number = [step for step, _ in STEPS].index(self.current)
-        text = Text.assemble(
-            f" {number + 1} of {len(STEPS)} ", (self._walk.step_title(self.current), "bold"), no_wrap=True
-        )
+        text = Text.assemble(f" {number + 1} of {len(STEPS)} ", (STEP_TITLES[self.current], "bold"), no_wrap=True)
         state = states[self.current]
         if state:
             text.append(f"  {state}")
-        if others := [self._walk.step_title(step) for step in self.unsaved if step != self.current]:
+        if others := [STEP_TITLES[step] for step in self.unsaved if step != self.current]:
             text.append(f"   unsaved: {', '.join(others)}")
         operation = self._walk.operation
         if operation is not None and not operation.ended:

@@ -153,9 +153,7 @@ async def test_work_can_be_stopped_and_left_after_the_terminal_was_too_small() -
         await until(pilot, lambda: re.search(r"0 of 2, [2-9] s", screen_text(app)) is not None)
         await app.action_go("policy")
         await pilot.resize_terminal(60, 20)
-        await until(
-            pilot, lambda: re.search(r"5 of 7 Template policy +running: 0 of 2, \d+ s", screen_text(app)) is not None
-        )
+        await until(pilot, lambda: re.search(r"5 of 7 Template +running: 0 of 2, \d+ s", screen_text(app)) is not None)
         await pilot.resize_terminal(80, 24)
         await app.action_go("manifest")
         await pilot.press("x")

@@ -238,7 +238,7 @@ async def test_after_a_save_the_backup_is_named_in_every_tab(with_items: Path) -
         assert "policy.yaml was saved" in picture(pilot) and ".bak" in picture(pilot)
 
 
-@pytest.mark.parametrize(("width", "mark"), [(80, "Template policy*"), (60, "unsaved: Template policy")])
+@pytest.mark.parametrize(("width", "mark"), [(80, "Template*"), (60, "unsaved: Template")])
 async def test_unsaved_edits_are_marked_in_every_step(with_items: Path, width: int, mark: str) -> None:
     async with at_policy(with_items, (width, 24)) as (pilot, step):
         await pilot.press("m")

@@ -35,7 +35,7 @@ def test_steps_keys_and_silence(mixed: StandaloneCluster, host: Host) -> None:
     terminal.wait_for("API server answers")
     costs: dict[str, int] = {}
     moves: dict[str, int] = {}
-    titles = ("Security modules", "Manifest", "Nodes", "Template policy", "Verify", "Summary")
+    titles = ("Security modules", "Manifest", "Nodes", "Template", "Verify", "Summary")
     for title in titles:
         costs[title] = cost(terminal, "\x0e")
         terminal.wait_for(f"> +{title}")
@@ -53,7 +53,7 @@ def test_steps_keys_and_silence(mixed: StandaloneCluster, host: Host) -> None:
             letters = [cost(terminal, letter) for letter in ("w", "\x7f")]
             assert max(letters) <= STEP, letters
             terminal.send("\x1b")
-        if title == "Template policy":
+        if title == "Template":
             # A policy word changes its row, its detail, the count of problems, the proof and the keys.
             words = {key: cost(terminal, key) for key in "au"}
             assert max(words.values()) <= STEP / 2, words

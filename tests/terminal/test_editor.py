@@ -45,7 +45,7 @@ class Editor:
     def is_back(self, says: str) -> None:
         """The screens are there, say what happened, obey keys, and still have the change."""
         # A long path of the editor, which stands before it, breaks the line anywhere.
-        self.pane.wait_for(says.replace(" ", r"[\s│┃▌▐]+"), "Template policy")
+        self.pane.wait_for(says.replace(" ", r"[\s│┃▌▐]+"), "Template")
         self.pane.keys("d")
         self.pane.wait_for(r"\+ +policy: read")
         self.pane.keys("f")

@@ -76,7 +76,7 @@ def test_with_the_mouse(tmux: Tmux, mixed: StandaloneCluster, host: Host) -> Non
     pane.wait_for("> +Nodes")
     pane.wait_for("8 of 12 selected")
     pane.click(r"\^n Next")
-    pane.wait_for("> +Template policy")
+    pane.wait_for("> +Template")
     pane.click("Summary")
     pane.wait_for("> +Summary")
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from wizard.errors import InputError
 from wizard.files import why, write_file
 from wizard.journal.state import private_folder, state_folder
-from wizard.steps import STEPS, StepId
+from wizard.steps import STEP_TITLES, StepId
 from wizard.text.counting import counted
 
 NAME = "unfinished.json"
@@ -66,7 +66,7 @@ def find(folder: Path) -> Unfinished | None:
     """Returns the saved session; None if there is none or it is not valid. Raises InputError if it cannot be read."""
     try:
         found = json.loads((folder / NAME).read_bytes())
-        if found["step"] not in dict(STEPS):
+        if found["step"] not in STEP_TITLES:
             return None
         policy = found.get("policy")
         edits = _edits(policy) if policy is not None else None
@@ -81,7 +81,7 @@ def find(folder: Path) -> Unfinished | None:
 
 def told(left: Unfinished) -> list[str]:
     """Describes a session that lost its connection, in lines."""
-    lines = [f"A session lost its connection at {left.time}, in the step {dict(STEPS)[left.step]}."]
+    lines = [f"A session lost its connection at {left.time}, in the step {STEP_TITLES[left.step]}."]
     chosen = left.answers.splitlines() if left.answers.strip() != "{}" else []
     if chosen:
         more = len(chosen) - CHOICES_SHOWN

@@ -23,7 +23,7 @@ COUNTS: Final[Mapping[str, Literal["keep", "replace"]]] = {"keep": "keep", "repl
 
 
 class PolicyStep:
-    """The step Template policy. A file is written only if one was chosen and the user agrees."""
+    """The step Template for Coder v1. A file is written only if one was chosen and the user agrees."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
