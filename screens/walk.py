@@ -23,7 +23,7 @@ from wizard.steps import STEPS, StepId, StepState
 
 if TYPE_CHECKING:
     from screens.operation import Operation
-    from wizard.choices.answers import Answers
+    from wizard.choices.answers import Answers, TemplateChoice
     from wizard.choices.target import Target
     from wizard.cluster.credentials import Interactive
     from wizard.engine.engine import Engine
@@ -77,6 +77,8 @@ class Walk:
         self.policy_file = policy_file
         self.coder: Literal["v1", "v2"] | None = None
         """Which Coder was chosen, if nothing tells."""
+        self.merged_template: TemplateChoice | None = None
+        """The template that is open and can be merged, written or not."""
         self.fresh = fresh
         self.identity: ClusterIdentity | None = facts.identity if facts else None
         self.reading = ""

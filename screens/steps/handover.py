@@ -6,7 +6,6 @@ the wizard as a folder.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from rich.text import Text
 from screens.widgets.dialogs import AskText
 from screens.widgets.pages import StoryPage, free_path
 from screens.widgets.words import clean
-from wizard.errors import ClusterError, ConflictError
+from wizard.errors import ConflictError
 from wizard.text.counting import counted
 from wizard.text.escaping import printable
 
@@ -73,19 +72,20 @@ def hand_over(step: Step) -> None:
 
 
 async def _plan_of_now(walk: Walk, shown: Plan) -> Plan:
-    """Returns the plan, checked by the server where that is possible, with the policy the wizard was started with."""
-    from wizard.engine.looking import ask
+    """Returns the plan, checked by the server if that is possible.
 
-    plan = walk.plan or shown
+    It has the policy that the wizard was started with, and the template that is open.
+    """
+    from wizard.engine.looking import plan_to_export
+
     answers = walk.session.answers
     if answers.policy_or_default.file is None and walk.policy_file is not None:
         answers = replace(answers, policy=replace(answers.policy_or_default, file=walk.policy_file))
-    judgement = plan.judgement
-    if plan.stage == "planned" and walk.identity is not None and not walk.offline:
-        with contextlib.suppress(ClusterError):  # then the folder says that the server was not asked
-            plan = await walk.run(ask(walk.engine, judgement, read_only=walk.session.read_only))
-            judgement = plan.judgement
-    return replace(plan, judgement=judgement.changed(answers=answers))
+    if walk.merged_template is not None:
+        answers = replace(answers, template=walk.merged_template)
+    judgement = (walk.plan or shown).judgement.changed(answers=answers)
+    asks = walk.identity is not None and not walk.offline
+    return await walk.run(plan_to_export(walk.engine, judgement, read_only=walk.session.read_only, asks=asks))
 
 
 def offer_folder(

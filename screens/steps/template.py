@@ -336,7 +336,8 @@ class TemplateStep(ListStep[Row]):
     def _ask_to_undo(self) -> None:
         from screens.steps.undoing import ask_to_undo
 
-        self.in_background(ask_to_undo(self, ""), group="undo", exclusive=True)
+        if (run := self.model.push_run) is not None:
+            self.in_background(ask_to_undo(self, run.id, then=self.model.read_after_push), group="undo", exclusive=True)
 
     def action_pull(self) -> None:
         """Asks for a template and a folder, and pulls its active version into it."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wizard.coder.v2.pushing import Pushed
     from wizard.engine.coder_v2 import PromoteTemplate, PushTemplate
     from wizard.engine.engine import Engine
+    from wizard.journal.journal import Run
     from wizard.plan.actions import Action, WriteTemplate
     from wizard.plan.derive import Plan
     from wizard.plan.template import Needs
@@ -85,6 +86,8 @@ class TemplateModel:
     draft_trouble: WizardError | None = None
     pushed_draft: Draft | None = None
     """What the version that was pushed last was made from."""
+    push_run: Run | None = None
+    """The run of that push, and of its promotion."""
     promote_trouble: WizardError | None = None
     """Why that version could not be made active."""
     busy: str = ""
@@ -105,6 +108,7 @@ class TemplateModel:
     async def open(self, choice: TemplateChoice) -> None:
         """Reads a template from its file or folder and merges it, in memory."""
         self.choice, self.read, self.merged, self.trouble = choice, None, None, None
+        self.walk.merged_template = None
         self.draft = self.draft_trouble = self.pushed_draft = self.promote_trouble = None
         if choice.file is None:
             return
@@ -117,6 +121,7 @@ class TemplateModel:
         self.read, self.merged, self.trouble = read, None, read.result.error
         if isinstance(read, Merged):
             self.merged = read
+        self.walk.merged_template = read.choice if self.merged is not None else None
 
     async def read_coder(self) -> None:
         """Reads who the user is in Coder, and its templates."""
@@ -235,7 +240,7 @@ class TemplateModel:
         action = replace(await self._push_action(engine), draft=draft, promoting=promoting)
         engine.at_coder(draft.looked.url)
         self.promote_trouble = None
-        await self._execute(engine, operation, action)
+        await self._execute_alone(engine, operation, action)
         self._choose()
         self.draft, self.pushed_draft = None, draft
 
@@ -243,7 +248,7 @@ class TemplateModel:
         """Makes the version active that was pushed; for the engine's thread."""
         draft, _ = action.shown
         engine.at_coder(draft.looked.url)
-        await self._execute(engine, operation, action)
+        await self._execute_alone(engine, operation, action, resumes=self.push_run)
 
     async def read_after_push(self, engine: Engine) -> None:
         """Reads the templates once more, to show which version is active now; for the engine's thread."""
@@ -255,6 +260,18 @@ class TemplateModel:
     def _choose(self) -> None:
         session = self.walk.session
         session.choose(replace(session.answers, template=self.choice))
+
+    async def _execute_alone(
+        self, engine: Engine, operation: Operation, action: Action, *, resumes: Run | None = None
+    ) -> None:
+        """Executes it in a run of its own or in the one that it ``resumes``, so that it can be undone alone."""
+        engine.end_run()
+        if resumes is not None:
+            engine.resume(resumes)
+        try:
+            await self._execute(engine, operation, action)
+        finally:
+            self.push_run = engine.end_run() or resumes
 
     async def _execute(self, engine: Engine, operation: Operation, action: Action) -> None:
         from wizard.engine.executor import Executor
@@ -299,15 +316,10 @@ class TemplateModel:
 
 async def _needs(engine: Engine, walk: Walk, choice: TemplateChoice) -> Needs:
     """Returns what the cluster's findings need of a template."""
-    from wizard.engine.looking import level_of
-    from wizard.plan.template import NO_NEEDS, namespace_of, needs_of
+    from wizard.engine.looking import template_needs
 
     judgement = walk.session.judgement
-    if judgement is None:
-        return NO_NEEDS
-    namespace = namespace_of(choice)
-    level = await level_of(engine, namespace) if engine.has_cluster else None
-    return needs_of(judgement.facts, namespace, level)
+    return await template_needs(engine, judgement.facts if judgement else None, choice)
 
 
 async def _merge(engine: Engine, walk: Walk, choice: TemplateChoice) -> Read:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from wizard.session.session import Session
 
 
+async def _nothing(_: Engine) -> None:
+    """Does nothing after an undo."""
+
+
 async def ask_to_undo(
-    step: Step, run: str, *, everything: bool = False, then: Callable[[], None] = lambda: None
+    step: Step, run: str, *, everything: bool = False, then: Callable[[Engine], Awaitable[None]] = _nothing
 ) -> None:
     """Shows what the undo of a run does, or of the last one without a name; asks, and begins it.
 
-    ``then`` is called in the engine's thread when it has ended.
+    ``then`` is awaited in the engine's thread when it has ended.
     """
     from screens.widgets.dialogs import Choice
     from wizard.engine.undo import plan_undo
@@ -43,7 +47,7 @@ async def ask_to_undo(
     step.ask_and_begin(what, lines, choices, lambda _: _undoing(step.session, undoing, then), stops_softly=False)
 
 
-def _undoing(session: Session, undoing: UndoPlan, then: Callable[[], None]) -> Work:
+def _undoing(session: Session, undoing: UndoPlan, then: Callable[[Engine], Awaitable[None]]) -> Work:
     async def work(engine: Engine, operation: Operation) -> None:
         from wizard.engine.events import ObjectResult
         from wizard.engine.undoing import execute_undo
@@ -53,7 +57,7 @@ def _undoing(session: Session, undoing: UndoPlan, then: Callable[[], None]) -> W
         for step in outcome.left:
             if step.title not in failed:
                 operation.take(ObjectResult("undo", step.title, "skipped", message=step.left))
-        session.forget_results()
-        then()
+        session.take_undone(outcome.done)
+        await then(engine)
 
     return work

@@ -25,6 +25,7 @@ from tests.screens.conftest import (
 from tests.template.templates import FUSE
 from wizard.choices.answers import Answers, SecurityModulesChoice
 from wizard.coder.v2 import pushing
+from wizard.handover.files import ANSWERS_FILE
 from wizard.sandbox.coder_v2 import SandboxTemplates, scenario_templates
 
 READY = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
@@ -189,12 +190,43 @@ async def test_a_push_is_asked_about_followed_and_undone() -> None:
         await until(pilot, lambda: "Template in Coder: brisk_fox3 is the active version" in screen_text(app))
         assert "Template admin:" not in screen_text(app), "nothing of it is left to do by hand"
         await pilot.press("u")
+        await until(pilot, lambda: "Label 12 nodes" in screen_text(app))  # a run of its own, to choose from
+        await pilot.press("enter")
         await until(pilot, lambda: "Make version dull_duck of the template kubernetes" in screen_text(app))
         await pilot.press("escape")
         await app.action_go("policy")
         await at_row(pilot, step, "undo")
         await pilot.press("enter")
-        await until(pilot, lambda: "Make version dull_duck of the template kubernetes" in screen_text(app))
+        # The push and its promotion, and not what was done on the cluster before them.
+        await until(pilot, lambda: "Undo 1 change?" in screen_text(app))
+        assert "Make version dull_duck of the template kubernetes" in screen_text(app)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: ended(app) and active() == "dull_duck")
+        session = app.walk_through.session
+        assert session.pushed is None
+        assert session.labelled is not None
+        await pilot.press("enter")
+        await until(pilot, lambda: "kubernetes (active version dull_duck)" in screen_text(app))
+        assert not any(row.id in ("promote", "undo") for row in step.rows.items)
+
+
+async def test_the_exported_plan_has_the_template_that_is_open(here: Path) -> None:
+    (here / "main.tf").write_text(STARTER)
+    app = on_sandbox("coder-v2", READY)
+    async with running(app) as pilot:
+        step = await to_template(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: step.model.merged is not None)
+        await app.action_go("summary")
+        await pilot.press("h")
+        await until(pilot, lambda: "Export the plan" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Written to" in screen_text(app))
+    folder = here / "podman-wizard-plan"
+    assert (folder / "template" / "main.tf").read_text().count(FUSE) == 2
+    assert "## For the template admin" in (folder / "README.md").read_text()
+    assert "file: template/main.tf" in (folder / ANSWERS_FILE).read_text()
+    assert (here / "main.tf").read_text() == STARTER
 
 
 @pytest.mark.parametrize(

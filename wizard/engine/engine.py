@@ -160,9 +160,14 @@ class Engine:
             for folder in filter(None, folders):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def end_run(self) -> None:
-        """Ends the run in the journal and gives up the lock; what is changed later belongs to another run."""
+    def end_run(self) -> journals.Run | None:
+        """Ends the run in the journal and gives up the lock; what is changed later belongs to another run.
+
+        Returns the run, or None if nothing was changed since the last one ended.
+        """
+        path = self._journal.path if self._journal is not None else None
         self._end_journal()
+        return journals.read_run(path) if path is not None else None
 
     def _end_journal(self, *, interrupted: bool = False) -> None:
         if self._journal is not None:

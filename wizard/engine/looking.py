@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.choices.answers import Answers
+from wizard.choices.answers import Answers, TemplateChoice
 from wizard.engine.coder import coder_actions
 from wizard.engine.coder_v2 import PushTemplate, push_actions
 from wizard.engine.events import Event, Listener
 from wizard.engine.executor import Executor, RunOutcome
 from wizard.engine.podman_check import probe_nodes
-from wizard.errors import ProblemsFound
+from wizard.errors import ClusterError, ProblemsFound
 from wizard.facts.cluster import ClusterFacts
 from wizard.manifest.ownership import require_known_fields
 from wizard.names import ENFORCE_LABEL
@@ -96,8 +97,7 @@ async def look(
     if answers.security_modules.probe:
         judgement = judgement.changed(probes=await probe_nodes(engine, facts, listener))
     if answers.template is not None:
-        namespace = namespace_of(answers.template)
-        needs = needs_of(facts, namespace, await level_of(engine, namespace))
+        needs = await template_needs(engine, facts, answers.template)
         extras = extra_actions(answers, needs, writes=writes)
     return await ask(engine, judgement, extras, read_only=read_only)
 
@@ -143,6 +143,39 @@ async def look_again(engine: Engine, plan: Plan, outcome: RunOutcome) -> Plan:
     facts = await engine.read_facts(verify_in=answers.verify.namespace)
     judgement = Judgement(Reading.of(facts), answers, plan.judgement.probes)
     return await ask(engine, judgement)
+
+
+async def plan_to_export(engine: Engine, judgement: Judgement, *, read_only: str = "", asks: bool = True) -> Plan:
+    """Returns the plan of a session with its policy, its template, and what it asks of Coder, to be handed over.
+
+    The server is asked if it was not before, unless ``asks`` is false or it does not answer; then the plan says that it
+    was not. Raises InputError or ConflictError if the policy or the template cannot be read or merged.
+    """
+    answers = judgement.answers
+    reaches = asks and engine.has_cluster
+    needs = NO_NEEDS
+    if answers.template is not None:
+        needs = await template_needs(engine, judgement.facts, answers.template, asks=reaches)
+    extras = extra_actions(answers, needs, writes=False)
+    if reaches and not judgement.checks:
+        with contextlib.suppress(ClusterError):
+            return await ask(engine, judgement, extras, read_only=read_only)
+    return derive(judgement, extras, read_only=read_only, left_to_do=_left(extras))
+
+
+async def template_needs(
+    engine: Engine, facts: ClusterFacts | None, choice: TemplateChoice, *, asks: bool = True
+) -> Needs:
+    """Returns what the cluster's findings need of a template; without ``facts``, nothing is known to be needed.
+
+    Unless the engine ``asks``, the Pod Security level of the template's namespace stays unknown. Raises InputError if
+    the template cannot be read.
+    """
+    if facts is None:
+        return NO_NEEDS
+    namespace = namespace_of(choice)
+    level = await level_of(engine, namespace) if asks and engine.has_cluster else None
+    return needs_of(facts, namespace, level)
 
 
 async def level_of(engine: Engine, namespace: str | None) -> str | None:

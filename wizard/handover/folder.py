@@ -34,7 +34,6 @@ from wizard.manifest.ownership import in_repository
 from wizard.plan.actions import WritePolicy, WriteTemplate
 from wizard.plan.derive import Plan
 from wizard.plan.gates import Gate, closed
-from wizard.plan.policy import plan_policy
 from wizard.session.repeating import resolved_answers
 
 
@@ -72,10 +71,8 @@ def closed_gates(plan: Plan) -> tuple[Gate, ...]:
 
 
 def _policy(plan: Plan) -> WritePolicy | None:
-    """Returns the merged policy, if the choices have one; a session's plan leaves it to the step about policies."""
-    choice = plan.judgement.answers.policy
-    found = next((action for action in plan.actions if isinstance(action, WritePolicy)), None)
-    return found or (plan_policy(choice) if choice is not None else None)
+    """Returns the merged policy, if the choices have one."""
+    return next((action for action in plan.actions if isinstance(action, WritePolicy)), None)
 
 
 def _template(plan: Plan) -> WriteTemplate | None:

@@ -197,7 +197,7 @@ def _steps(contents: Contents) -> Sequence[Sequence[str]]:
                 *(_or_kustomize() if contents.objects else ()),
             )
         )
-    v2 = any(isinstance(one, WriteTemplate) for one in contents.plan.actions)
+    v2 = contents.plan.judgement.answers.template is not None
     steps += [(printable(step),) for step in left_to_do(Path(POLICY_FILE) if contents.policy else None, v2=v2)]
     return steps
 

@@ -10,14 +10,14 @@ from typing import Final, Literal
 from wizard.choices.answers import TemplateChoice
 from wizard.engine.coder_v2 import PushTemplate, draft_of, push_actions, told
 from wizard.engine.executor import Executor
-from wizard.engine.looking import level_of
+from wizard.engine.looking import template_needs
 from wizard.errors import ConflictError
 from wizard.plain.asking import agreed, ask
 from wizard.plain.desk import Desk
 from wizard.plan.actions import Action, WriteTemplate
 from wizard.plan.derive import derive, plan_without_cluster
 from wizard.plan.policy import require_writable
-from wizard.plan.template import NO_NEEDS, Needs, namespace_of, needs_of, plan_template
+from wizard.plan.template import Needs, plan_template
 from wizard.printing.lines import out, tell
 
 CONFLICTS: Final[Mapping[str, Literal["keep", "replace", "both"]]] = {
@@ -61,10 +61,7 @@ class TemplateStep:
 
     async def _needs(self, choice: TemplateChoice) -> Needs:
         judgement = self._desk.session.judgement
-        if judgement is None or not self._desk.engine.has_cluster:
-            return NO_NEEDS
-        namespace = namespace_of(choice)
-        return needs_of(judgement.facts, namespace, await level_of(self._desk.engine, namespace))
+        return await template_needs(self._desk.engine, judgement.facts if judgement else None, choice)
 
     async def _merge(self, choice: TemplateChoice, needs: Needs) -> tuple[TemplateChoice, WriteTemplate]:
         try:

@@ -27,6 +27,6 @@ async def undo(desk: Desk) -> None:
     outcome = await execute_undo(desk.engine, undoing, tell)
     for step in outcome.left:
         out(f"Not undone: {step.title}: {step.left}")
-    desk.session.forget_results()
+    desk.session.take_undone(outcome.done)
     desk.done.append(f"{counted(len(outcome.done), 'change')} undone")
     await desk.look()

@@ -9,6 +9,7 @@ from typing import Final
 from wizard.answers_file import parse_answers, write_answers
 from wizard.choices.target import Target
 from wizard.engine.engine import Engine
+from wizard.engine.looking import plan_to_export
 from wizard.errors import ExitCode, InputError, UsageError
 from wizard.handover import write_handover
 from wizard.journal.journal import Run, now
@@ -198,7 +199,8 @@ class Walk:
             return
         folder = path_of(await ask("Plan folder", default=PLAN_FOLDER))
         pods_in = self._session.pods_offered()
-        for path in write_handover(self._desk.plan, folder, pods_in=pods_in):
+        plan = await plan_to_export(self._desk.engine, judgement, read_only=self._session.read_only)
+        for path in write_handover(plan, folder, pods_in=pods_in):
             out(f"  {path}")
         missing = len(judgement.facts.missing_rights(pods_in))
         role = f", plus a ClusterRole with the {counted(missing, 'permission')} you lack" if missing else ""

@@ -6,8 +6,9 @@ plain data and pure functions; the engine (wizard.engine.engine) reads the facts
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.choices.answers import Answers, Decision, NodesChoice, OwnershipChoice, SecurityModulesChoice
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wizard.engine.podman_check import Proof
     from wizard.facts.rollout import RolloutResult
     from wizard.manifest.asking import ObjectCheck
+    from wizard.plan.undo import UndoStep
 
 
 @dataclass
@@ -117,10 +119,27 @@ class Session:
             self.template_saved = str(outcome.template)
         self.pushed = outcome.pushed or self.pushed
 
-    def forget_results(self) -> None:
-        """Forgets what was done, because it was undone; the choices stay."""
-        self.applied = self.labelled = self.rollout = self.policy_saved = self.template_saved = self.pushed = None
-        self.comparison, self.proofs, self.in_coder = (), (), InCoder()
+    def take_undone(self, steps: Sequence[UndoStep]) -> None:
+        """Forgets the results that these steps of an undo took back; other results and the choices stay."""
+        for step in steps:
+            if step.ref is not None or step.nodes:
+                self.rollout, self.comparison, self.proofs = None, (), ()
+            if step.ref is not None:
+                self.applied = None
+            elif step.nodes:
+                self.labelled = None
+            elif step.pushed is not None:
+                self.pushed = None
+            elif step.coder_url:
+                self.in_coder = InCoder()
+            elif step.path is not None:
+                self._forget_file(step.path)
+
+    def _forget_file(self, path: Path) -> None:
+        if self.policy_saved is not None and Path(self.policy_saved).absolute() == path.absolute():
+            self.policy_saved = None
+        if self.template_saved is not None and Path(self.template_saved).absolute() == path.absolute():
+            self.template_saved = None
 
     def _judge(self, judgement: Judgement) -> None:
         """Computes every part here, in the caller's thread: the code that draws them must be fast."""
