@@ -145,7 +145,7 @@ async def test_the_whole_guide_unattended_in_the_sandbox_and_undone(tmp_path: Pa
         )
         assert summary.ready > 0
         assert not [step for step in summary.left_to_do if "Manage > Admin > Templates" in step]
-        server = engine._coder
+        server = engine.simulated_coder
         assert isinstance(server, SandboxCoder)
         assert server.policy == (tmp_path / "policy.yaml").read_bytes()
         kinds = [change.kind for change in journals.runs(cluster_folder(engine.identity))[0].changes]
@@ -166,8 +166,8 @@ async def _run(tmp_path: Path) -> tuple[Summary, list[Event], SandboxCoder]:
         summary = await run(
             engine, _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn"), events.append
         )
-        assert isinstance(engine._coder, SandboxCoder)
-        return summary, events, engine._coder
+        assert isinstance(engine.simulated_coder, SandboxCoder)
+        return summary, events, engine.simulated_coder
 
 
 async def test_the_summary_tells_what_was_done_in_coder(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_a_run_does_not_upload_what_breaks_workspaces_unless_it_is_told_to
     async with _engine() as engine:
         events: list[Event] = []
         summary = await run(engine, _answers(tmp_path, enable_templates=True, upload=True), events.append)
-        server = engine._coder
+        server = engine.simulated_coder
         assert isinstance(server, SandboxCoder)
     assert summary.result == "failed"
     assert summary.policy == str(tmp_path / "policy.yaml"), "everything else is done"
@@ -197,7 +197,7 @@ async def test_nothing_is_uploaded_after_a_failed_podman_test(tmp_path: Path) ->
         events: list[Event] = []
         answers = _answers(tmp_path, enable_templates=True, upload=True, on_impact="warn")
         summary = await run(engine, replace(answers, verify=VerifyChoice(run=True)), events.append)
-        assert engine._coder is None, "it was not even asked"
+        assert engine.simulated_coder is None, "it was not even asked"
     assert any(proof.ok is False for proof in summary.proofs)
     assert (summary.result, summary.coder.uploaded, summary.coder.enabled) == ("failed", None, None)
     assert summary.left_to_do[:2] == (ENABLE_STEP, upload_step(tmp_path / "policy.yaml"))

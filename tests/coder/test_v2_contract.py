@@ -11,6 +11,7 @@ import pytest
 from tests.coder.v2_server import ORG, TEMPLATE, TOKEN, Coder
 from tests.template.templates import pod
 from wizard.coder.credentials import CoderCredentials
+from wizard.coder.refusals import CoderError
 from wizard.coder.v2.answers import Template, UnexpectedAnswer, Version, Workspace
 from wizard.coder.v2.client import TemplatesClient
 
@@ -86,6 +87,22 @@ async def test_the_workspaces_of_a_template_are_asked_by_its_name(started: Start
     found = await client.workspaces(await client.template(TEMPLATE))
     assert server.requests[-1][1] == "/api/v2/workspaces?q=template:kubernetes&limit=100&offset=0"
     assert [(one.name, one.updates_itself) for one in found] == [("api", False), ("gpu", True)]
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "said"),
+    [("ver-2", 400, "doesn't belong to the specified template"), ("gone", 404, "Template version not found")],
+)
+async def test_a_version_that_is_not_the_templates_is_not_promoted(version: str, status: int, said: str) -> None:
+    server = await Coder.start({"kubernetes": {"main.tf": pod()}, "other": {"main.tf": pod()}})
+    try:
+        async with TemplatesClient(CoderCredentials(server.url, TOKEN, "typed"), environ={}) as client:
+            with pytest.raises(CoderError, match=said) as caught:
+                await client.promote(TEMPLATE, version)
+        assert caught.value.status == status
+        assert server.active == "ver-1"
+    finally:
+        await server.stop()
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Screen:
 
     @property
     def coder(self) -> SandboxCoder:
-        found = self.app.walk_through.engine._coder
+        found = self.app.walk_through.engine.simulated_coder
         assert isinstance(found, SandboxCoder)
         return found
 

@@ -57,7 +57,8 @@ class Engine:
     _gateway: Gateway | None = None
     _sandbox: Sandbox | None = None
     _sandbox_folder: Path | None = None
-    _coder: SimulatedCoder | None = None
+    simulated_coder: SimulatedCoder | None = None
+    """The Coder of a sandbox, once something asked for it."""
     _identity: ClusterIdentity | None = None
     _journal: journals.Journal | None = None
     _lock: ClusterLock | None = None
@@ -147,8 +148,8 @@ class Engine:
         if self._gateway is not None:
             gateway, self._gateway = self._gateway, None
             await gateway.close()
-        if self._coder is not None:
-            coder, self._coder = self._coder, None
+        if self.simulated_coder is not None:
+            coder, self.simulated_coder = self.simulated_coder, None
             await coder.stop()
             if self._deployment:
                 shutil.rmtree(deployment_folder(self._deployment), ignore_errors=True)
@@ -343,16 +344,16 @@ class Engine:
         """
         from wizard.coder.connection import connected_coder
 
-        async with connected_coder(url, credentials=credentials, sandbox=await self._simulated_coder()) as client:
+        async with connected_coder(url, credentials=credentials, sandbox=await self._started_coder()) as client:
             yield client
 
-    async def _simulated_coder(self) -> SimulatedCoder | None:
+    async def _started_coder(self) -> SimulatedCoder | None:
         """Returns the Coder of the sandbox, which lives as long as the engine; None if this is no sandbox."""
         from wizard.coder.connection import start_sandbox
 
-        if self.target.sandbox is not None and self._coder is None:
-            self._coder = await start_sandbox(self.target.sandbox)
-        return self._coder
+        if self.target.sandbox is not None and self.simulated_coder is None:
+            self.simulated_coder = await start_sandbox(self.target.sandbox)
+        return self.simulated_coder
 
     @asynccontextmanager
     async def templates(
@@ -361,7 +362,7 @@ class Engine:
         """Opens a connection to Coder v2. Raises NoCredentials without a URL or a token."""
         from wizard.coder.connection import connected_templates
 
-        simulated = await self._simulated_coder()
+        simulated = await self._started_coder()
         async with connected_templates(url, credentials=credentials, sandbox=simulated) as client:
             yield client
 

@@ -130,6 +130,11 @@ class SandboxTemplates:
                 _Workspace("gpu", "mia", template.id, "ver-0", "always"),
             ]
 
+    def active_of(self, name: str) -> str:
+        """Returns the name of the active version of a template."""
+        template = next(one for one in self._templates.values() if one.name == name)
+        return str(self.versions[template.active]["name"])
+
     @classmethod
     async def start(cls, templates: Mapping[str, Mapping[str, str]], *faults: str) -> Self:
         """Starts a deployment on a free loopback port."""
@@ -342,8 +347,10 @@ class SandboxTemplates:
 
     def _promote(self, request: web.Request, template: _Template, id: str) -> Any:
         version = self.versions.get(id)
-        if version is None or version["template_id"] != template.id:
+        if version is None:
             return _error(404, "Template version not found.")
+        if version["template_id"] != template.id:
+            return _error(400, "The provided template version doesn't belong to the specified template.")
         if version["job"]["status"] != "succeeded":
             return _error(403, "Only versions that have been built successfully can be promoted.")
         if "gone" in self.faults:
