@@ -152,8 +152,11 @@ class MainScreen(Screen[None]):
             await self.go(step)
 
     async def on_which_coder_step_chosen(self) -> None:
-        """Opens the step for the Coder that was chosen."""
-        await self.make_again("policy")
+        """Opens the step for the Coder that was chosen, or leaves it for later if the user went on."""
+        if self.current == "policy":
+            await self.make_again("policy")
+        else:
+            await self._made.pop("policy").remove()
 
     def show_current(self, *, focus: bool = False) -> None:
         """Draws everything that can have changed; moves the focus only if it would be lost."""

@@ -15,7 +15,8 @@ from textual.message import Message
 
 from screens.steps.step import ListStep
 from screens.walk import Walk
-from screens.widgets.words import detail_text
+from screens.widgets.words import clean, detail_text
+from wizard.errors import WizardError
 
 Coder = Literal["v1", "v2"]
 
@@ -96,6 +97,34 @@ class WhichCoderStep(ListStep[Way]):
     def __init__(self, walk: Walk) -> None:
         super().__init__(walk)
         self.set_excerpt("Which Coder is this? Nothing here tells.")
+        self._url = self.session.answers.coder.url or os.environ.get("CODER_URL", "")
+        self._asked = False
+
+    def show(self) -> None:
+        """Draws the two; asks the deployment itself first, if its URL is known."""
+        super().show()
+        if self._url and not self._asked and not self.walk.offline:
+            self._asked = True
+            self.in_background(self._ask_coder(), group="which", exclusive=True)
+
+    async def _ask_coder(self) -> None:
+        """Chooses what the deployment says it is; one that cannot be asked leaves the choice to the user."""
+        from wizard.coder.connection import connected_coder
+
+        async def ask() -> Coder:
+            async with connected_coder(self._url, token_needed=False) as client:
+                return (await client.deployment()).kind
+
+        shown = clean(self._url)
+        self.set_excerpt(f"Asking {shown} which Coder it is.")
+        try:
+            found = await self.walk.run(ask())
+        except WizardError as error:
+            self.set_excerpt(f"Which Coder is this? {clean(error.what)}")
+            return
+        if self.walk.coder is None:
+            self.walk.coder = found
+            self.post_message(self.Chosen())
 
     def items(self) -> Iterable[Way]:
         """Returns the two, v2 first."""

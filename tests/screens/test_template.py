@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from screens.app import WizardApp
+from screens.app import AppOptions, WizardApp, make_app
 from screens.steps.template import TemplateStep
 from tests.screens.conftest import (
     app_of,
@@ -24,8 +26,11 @@ from tests.screens.conftest import (
 )
 from tests.template.templates import FUSE
 from wizard.choices.answers import Answers, SecurityModulesChoice
+from wizard.choices.target import Target
 from wizard.coder.v2 import pushing
 from wizard.handover.files import ANSWERS_FILE
+from wizard.sandbox import Sandbox
+from wizard.sandbox.coder import Behaviour, SandboxCoder
 from wizard.sandbox.coder_v2 import SandboxTemplates, scenario_templates
 
 READY = Answers(security_modules=SecurityModulesChoice(acknowledged=True))
@@ -294,6 +299,42 @@ async def test_what_is_here_tells_which_coder_it_is(
     async with running(app) as pilot:
         await app.action_go("policy")
         await until(pilot, lambda: title in screen_text(app))
+
+
+@asynccontextmanager
+async def on_a_cluster(folder: Path) -> AsyncIterator[Pilot[Any]]:
+    """The screens on a cluster that is none of theirs, so that nothing is known of its Coder."""
+    async with await Sandbox.start("mixed") as sandbox:
+        kubeconfig = folder / "config"
+        sandbox.write_kubeconfig(kubeconfig)
+        app = make_app(AppOptions(target=Target(kubeconfig=str(kubeconfig)), answers=READY))
+        async with running(app) as pilot:
+            yield pilot
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "title"),
+    [("v2", "Open a Terraform file or a template's folder"), ("old", "Open the policy that Coder uses now")],
+)
+async def test_a_deployment_with_a_known_url_is_asked_what_it_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, title: str
+) -> None:
+    async with await SandboxCoder.start(behaviour) as coder:
+        monkeypatch.setenv("CODER_URL", coder.url)
+        async with on_a_cluster(here) as pilot:
+            app = app_of(pilot)
+            await app.action_go("policy")
+            await until(pilot, lambda: title in screen_text(app))
+
+
+async def test_a_deployment_that_does_not_answer_leaves_the_choice(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODER_URL", "http://127.0.0.1:9")
+    async with on_a_cluster(here) as pilot:
+        app = app_of(pilot)
+        await app.action_go("policy")
+        await until(pilot, lambda: "Which Coder is this? Cannot reach Coder" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Open a Terraform file or a template's folder" in screen_text(app))
 
 
 async def test_a_broken_file_and_a_missing_one_are_said_with_their_place(here: Path) -> None:
