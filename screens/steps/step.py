@@ -196,13 +196,17 @@ class Step(Vertical):
         *,
         rows: tuple[str, ...] = (),
         stops_softly: bool = True,
+        place: str = "",
     ) -> None:
-        """Asks, and starts work that nothing here can forbid any more."""
+        """Asks, and starts work that nothing here can forbid any more.
+
+        ``place`` is what is changed if it is not the cluster ("In Coder at ...").
+        """
 
         def begin(answer: str) -> None:
             self.walk.begin(self.STEP, what, rows, work(answer)).stops_softly = stops_softly
 
-        self._confirm(what, lines, choices, begin)
+        self._confirm(what, lines, choices, begin, place=place)
 
     def ask_to_carry_out(
         self, what: str, lines: Sequence[str | Text], plan: Plan, only: Collection[str], *, stops_softly: bool = True
@@ -257,18 +261,26 @@ class Step(Vertical):
         self.ask(question, lambda answer: then() if answer == "take" else None)
 
     def _confirm(
-        self, what: str, lines: Sequence[str | Text], choices: Sequence[Choice], then: Callable[[str], None]
+        self,
+        what: str,
+        lines: Sequence[str | Text],
+        choices: Sequence[Choice],
+        then: Callable[[str], None],
+        *,
+        place: str = "",
     ) -> None:
         from screens.widgets.dialogs import Confirm
 
         def decided(answer: str | None) -> None:
             if answer is None or answer not in {choice.value for choice in choices}:
                 return
-            self.walk.was_named()
+            if not place:
+                self.walk.was_named()
             then(answer)
 
-        question = [f"On {self.walk.cluster_words()}:", "", *lines]
-        self.ask(Confirm(f"{what}?", question, choices, type_first=self.walk.type_first()), decided)
+        question = [f"{place or f'On {self.walk.cluster_words()}'}:", "", *lines]
+        type_first = "" if place else self.walk.type_first()
+        self.ask(Confirm(f"{what}?", question, choices, type_first=type_first), decided)
 
     def ask(self, question: Dialog[Result], answered: Callable[[Result | None], None]) -> None:
         """Asks, unless another question or page is open: a key that is pressed twice asks once."""

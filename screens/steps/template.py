@@ -20,7 +20,9 @@ from screens.steps.template_questions import TemplateQuestions
 from screens.steps.template_rows import (
     Row,
     by_hand_row,
+    conflict_row,
     merged_rows,
+    place_in_pod,
     problem_rows,
     pushed_rows,
     template_row,
@@ -91,6 +93,9 @@ class TemplateStep(ListStep[Row]):
             yield Row("busy", "waiting", model.busy, detail_text(model.busy, then="Nothing is changed by this."))
         if model.merged is not None:
             yield from merged_rows(model.merged)
+        elif model.read is not None and model.is_conflict:
+            yield conflict_row(model.read.result)
+            yield from problem_rows(model.read)
         elif model.trouble is not None:
             yield trouble_row("trouble", model.trouble, f"Merge into {model.choice.file}")
             if model.read is not None:
@@ -155,7 +160,9 @@ class TemplateStep(ListStep[Row]):
         return "" if read is None else clean(Path(read.result.before.name).name)
 
     def _summary(self) -> str:
-        merged = self.model.merged
+        merged, read = self.model.merged, self.model.read
+        if read is not None and read.result.undecided:
+            return f"{counted(len(read.result.undecided), 'conflict')} to decide before {self._note()} can be merged."
         if merged is None:
             return self.EXCERPT
         if not merged.result.changed and self.session.template_saved == str(merged.action.path):
@@ -304,15 +311,16 @@ class TemplateStep(ListStep[Row]):
             self.say(self.walk.why_not_act(), bad=True)
             return
         lines = [
-            *(f"{change.path}: {change.after}" for change in merged.result.changes),
+            *(f"{place_in_pod(change.path)}: {change.after}" for change in merged.result.changes),
             "",
             merged.action.fate,
             str(merged.result.counts),
         ]
         what = f"Write {merged.action.path}"
-        self.ask_and_begin(
-            what, lines, [Choice("do", "Write", danger=True)], lambda _: self.model.write, stops_softly=False
-        )
+        choices = [Choice("do", "Write", danger=True)]
+        folder = merged.action.path.absolute().parent
+        place = "In this folder" if folder == Path.cwd() else f"In the folder {clean(str(folder))}"
+        self.ask_and_begin(what, lines, choices, lambda _: self.model.write, stops_softly=False, place=place)
 
     def action_push(self) -> None:
         """Reads what a push would change in Coder; asks for the template if there are several."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from wizard.choices.answers import TemplateChoice
-from wizard.errors import ConflictError, InputError, WizardError
+from wizard.errors import InputError, WizardError
 
 if TYPE_CHECKING:
     from screens.operation import Operation
@@ -96,7 +96,7 @@ class TemplateModel:
     @property
     def is_conflict(self) -> bool:
         """Whether a value needs a decision."""
-        return isinstance(self.trouble, ConflictError)
+        return self.read is not None and bool(self.read.result.undecided)
 
     @property
     def name(self) -> str:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from wizard.engine.engine import Engine
 
 
+def _place(draft: Draft) -> str:
+    return f"In Coder at {draft.looked.url}, as {draft.looked.user.name}"
+
+
 class TemplateQuestions:
     """Asks for the step, and starts the work that was agreed to."""
 
@@ -50,8 +54,6 @@ class TemplateQuestions:
         from wizard.coder.v2 import UNTRIED
 
         lines: list[str | Text] = [
-            f"In Coder at {draft.looked.url}, as {draft.looked.user.name}:",
-            "",
             *([why_not] if why_not else []),
             *draft.looked.impact.lines,
             diff_text(draft.diff.splitlines()),
@@ -70,7 +72,7 @@ class TemplateQuestions:
             return push
 
         what = f"Push {draft.path} to {draft.looked.template.name}"
-        self._step.ask_and_begin(what, lines, choices, work, stops_softly=False)
+        self._step.ask_and_begin(what, lines, choices, work, stops_softly=False, place=_place(draft))
 
     def promote(self) -> None:
         """Reads whom the promotion of the pushed version affects now, and asks."""
@@ -82,10 +84,10 @@ class TemplateQuestions:
                 return
             action, impact = found
             draft, version = action.shown
-            template, url = draft.looked.template.name, draft.looked.url
+            template = draft.looked.template.name
             what = f"Make {version.name} active"
             lines = [
-                f"{version.name} replaces {draft.looked.active.name} as the active version of {template} at {url}.",
+                f"{version.name} replaces {draft.looked.active.name} as the active version of {template}.",
                 "",
                 *impact,
                 "New workspaces use it at once. An undo makes the former version active again.",
@@ -98,7 +100,8 @@ class TemplateQuestions:
 
                 return promote
 
-            self._step.ask_and_begin(what, lines, [Choice("promote", what, danger=True)], work, stops_softly=False)
+            choices = [Choice("promote", what, danger=True)]
+            self._step.ask_and_begin(what, lines, choices, work, stops_softly=False, place=_place(draft))
 
         if why := self._model.why_not_push() or self._model.why_not_promote():
             self._step.say(f"{why} Apply the manifest and label the nodes first.", bad=True)

@@ -14,6 +14,7 @@ from screens.widgets.words import detail_text
 from wizard.coder.v2 import UNTRIED
 from wizard.coder.v2.looking import promote_by_hand
 from wizard.errors import InputError, WizardError
+from wizard.template.merge import MergeResult
 from wizard.template.words import PARTS
 
 PART_WORDS = {
@@ -90,9 +91,9 @@ def template_row(model: TemplateModel, one: InCoder) -> Row:
     id, title = f"push:{one.organization}/{one.name}", f"Push to {one.name} (active version {one.active})"
     chosen = (model.choice.push, model.choice.org) == (one.name, one.organization)
     if chosen and model.draft_trouble is not None:
-        return trouble_row(id, model.draft_trouble, title, does="Push")
+        return trouble_row(id, model.draft_trouble, f"Push to {one.name}", does="Push")
     if chosen and draft is not None and not draft.looked.can_push:
-        return trouble_row(id, draft.looked.denial, title, does="Push")
+        return trouble_row(id, draft.looked.denial, f"Push to {one.name}", does="Push")
     pushed = model.walk.session.pushed
     if chosen and pushed is not None and pushed.promoted and pushed.version.name == one.active:
         return Row(id, "done", f"{one.name}: {one.active} is active", detail_text(title, seen="Pushed just now."))
@@ -151,6 +152,17 @@ def merged_rows(merged: Merged) -> Iterable[Row]:
             ),
             "Save",
         )
+
+
+def conflict_row(result: MergeResult) -> Row:
+    """Returns the row of existing values that differ from what is merged, until they are decided."""
+    conflicts, name = result.undecided, Path(result.before.name).name
+    first = conflicts[0]
+    seen = [f"line {one.line}: {place_in_pod(one.path)} is {one.found}, not {one.wanted}" for one in conflicts]
+    do = "Press enter to keep the existing values, to replace them, or to add besides."
+    title = f"{name}:{first.line}: {place_in_pod(first.path)} is {first.found}"
+    detail = detail_text("Conflict", seen=seen, then="Nothing is merged until you decide.", do=do)
+    return Row("trouble", "failed", title, detail, "Decide", old_line=first.line)
 
 
 def problem_rows(merged: Read) -> Iterable[Row]:
@@ -224,9 +236,7 @@ def by_hand_row(lines: Sequence[str]) -> Row:
 
 def trouble_row(id: str, error: WizardError, title: str, *, do: str = "", does: str = "") -> Row:
     """Returns the row of something that did not work: what happened, and what to do."""
-    is_conflict = id == "trouble" and "--on-conflict" in error.todo
-    todo = "Press enter to keep the existing values, to replace them, or to add besides." if is_conflict else error.todo
     place = error.place if isinstance(error, InputError) else ""
     seen = f"{place}: {error.what}" if place else error.what
-    detail = detail_text(title, seen=seen, do=[todo, do])
-    return Row(id, "failed", f"{title}: {seen.splitlines()[0]}", detail, "Decide" if is_conflict else does)
+    detail = detail_text(title, seen=seen, do=[error.todo, do])
+    return Row(id, "failed", f"{title}: {seen.splitlines()[0]}", detail, does)

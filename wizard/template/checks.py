@@ -68,7 +68,7 @@ def _missing_parts(
         *[(one.part, one.line, f"{one.path} is {one.found}, not {one.wanted}") for one in result.conflicts],
     ]
     for part, line, path in lacking:
-        text = f"This cluster's nodes need it: {path}."
+        text = f"{path}: this cluster's nodes need it."
         yield Problem("problem", f"{part}-missing", workload.document.name, line, 0, text, _MERGE)
     for refusal in result.refusals:
         error, part = refusal.error, refusal.part
