@@ -46,8 +46,8 @@ def medians(calls: list[Callable[[], object]], repeats: int) -> list[float]:
     return [statistics.median(own) for own in times]
 
 
-@pytest.mark.parametrize(("lines", "repeats"), [(60, 41), (1000, 15), (10_000, 5)])
-def test_merge_and_proof_take_at_most_six_times_a_load(lines: int, repeats: int) -> None:
+@pytest.mark.parametrize(("lines", "repeats", "limit"), [(60, 41, 4.0), (1000, 15, 2.5), (10_000, 5, 2.2)])
+def test_merge_and_proof_take_a_few_times_a_load(lines: int, repeats: int, limit: float) -> None:
     text = policy(lines)
     content = text.encode()
 
@@ -66,7 +66,7 @@ def test_merge_and_proof_take_at_most_six_times_a_load(lines: int, repeats: int)
         print(f"{lines} lines: load {base * 1e3:.2f} ms, merge and proof {ours / base:.1f} times")
         return ours / base
 
-    assert quietest(measure, 6) <= 6
+    assert quietest(measure, limit) <= limit
 
 
 def test_the_whole_process_takes_at_most_three_times_an_import_of_yaml(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def found(document: PolicyDocument) -> list[tuple[str, str, int, int]]:
         ("      labels: {value: [{key: a, value: b}]}\n", ("problem", "wrong-shape", 7, 23)),
         ("      seccomp-profile-type: {value: None}\n", ("problem", "wrong-shape", 7, 37)),
         ("      env: {value: [a]}\n", ("warning", "wrong-shape", 7, 21)),
+        ("      tolerations: {value: [{operator: Exits}]}\n", ("problem", "wrong-shape", 7, 40)),
+        ("      tolerations: {value: [{operator: Exists, effect: NoSchedul}]}\n", ("problem", "wrong-shape", 7, 56)),
         ("      privileged: {value: no}\n", ("warning", "two-readings", 7, 27)),
         ("      gpu_count: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
         ("      CPU: {policy: read}\n", ("warning", "unknown-field", 7, 7)),
@@ -254,6 +256,33 @@ def test_amounts_are_held_against_the_rules_of_kubernetes(amount: str, id: str) 
     problems = check(kubernetes("", fields))
     assert {problem.id for problem in problems} == ({id} if id else set())
     assert [problem.line for problem in problems] == ([5, 6] if id else [])
+
+
+@pytest.mark.parametrize(
+    ("count", "message", "hint"),
+    [
+        ('""', 'is "", not a whole number of at least 1.', 'Write "1".'),
+        ('" 1"', 'is " 1", not a whole number of at least 1.', 'Write "1".'),
+        ("1.5", "is 1.5, not a whole number of at least 1.", 'Write "1".'),
+        ("[1]", "is a list, not a whole number of at least 1.", 'Write "1".'),
+        ("{a: 1}", "is a mapping, not a whole number of at least 1.", 'Write "1".'),
+        ("1e0", "is a number without quotes.", 'Write "1".'),
+        ("2k", "is a number without quotes.", 'Write "2000".'),
+    ],
+)
+def test_a_count_is_judged_once_and_shown_as_it_is(count: str, message: str, hint: str) -> None:
+    problems = check(kubernetes("", FUSE.replace('"1"', count)))
+    said = [problem for problem in problems if problem.id not in ("two-readings", "resources-differ")]
+    assert [problem.line for problem in said] == [5, 6]
+    for problem in said:
+        assert problem.message == f"The count of smarter-devices/fuse {message}"
+        assert problem.hint == hint
+
+
+def test_a_name_that_ends_with_a_space_is_in_quotes() -> None:
+    fields = "".join(f'      resource-{one}: {{value: {{"a.b/c ": "1.5"}}}}\n' for one in ("requests", "limits"))
+    shown = [problem.message for problem in check(kubernetes("", fields)) if problem.id == "not-whole"]
+    assert shown == ['"a.b/c " is 1.5. Kubernetes accepts only whole numbers of it.'] * 2
 
 
 @pytest.mark.parametrize(

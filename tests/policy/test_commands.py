@@ -524,3 +524,26 @@ def test_a_result_that_nothing_can_take_is_no_success(run: Runner) -> None:
         for to in (">&-", "> /dev/null", "| cat > /dev/null")
     ]
     assert ends == [4, 0, 0]
+
+
+def test_warnings_at_one_place_come_in_the_same_order_in_every_run(tmp_path: Path) -> None:
+    """A set of them would be printed in the order of their hashes, which differ from process to process."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        "version: 1e0\nworkspace:\n  specs:\n    kubernetes:\n      resource-requests: &r {policy: yes, value: {}}\n"
+        "      resource-limits: *r\n"
+    )
+    command = [sys.executable, "-m", "wizard", "policy", "merge", str(file), "--on-conflict", "replace", "--unshare"]
+    said = {
+        subprocess.run(
+            command,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stderr
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert said.pop().count(b"policy.yaml:5:") >= 4

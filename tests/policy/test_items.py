@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import re
 from pathlib import Path
@@ -20,10 +21,18 @@ from wizard.policy import PolicyDocument, prove, set_value
 from wizard.policy.text_editor import Append, Edit, Remove, Set, apply
 
 KUBERNETES = "workspace.specs.kubernetes"
+PREFER = "PreferNoSchedule"
 FIELD = ("workspace", "specs", "kubernetes", "tolerations")
 VALUE = (*FIELD, "value")
+KEYS = {
+    "tolerations": (["key"], ["key", "value"], ["key", "operator", "effect"]),
+    "env": (["key"], ["key", "value"]),
+    "annotations": (["key"], ["key", "value"]),
+    "node-selector": (["key"], ["key", "value"]),
+}
+"""The fields with lists of items, and the keys that an item has here."""
 some = settings(
-    max_examples=250,
+    max_examples=120,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
@@ -37,8 +46,9 @@ def run(tmp_path: Path) -> Runner:
 class Lists:
     """Writes a policy with a list of items in any style; ``own`` are the comments of each item."""
 
-    def __init__(self, draw: Any) -> None:
+    def __init__(self, draw: Any, field: str) -> None:
         self.draw = draw
+        self.field = field
         self.number = 0
         self.own: list[list[str]] = []
 
@@ -56,7 +66,7 @@ class Lists:
         return f"  {own[-1]}"
 
     def scalar(self) -> str:
-        return str(self.pick("a", "'b, c'", '"d: e"', '"1"', "x y", "NoSchedule"))
+        return str(self.pick("a", "'b, c'", '"d: e"', '"1"', "x y", "NoSchedule", "*text"))
 
     def block(self, dash: int) -> list[str]:
         lines: list[str] = []
@@ -67,7 +77,7 @@ class Lists:
             if self.pick(True, False):
                 own.append(self.comment())
                 lines.append(" " * dash + own[-1])
-            keys = self.pick(["key"], ["key", "value"], ["key", "operator", "effect"])
+            keys = self.pick(*KEYS[self.field])
             if self.pick(True, True, True, False):
                 for number, key in enumerate(keys):
                     start = " " * dash + "-" + gap if not number else " " * (dash + 1) + " " * len(gap)
@@ -84,7 +94,7 @@ class Lists:
     def brackets(self, indent: int) -> list[str]:
         items = []
         for _ in range(self.pick(1, 2, 3)):
-            keys = self.pick(["key"], ["key", "value"])
+            keys = self.pick(*KEYS[self.field][:2])
             items.append("{" + ", ".join(f"{key}: {self.scalar()}" for key in keys) + "}")
             self.own.append([])
         comma = self.pick("", "", ",")
@@ -97,8 +107,15 @@ class Lists:
         return [*lines, " " * indent + "]"]
 
     def policy(self) -> bytes:
-        lines = ['version: "0.2"', "x-shared: &shared {a: b}  # shared", "workspace:", "  specs:", "    kubernetes:"]
-        lines += ["      labels: {policy: read, value: *shared}", "      tolerations:", "        policy: read"]
+        lines = [
+            'version: "0.2"',
+            "x-shared: &shared {a: b}  # shared",
+            "x-text: &text aliased",
+            "workspace:",
+            "  specs:",
+        ]
+        lines += ["    kubernetes:", "      labels: {policy: read, value: *shared}"]
+        lines += [f"      {self.field}:", "        policy: read"]
         if self.pick(True, True, False):
             lines.append("        value:" + self.pick("", "  # tolerated"))
             lines += self.block(8 + self.pick(0, 2))
@@ -112,8 +129,8 @@ class Lists:
 
 
 @st.composite
-def lists(draw: Any) -> tuple[bytes, list[list[str]]]:
-    writer = Lists(draw)
+def lists(draw: Any, field: str) -> tuple[bytes, list[list[str]]]:
+    writer = Lists(draw, field)
     return writer.policy(), writer.own
 
 
@@ -131,13 +148,25 @@ def comments(content: bytes) -> list[str]:
     return re.findall(r"# (?:c\d+|shared|tolerated|about)[^\r\n]*", content.decode())
 
 
+def lines_that_differ(before: bytes, after: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Returns the lines that only one of the two has, in order: by another way than the proof's."""
+    old, new = before.splitlines(), after.splitlines()
+    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    differ = [block for block in blocks if block[0] != "equal"]
+    removed = [line for _, start, end, _, _ in differ for line in old[start:end]]
+    return removed, [line for _, _, _, start, end in differ for line in new[start:end]]
+
+
 @some
-@given(lists(), st.data())
-def test_one_item_changes_and_nothing_else(made: tuple[bytes, list[list[str]]], data: st.DataObject) -> None:
-    content, own = made
+@pytest.mark.parametrize("field", KEYS)
+@given(data=st.data())
+def test_one_item_changes_and_nothing_else(field: str, data: st.DataObject) -> None:
+    content, own = data.draw(lists(field))
     before = PolicyDocument.parse(content, "policy.yaml")
     expected = copy.deepcopy(load(content))
-    items = tolerations(expected)
+    items = expected["workspace"]["specs"]["kubernetes"][field]["value"]
+    value_at = (*FIELD[:-1], field, "value")
+    last = KEYS[field][-1][-1]
     number = data.draw(st.integers(0, len(items) - 1))
     kind = data.draw(st.sampled_from(["change", "add key", "remove key", "remove", "append", "whole list"]))
     value = data.draw(st.sampled_from(["new", "yes", "a: b", "12"]))
@@ -145,23 +174,23 @@ def test_one_item_changes_and_nothing_else(made: tuple[bytes, list[list[str]]], 
     if kind == "change":
         key = data.draw(st.sampled_from(list(items[number])))
         items[number][key] = value
-        edit = Set((*VALUE, number, key), value)
+        edit = Set((*value_at, number, key), value)
     elif kind == "add key":
-        items[number]["tolerationSeconds"] = 30
-        edit = Set((*VALUE, number, "tolerationSeconds"), 30)
+        items[number]["more"] = 30
+        edit = Set((*value_at, number, "more"), 30)
     elif kind == "remove key":
         key = data.draw(st.sampled_from(list(items[number])))
         del items[number][key]
-        edit = Remove((*VALUE, number, key))
+        edit = Remove((*value_at, number, key))
     elif kind == "remove":
         del items[number]
-        edit = Remove((*VALUE, number))
+        edit = Remove((*value_at, number))
     elif kind == "append":
-        items.append({"key": value, "effect": "NoExecute"})
-        edit = Append(VALUE, {"key": value, "effect": "NoExecute"})
+        items.append({"key": value, last: "NoExecute"})
+        edit = Append(value_at, {"key": value, last: "NoExecute"})
     else:
-        items[number]["effect"] = value
-        edit = Set(VALUE, copy.deepcopy(items))
+        items[number][last] = value
+        edit = Set(value_at, copy.deepcopy(items))
     try:
         after = apply(before, [edit])
     except InputError as error:
@@ -172,6 +201,11 @@ def test_one_item_changes_and_nothing_else(made: tuple[bytes, list[list[str]]], 
     assert load(after.content) == expected
     proof = prove(before, after)
     assert proof.other_bytes_changed == 0
+    removed, added = lines_that_differ(content, after.content)
+    if kind in ("change", "append", "add key"):
+        assert len(removed) <= 1, removed
+    if kind in ("change", "remove key", "remove"):
+        assert len(added) <= 1, added
     gone = [] if kind not in ("remove key", "remove") else own[number]
     kept = [comment for comment in comments(content) if comment not in gone]
     assert [comment for comment in comments(after.content) if comment not in gone] == kept
@@ -222,8 +256,8 @@ TWO = dedent(
     ("path", "value", "old", "new"),
     [
         ("tolerations[key=gpu,effect=NoSchedule].value", "yes", '            value: "1"', '            value: "yes"'),
-        ('tolerations[key="gpu",effect=NoExecute].effect', "x", "effect: NoExecute", "effect: x"),
-        ("tolerations.value[1].effect", "x", "effect: NoExecute", "effect: x"),
+        ('tolerations[key="gpu",effect=NoExecute].effect', PREFER, "effect: NoExecute", f"effect: {PREFER}"),
+        ("tolerations.value[1].effect", PREFER, "effect: NoExecute", f"effect: {PREFER}"),
         ("annotations[a/b.c]", "on", "            value: x", '            value: "on"'),
         ("annotations[key=a/b.c].value", "2", "            value: x", "            value: 2"),
         ("cpu", "4", "cpu: {policy: read}  # c", "cpu: {policy: read, value: 4}  # c"),
@@ -320,16 +354,16 @@ def test_a_value_is_yaml_1_2_or_text(run: Runner) -> None:
 def test_a_change_in_place_keeps_a_backup_and_a_dry_run_writes_nothing(run: Runner) -> None:
     file = run.file(TWO.encode())
     path = f"{KUBERNETES}.tolerations[1].effect"
-    dry = run("set", file, path, "x", "--in-place", "--dry-run", "--diff")
+    dry = run("set", file, path, PREFER, "--in-place", "--dry-run", "--diff")
     assert Path(file).read_text() == TWO
-    assert b"+            effect: x\n" in dry.out
-    done = run("set", file, path, "x", "--in-place")
+    assert b"+            effect: PreferNoSchedule\n" in dry.out
+    done = run("set", file, path, PREFER, "--in-place")
     assert (done.code, done.out) == (0, b"")
-    assert Path(file).read_text() == TWO.replace("NoExecute", "x")
+    assert Path(file).read_text() == TWO.replace("NoExecute", PREFER)
     assert [path.read_text() for path in run.folder.glob("*.bak")] == [TWO]
-    again = run("set", file, path, "x", "--in-place")
+    again = run("set", file, path, PREFER, "--in-place")
     assert "nothing to change" in again.err
-    assert run("set", "-", path, "x", "--in-place", stdin=TWO.encode()).code == 2
+    assert run("set", "-", path, PREFER, "--in-place", stdin=TWO.encode()).code == 2
 
 
 def test_the_document_of_a_change_names_what_was_there(run: Runner) -> None:

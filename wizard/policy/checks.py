@@ -22,7 +22,7 @@ from wizard.policy.schema import schema
 from wizard.policy.shapes import wrong_parts
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
 from wizard.policy.words import WORDS
-from wizard.text.escaping import printable
+from wizard.text.escaping import printable, visible
 
 
 def check(document: PolicyDocument) -> tuple[Problem, ...]:
@@ -143,7 +143,10 @@ class _Check(Findings):
         path = (*entry.path, "value")
         target = resolved(node)
         if not (isinstance(target, Scalar) and target.is_null):
+            count = own_or_inherited(target).get(FUSE_RESOURCE) if isinstance(target, Mapping) else None
             for part, why in wrong_parts(entry.field, node):
+                if entry.path in PODMAN_FIELDS and count is not None and part is count[1]:
+                    continue  # said more precisely by ``fuse``
                 self.add(
                     "problem" if entry.field.sure else "warning",
                     "wrong-shape",
@@ -175,18 +178,20 @@ class _Check(Findings):
         is_native = "/" not in name or "kubernetes.io/" in name
         for at, amount in ((request_at, request), (limit_at, limit)):
             value = value_of(amount) if amount is not None and not is_whole(amount) else None
-            if at is not None and value is not None and not is_native and value != int(value):
+            if at is not None and value is not None and not is_native and value != int(value) and name != FUSE_RESOURCE:
                 self.add(
                     "problem",
                     "not-whole",
                     at,
                     (*PODMAN_FIELDS[at is limit_at], "value", name),
-                    f"{printable(name)} is {printable(amount or '')}. Kubernetes accepts only whole numbers of it.",
+                    f"{visible(name)} is {visible(amount or '')}. Kubernetes accepts only whole numbers of it.",
                     "Write a whole number.",
                 )
         # a missing request defaults to the limit; only these resources can have a limit above the request
-        if request_at is None:
-            return
+        if request_at is None or any(
+            at is not None and value_of(amount) is None for at, amount in ((request_at, request), (limit_at, limit))
+        ):
+            return  # one that is no quantity was said already
         shown = [printable(part) if part is not None else "missing" for part in (request, limit)]
         if is_native and not name.startswith("hugepages-"):
             if limit_at is None:
@@ -204,7 +209,7 @@ class _Check(Findings):
             "request-unlike-limit",
             limit_at if limit_at is not None else request_at,
             (*PODMAN_FIELDS[1], "value", name),
-            f"{printable(name)}: the request is {shown[0]} and the limit is {shown[1]}. Kubernetes rejects such pods.",
+            f"{visible(name)}: the request is {shown[0]} and the limit is {shown[1]}. Kubernetes rejects such pods.",
             todo,
         )
 
@@ -227,13 +232,14 @@ class _Check(Findings):
         assert entry is not None and count is not None
         here = (*path, "value", FUSE_RESOURCE)
         amount = quantity(count)
+        shown = visible(amount) if amount is not None else _kind(target)
         if not is_whole(amount):
             self.add(
                 "problem",
                 "wrong-shape",
                 count,
                 here,
-                f"The count of {FUSE_RESOURCE} is not a whole number of at least 1.",
+                f"The count of {FUSE_RESOURCE} is {shown}, not a whole number of at least 1.",
                 'Write "1".',
             )
         elif isinstance(target, Scalar) and not target.style and target.tag is None:
@@ -243,7 +249,7 @@ class _Check(Findings):
                 count,
                 here,
                 f"The count of {FUSE_RESOURCE} is a number without quotes.",
-                f'Write "{amount}".',
+                f'Write "{int(value_of(amount) or 1)}".',
             )
         if entry.word == "write":
             self.add(
@@ -269,7 +275,7 @@ class _Check(Findings):
             "fuse-misspelt" if kind == "misspelt" else "fuse-of-another-plugin",
             key,
             (*path, "value", name),
-            f"{show_path(path)} requests {printable(name)}, {why}.",
+            f"{show_path(path)} requests {visible(name)}, {why}.",
             todo,
         )
 

@@ -143,7 +143,9 @@ def merge_podman(
         Change(path, "add" if before is None else "replace", before, after, merged.key_line(path))
         for path, before, after in plan.changes
     )
-    found = {*merge_warnings(document), *plan.warnings, *_left(document, merged), *_managed(merged, changes)}
+    found = dict.fromkeys(  # not a set: the order of those at one place would differ from run to run
+        (*merge_warnings(document), *plan.warnings, *_left(document, merged), *_managed(merged, changes))
+    )
     warnings = sorted(found, key=lambda problem: (problem.line, problem.column))
     proof = prove(document, merged)
     return MergeResult(document, merged, changes, tuple(plan.conflicts), tuple(warnings), proof, undecided)

@@ -33,14 +33,15 @@ class Field:
     """One field of the schema; ``path`` is the keys down to it.
 
     ``items`` are the keys of each mapping in a list with their shapes (for another shape, the value can also be such
-    a list); ``since`` is the first version of Coder
-    with the field ("" for all); ``default`` is the field policy if no policy was uploaded; ``sure`` is False if
-    the documentation does not define the shape.
+    a list). ``item_words`` are the values that Kubernetes knows for some of these keys. ``since`` is the first version
+    of Coder with the field ("" for all). ``default`` is the field policy if no policy was uploaded. ``sure`` is False
+    if the documentation does not define the shape.
     """
 
     path: FieldPath
     shape: str
     items: MappingProxyType[str, str]
+    item_words: MappingProxyType[str, tuple[str, ...]]
     required: tuple[str, ...]
     words: tuple[str, ...]
     since: str
@@ -88,6 +89,7 @@ def _field(name: str, entry: dict[str, Any]) -> Field:
         path=tuple(name.split(".")),
         shape=entry["shape"],
         items=MappingProxyType(entry.get("items", {})),
+        item_words=MappingProxyType({key: tuple(words) for key, words in entry.get("item-words", {}).items()}),
         required=tuple(entry.get("required", ())),
         words=tuple(entry.get("words", ())),
         since=entry.get("since", ""),

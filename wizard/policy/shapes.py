@@ -10,6 +10,7 @@ from wizard.policy.readings import data_of, is_merge_key
 from wizard.policy.schema import IN_WORDS, Field
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, key_text, resolved
 from wizard.policy.writing import node_of
+from wizard.text.escaping import visible
 
 
 def wrong_parts(field: Field, value: Node) -> Iterator[tuple[Node, str]]:
@@ -56,9 +57,9 @@ def _wrong_mapping(field: Field, value: Node) -> Iterator[tuple[Node, str]]:
         data, name = data_of(part), key_text(key)
         # numbers without quotes are common, and parsers turn them into text
         if not isinstance(data, str | int | float) or isinstance(data, bool):
-            yield part, f"has {_kind(data)} under {name}, not text"
+            yield part, f"has {_kind(data)} under {visible(name or '')}, not text"
         elif field.shape == "quantities" and not is_quantity(str(data)):
-            yield part, f"has {data} under {name}, which is not a quantity"
+            yield part, f"has {visible(str(data))} under {visible(name or '')}, which is not a quantity"
 
 
 def is_quantity(text: str) -> bool:
@@ -100,9 +101,16 @@ def _wrong_keys(field: Field, mapping: Mapping, number: int) -> Iterator[tuple[N
         if name not in field.items:
             hint = near(name, field.items)
             meant = f"did you mean {hint}?" if hint else f"known: {', '.join(field.items)}"
-            yield key, f"has the unknown key {name} in item {number} ({meant})"
+            yield key, f"has the unknown key {visible(name)} in item {number} ({meant})"
             continue
         shape, data = field.items[name], data_of(value)
+        words = field.item_words.get(name, ())
+        if words and isinstance(data, str) and data not in words:
+            known = [word for word in words if word]
+            hint = near(data, known)
+            meant = f" (did you mean {hint}?)" if hint else ""
+            yield value, f"has item {number}, in which {name} is {visible(data)}, not one of {', '.join(known)}{meant}"
+            continue
         # numbers count as text here too, as above
         if shape == "text" and isinstance(data, int | float) and not isinstance(data, bool):
             continue

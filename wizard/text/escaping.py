@@ -26,3 +26,8 @@ def printable(text: str, *, lines: bool = False) -> str:
         else f"\\u{ord(character):04x}"
         for character in text
     )
+
+
+def visible(text: str) -> str:
+    """Returns the text as ``printable`` does, in quotes if it is empty, or begins or ends with a space."""
+    return f'"{printable(text)}"' if text != text.strip() or not text else printable(text)
