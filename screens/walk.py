@@ -92,6 +92,8 @@ class Walk:
         """The choices of a session that lost its connection, likewise."""
         self.policy_edits: PolicyEdits | None = None
         """The policy of that session, until its step opens it."""
+        self.vanished: tuple[str, ...] = ()
+        """The selected nodes that no longer existed when the cluster was read last."""
         self.is_new_here = False
         """Whether nothing was ever changed on this cluster from this machine."""
         self.trouble: WizardError | None = None
@@ -292,6 +294,7 @@ class Walk:
         from wizard.engine.looking import ask
 
         session, plan = self.session, None
+        self.vanished = session.drop_vanished(facts)
         if session.checks and not self.offline:
             with contextlib.suppress(WizardError):  # it is asked once more, and the error is shown then
                 plan = await ask(self.engine, session.judged(facts), read_only=session.read_only)

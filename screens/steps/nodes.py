@@ -30,7 +30,7 @@ from wizard.manifest import selects_every_node
 from wizard.manifest.forecast import Comparison, sentence, summary
 from wizard.names import NAMESPACE
 from wizard.nodes.pools import pool_of
-from wizard.nodes.verdicts import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector
+from wizard.nodes.verdicts import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector, vanished_words
 from wizard.plan.actions import SetLabels, label_commands
 from wizard.plan.derive import plan_labels, plan_wait
 from wizard.text.counting import counted
@@ -319,6 +319,8 @@ class NodesStep(ListStep[Row]):
             words = sentence(compared) if compared else f"Forecast: {summary(judgement.forecast)}."
         elif self.session.answers.nodes.selector:
             words = f"Selector: {self.session.answers.nodes.selector}. {words}"
+        if self.walk.vanished:
+            words = f"{clean(vanished_words(self.walk.vanished))} {words}"
         self.set_excerpt(words)
         advice = self._advice_text(judgement)
         if advice != self._advised:

@@ -345,7 +345,9 @@ class TemplateStep(ListStep[Row]):
         from screens.steps.undoing import ask_to_undo
 
         if (run := self.model.push_run) is not None:
-            self.in_background(ask_to_undo(self, run.id, then=self.model.read_after_push), group="undo", exclusive=True)
+            place = f"In Coder at {self.model.url}"
+            asking = ask_to_undo(self, run.id, place=place, then=self.model.read_after_push)
+            self.in_background(asking, group="undo", exclusive=True)
 
     def action_pull(self) -> None:
         """Asks for a template and a folder, and pulls its active version into it."""

@@ -24,11 +24,16 @@ async def _nothing(_: Engine) -> None:
 
 
 async def ask_to_undo(
-    step: Step, run: str, *, everything: bool = False, then: Callable[[Engine], Awaitable[None]] = _nothing
+    step: Step,
+    run: str,
+    *,
+    everything: bool = False,
+    place: str = "",
+    then: Callable[[Engine], Awaitable[None]] = _nothing,
 ) -> None:
     """Shows what the undo of a run does, or of the last one without a name; asks, and begins it.
 
-    ``then`` is awaited in the engine's thread when it has ended.
+    ``place`` is what is changed if it is not the cluster. ``then`` is awaited in the engine's thread when it has ended.
     """
     from screens.widgets.dialogs import Choice
     from wizard.engine.undo import plan_undo
@@ -44,7 +49,8 @@ async def ask_to_undo(
         return
     what = f"Undo {counted(len(undoing.todo), 'change')}"
     choices = [Choice("undo", what, danger=True)]
-    step.ask_and_begin(what, lines, choices, lambda _: _undoing(step.session, undoing, then), stops_softly=False)
+    work = _undoing(step.session, undoing, then)
+    step.ask_and_begin(what, lines, choices, lambda _: work, stops_softly=False, place=place)
 
 
 def _undoing(session: Session, undoing: UndoPlan, then: Callable[[Engine], Awaitable[None]]) -> Work:

@@ -71,3 +71,25 @@ async def test_before_the_rollout_the_forecast_says_why_a_marked_node_gets_no_po
         assert "doesnottoleratethetaintnode-role.kubernetes.io/control-plane" in "".join(beside_the_steps(app).split())
         keys = screen_text(app).splitlines()[-1]
         assert "Select all" not in keys and "Filter" not in keys
+
+
+async def test_a_selected_node_that_is_gone_is_dropped_and_said() -> None:
+    app = on_sandbox()
+    async with running(app) as pilot:
+        walk = app.walk_through
+        chosen = ("flatcar-arm-1", "sles-worker-1", "talos-a7k-m2p")
+        await walk.change(lambda session: session.choose_nodes(chosen))
+
+        async def delete() -> None:
+            for name in chosen[:2]:
+                assert await walk.engine.gateway.delete("Node", name)
+
+        await walk.run(delete())
+        await app.action_go("nodes")
+        await walk.read()
+        await until(pilot, lambda: walk.session.answers.nodes.names == ("talos-a7k-m2p",) and not walk.reading)
+        gone = "2 selected nodes no longer exist: flatcar-arm-1, sles-worker-1."
+        await until(pilot, lambda: gone in beside_the_steps(app))
+        assert walk.trouble is None
+        await walk.read()
+        await until(pilot, lambda: gone not in beside_the_steps(app))

@@ -20,6 +20,7 @@ from wizard.facts.cluster import NodeFacts
 from wizard.names import NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes.systems import major_minor, system_of, version_in
 from wizard.nodes.taints import CONTROL_PLANE_TAINTS, keeping_off, passes, untolerated
+from wizard.text.counting import counted, named
 
 ARCHITECTURES = ("amd64", "arm64")
 """The CPU architectures that the device manager's image supports (v1.20.12; 32-bit arm ended with v1.20.8)."""
@@ -240,6 +241,12 @@ def _by_name(verdicts: Sequence[NodeVerdict], names: Sequence[str], *, listed: b
             f"Similar names: {', '.join(near)}." if near else "List the nodes with kubectl get nodes.",
         )
     return tuple(verdict for verdict in verdicts if verdict.node.name in wanted)
+
+
+def vanished_words(names: Sequence[str]) -> str:
+    """Returns what became of selected nodes that no longer exist, as a sentence."""
+    exist = "exists" if len(names) == 1 else "exist"
+    return f"{counted(len(names), 'selected node')} no longer {exist}: {named(names, 3)}."
 
 
 def fits_affinity(node: NodeFacts, labels: Mapping[str, str], pod: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from wizard.engine.looking import look_again
 from wizard.engine.words import done_words
 from wizard.errors import ClusterError, ConflictError, InputError, WizardError
 from wizard.manifest.asking import PlanChanged
+from wizard.nodes.verdicts import vanished_words
 from wizard.plain.asking import agreed, ask
 from wizard.plan.derive import Plan
 from wizard.plan.gates import GateKind, closed
@@ -54,7 +55,10 @@ class Desk:
         if not self.engine.has_cluster:
             identity = await self.engine.open()
             out(f"Cluster: {identity.context}, {identity.server}, {identity.version}, {identity.distribution}")
-        self.session.take_facts(await self.engine.read_facts(verify_in=self.session.answers.verify.namespace))
+        facts = await self.engine.read_facts(verify_in=self.session.answers.verify.namespace)
+        if vanished := self.session.drop_vanished(facts):
+            out(vanished_words(vanished))
+        self.session.take_facts(facts)
         self._claim()
 
     def _claim(self) -> None:

@@ -76,6 +76,22 @@ class Session:
         """What the server answered to a dry run of the manifest; empty while it is asked."""
         return self.judgement.checks if self.judgement else ()
 
+    def drop_vanished(self, facts: ClusterFacts) -> tuple[str, ...]:
+        """Takes nodes off the selection that existed before and no longer do; returns them.
+
+        A name that never existed stays, because it is a mistake to report.
+        """
+        names = self.answers.nodes.names
+        if not names or self.judgement is None or facts.nodes is None:
+            return ()
+        existed = {node.name for node in self.judgement.facts.nodes or ()}
+        exist = {node.name for node in facts.nodes}
+        vanished = tuple(name for name in names if name in existed and name not in exist)
+        if vanished:
+            left = tuple(name for name in names if name not in vanished)
+            self.answers = replace(self.answers, nodes=replace(self.answers.nodes, names=left))
+        return vanished
+
     def take_facts(self, facts: ClusterFacts) -> None:
         """Uses fresh facts; earlier dry runs no longer count."""
         self._judge(self.judged(facts))
