@@ -118,7 +118,8 @@ class SummaryStep(ListStep[Line]):
         coder = session.in_coder
         here = session.policy_saved or coder.policy
         pushed = session.pushed is not None and session.pushed.promoted
-        for step, todo in steps_left(Path(here) if here else None, v2=session.coder_is_v2, pushed=pushed):
+        policy, offers = Path(here) if here else None, session.offers_fuse
+        for step, todo in steps_left(policy, v2=session.coder_is_v2, pushed=pushed, offers=offers):
             needed = {step, "coder-save"} if step == "coder-upload-policy" else {step}
             if not needed <= session.ticks:
                 yield Line("waiting", todo, then="This must be done by hand.", do=todo)

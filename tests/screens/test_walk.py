@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from screens.app import AppOptions, WizardApp, make_app
+from screens.steps.summary import SummaryStep
 from tests.clusters import Cluster, cluster_of
 from tests.screens.conftest import (
     apply_and_label,
@@ -78,6 +79,9 @@ async def test_from_prerequisites_to_summary(tmp_path: Path, monkeypatch: pytest
         await pilot.press("ctrl+n")
         await until(pilot, lambda: "Manifest: 4 objects applied" in screen_text(app))
         assert "Rollout: 8 of 8 nodes ready" in screen_text(app)
+        left = [line.what for line in app.query_one(SummaryStep).rows.items if line.state == "waiting"]
+        assert any("import the image" in what for what in left)
+        assert not any("advertise" in what for what in left), "the wizard saw that they do"
         await pilot.press("e")
         await until(pilot, lambda: "acknowledged: true" in screen_text(app))
         await pilot.press("w")

@@ -50,7 +50,7 @@ class EndingSteps:
         saved = session.policy_saved
         pushed = session.pushed is not None and session.pushed.promoted
         v2 = session.answers.template is not None
-        for _, step in steps_left(Path(saved) if saved else None, v2=v2, pushed=pushed):
+        for _, step in steps_left(Path(saved) if saved else None, v2=v2, pushed=pushed, offers=session.offers_fuse):
             out(f"Left to do: {step}")
         if self._desk.done:
             out("To undo: enter undo below, or later run podman-wizard undo to preview, and podman-wizard undo --yes.")

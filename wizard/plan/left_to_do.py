@@ -37,15 +37,25 @@ def left_to_do(policy: Path | None, *, v2: bool = False, pushed: bool = False) -
     return tuple(text for _, text in steps_left(policy, v2=v2, pushed=pushed))
 
 
-def steps_left(policy: Path | None, *, v2: bool = False, pushed: bool = False) -> tuple[tuple[str, str], ...]:
+def after_rollout(left: Sequence[str]) -> tuple[str, ...]:
+    """Returns the steps left by hand once the wizard saw every selected node advertise FUSE."""
+    seen = dict(steps_left(None))["fuse"]
+    return tuple(step for step in left if step != seen)
+
+
+def steps_left(
+    policy: Path | None, *, v2: bool = False, pushed: bool = False, offers: bool = False
+) -> tuple[tuple[str, str], ...]:
     """Returns the same with the ids by which they are marked done; ``policy`` is the file, if one was written.
 
     ``v2`` is for a Coder v2, in which the Terraform template replaces the policy; it is ``pushed`` already, or not.
+    ``offers``: every selected node was seen to advertise FUSE, so that is not left to check.
     """
     steps = [("coder-template", TEMPLATE_STEP)] if v2 else [("coder-enable-templates", ENABLE_STEP)]
     if v2 and pushed:
         steps = []
     if policy is not None and not v2:
         steps.append(("coder-upload-policy", upload_step(policy)))
-    steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in guide_test()]
+    test = [step for step in guide_test() if not (offers and step.id == "fuse")]
+    steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in test]
     return tuple(steps)

@@ -23,7 +23,7 @@ from wizard.manifest.asking import PlanChanged
 from wizard.manifest.forecast import Comparison
 from wizard.plan.derive import Plan
 from wizard.plan.gates import GateKind, require_open
-from wizard.plan.left_to_do import for_coder_v2
+from wizard.plan.left_to_do import after_rollout, for_coder_v2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ def summarize(
     """Returns the summary of a run; ``plan`` is None if it ended before there was one."""
     left = tuple(step for step in plan.left_to_do if step not in outcome.replaced_steps) if plan else ()
     desired, ready = _nodes(plan, outcome)
+    if outcome.rollout is not None and desired and ready >= desired:
+        left = after_rollout(left)
     return Summary(
         result=result,
         changed=outcome.changed,

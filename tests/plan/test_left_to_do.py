@@ -1,0 +1,14 @@
+"""What is left to do by hand, after a plan and after its rollout."""
+
+from __future__ import annotations
+
+from wizard.plan.left_to_do import after_rollout, left_to_do, steps_left
+
+
+def test_nodes_that_were_seen_to_advertise_fuse_are_not_left_to_check() -> None:
+    before = left_to_do(None)
+    assert "Check that the nodes advertise" in before[1]
+    after = after_rollout(before)
+    assert after == tuple(text for _, text in steps_left(None, offers=True))
+    assert len(after) == len(before) - 1
+    assert not any("advertise" in step for step in after)
