@@ -279,6 +279,15 @@ def test_a_count_is_judged_once_and_shown_as_it_is(count: str, message: str, hin
         assert problem.hint == hint
 
 
+@pytest.mark.parametrize(("key", "word", "meant"), [("scheme", "htp", "did you mean http"), ("access", "every", "org")])
+def test_words_of_dev_urls_are_held_against_those_that_coder_knows(key: str, word: str, meant: str) -> None:
+    text = f'version: "0.2"\nworkspace:\n  dev-urls:\n    value: [{{name: a, port: 80, {key}: {word}}}]\n'
+    problems = check(PolicyDocument.parse(text.encode(), "policy.yaml"))
+    [wrong] = [problem for problem in problems if problem.id == "wrong-shape"]
+    assert f"{key} is {word}, not one of" in wrong.message
+    assert meant in wrong.message
+
+
 def test_a_name_that_ends_with_a_space_is_in_quotes() -> None:
     fields = "".join(f'      resource-{one}: {{value: {{"a.b/c ": "1.5"}}}}\n' for one in ("requests", "limits"))
     shown = [problem.message for problem in check(kubernetes("", fields)) if problem.id == "not-whole"]
