@@ -244,6 +244,8 @@ async def test_the_exported_plan_has_the_template_that_is_open(here: Path) -> No
         ("moved", "changed from dull_duck to other_one"),
         ("scope", "the scope of the session token"),
         ("down", "could not be followed"),
+        ("name-taken", "A version with this name already exists"),
+        ("gone", "It is unknown whether"),
     ],
 )
 async def test_what_fails_is_said_in_the_step(fault: str, said: str) -> None:
@@ -263,6 +265,43 @@ async def test_what_fails_is_said_in_the_step(fault: str, said: str) -> None:
             await until(pilot, lambda: ended(app))
         await until(pilot, lambda: said in " ".join(screen_text(app).split()) or said in beside_the_steps(app))
         assert coder_of(app).active_of("kubernetes") in ("dull_duck", "other_one")
+
+
+async def test_a_file_that_changed_since_it_was_read_is_not_overwritten(here: Path) -> None:
+    (here / "main.tf").write_text(STARTER)
+    app = on_sandbox("coder-v2")
+    async with running(app) as pilot:
+        step = await to_template(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: step.model.merged is not None)
+        changed = STARTER + "# by a colleague\n"
+        (here / "main.tf").write_text(changed)
+        await pilot.press("s")
+        await until(pilot, lambda: "Write main.tf?" in screen_text(app))
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: ended(app))
+        await until(pilot, lambda: "main.tf changed" in " ".join(screen_text(app).split()))
+        assert (here / "main.tf").read_text() == changed
+        await pilot.press("enter", "R")
+        await until(pilot, lambda: step.model.merged is not None and not step.model.busy)
+        assert step.model.merged is not None
+        assert step.model.merged.result.document.content.endswith(b"# by a colleague\n")
+
+
+async def test_a_variable_without_a_value_fails_the_import_and_names_it(here: Path) -> None:
+    (here / "main.tf").write_text(STARTER + 'variable "new_one" {\n  type = string\n}\n')
+    app = on_sandbox("coder-v2", READY)
+    async with running(app, (100, 40)) as pilot:
+        step = await to_template(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: step.model.merged is not None)
+        await at_row(pilot, step, "push:coder/kubernetes")
+        await pilot.press("enter")
+        await until(pilot, lambda: "Push main.tf to kubernetes?" in screen_text(app))
+        await pilot.press("tab", "enter")  # inactive: no node offers FUSE
+        await until(pilot, lambda: ended(app))
+        await until(pilot, lambda: "new_one" in beside_the_steps(app))
+        assert coder_of(app).active_of("kubernetes") == "dull_duck"
 
 
 async def test_where_nothing_tells_it_is_asked_v2_first_and_the_answer_opens_its_step() -> None:
