@@ -35,6 +35,7 @@ from wizard.coder.steps import (
     lacks_podman,
     prepare,
     read_status,
+    role_note,
 )
 from wizard.engine.coder import CoderAction, InCoder, UploadPolicy, enable_action, undo_command, upload_action
 from wizard.engine.engine import Engine
@@ -492,6 +493,8 @@ def _status_rows(desk: CoderModel, status: Status) -> list[CoderRow]:
     version = status.deployment.version or "unknown version"
     # If templates are not enabled, the last note is about the command; here they have a row.
     notes = status.notes[:-1] if status.templates_enabled is False else status.notes
+    role = role_note(status.user) if status.user is not None and not status.user.is_site_admin else ""
+    notes = tuple(note for note in notes if note != role)  # said in the user's row
     seen = [status.url, f"URL and token from: {SOURCES.get(desk.source, desk.source)}", *notes]
     state = "waiting" if desk.asking == "coder" else "blocker" if old else "ok"
     rows = [
@@ -519,9 +522,10 @@ def _status_rows(desk: CoderModel, status: Status) -> list[CoderRow]:
         rows.append(CoderRow("who", "unknown", "No session token: the user is unknown", detail, "URL and token"))
     else:
         roles = ", ".join(user.roles) or "no role"
-        then = problems[0] if problems else "You can enable templates and upload the policy."
+        then = problems[0] if problems else role or "You can enable templates and upload the policy."
         detail = detail_text(f"You are {user.name}", seen=f"roles: {roles}", then=then)
-        rows.append(CoderRow("who", "blocker" if problems else "ok", f"You are {user.name}: {roles}", detail))
+        state = "blocker" if problems else "warning" if role else "ok"
+        rows.append(CoderRow("who", state, f"You are {user.name}: {roles}", detail))
     return rows
 
 

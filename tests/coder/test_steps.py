@@ -77,7 +77,6 @@ def test_rows(conflict: MergeConflict, rows: Any) -> None:
 @pytest.mark.parametrize(
     ("behaviours", "what"),
     [
-        (("wrong-role",), "ada has site-member, site-manager; templates and policies require site-admin."),
         (("old",), "Coder is version 1.26.2, but only 1.28 and later keep the resource requests of a policy."),
         (("v2",), "is v2 (v2.24.1+a1b2c3d); it has no template policy."),
         (("unauthorized",), "rejected the session token"),
@@ -89,6 +88,17 @@ async def test_what_ends_before_anything_is_sent(coder: Any, policy: Any, behavi
         await prepare(client, policy)
     assert what in caught.value.what
     assert all(request.method == "GET" for request in server.requests)
+
+
+async def test_coder_and_not_a_name_of_a_role_decides_who_sets_the_policy(coder: Any, policy: Any) -> None:
+    server, client = await coder("wrong-role")
+    with pytest.raises(Refused, match="denied permission for") as caught:
+        await prepare(client, policy)
+    assert caught.value.status == 403
+    assert server.policy is None
+    server.behaviours.clear()
+    server.role = "site-manager"
+    assert (await prepare(client, policy)).user.roles == ("site-member", "site-manager")
 
 
 async def test_a_policy_that_coder_refuses_is_told_at_its_line(coder: Any) -> None:
@@ -174,7 +184,7 @@ async def test_status_of_a_fine_deployment(coder: Any) -> None:
 @pytest.mark.parametrize(
     ("behaviours", "kind", "ready", "said"),
     [
-        (("wrong-role",), "v1", False, "site-manager; templates and policies require site-admin"),
+        (("wrong-role",), "v1", True, "site-manager; templates and policies require site-admin"),
         (("old",), "v1", False, "Update Coder first"),
         (("v2",), "v2", False, "podman-wizard coder template"),
         (("no-version",), "v1", True, "does not report its version"),

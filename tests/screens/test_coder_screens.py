@@ -257,11 +257,18 @@ async def test_without_an_answer_the_clicks_remain(behaviour: str, said: str, be
         assert "ok Coder v1" in screen.flat, "r asks again"
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "said"), [("old", "only 1.28 and later"), ("wrong-role", "policies require site-admin")]
-)
-async def test_where_nothing_may_be_done_it_says_why(behaviour: str, said: str, behaves: Callable[..., None]) -> None:
-    behaves(behaviour)
+async def test_another_role_is_warned_about_and_coder_decides(behaves: Callable[..., None]) -> None:
+    behaves("wrong-role")
+    async with at_coder() as screen:
+        assert "warning You are ada: site-member, site-manager" in screen.flat
+        await screen.choose("impact")
+        assert "denied permission for" in screen.text, screen.text
+        assert screen.coder.policy is None
+
+
+async def test_where_nothing_may_be_done_it_says_why(behaves: Callable[..., None]) -> None:
+    behaves("old")
+    said = "only 1.28 and later"
     async with at_coder() as screen:
         assert "blocker" in screen.flat and "skipped Upload policy.yaml" in screen.flat
         for row in ("impact", "upload", "enable"):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from wizard.coder import CLICKS_ENABLE, CLICKS_UPLOAD
+from wizard.coder import CLICKS_ENABLE
 from wizard.coder.answers import OLDEST, SITE_ADMIN, Deployment, MergeConflict, Template, User, Workspace
 from wizard.coder.credentials import where_to_get_a_token
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused, TemplateRefused
@@ -104,7 +104,7 @@ async def read_status(client: CoderClient) -> Status:
         if error.status != 403:
             raise
     if not user.is_site_admin:
-        problems.append(_not_admin(user))
+        notes.append(role_note(user))
     if enabled is False:
         notes.append(
             "Workspace templates are not enabled. Enable them with policy upload --enable-templates, "
@@ -124,16 +124,20 @@ def _too_old(deployment: Deployment) -> str:
     )
 
 
-def _not_admin(user: User) -> str:
+def role_note(user: User) -> str:
+    """Returns what to expect of a user who is not a site admin."""
     roles = ", ".join(user.roles) or "no role"
     return (
-        f"{user.name} has {roles}; templates and policies require {SITE_ADMIN}. "
-        f"Give the policy file to a site admin to upload by hand: {CLICKS_UPLOAD}."
+        f"{user.name} has {roles}; templates and policies require {SITE_ADMIN} by Coder's documentation. "
+        "Coder decides when it is asked for the impact. If it denies permission, give the policy file to a site admin."
     )
 
 
-async def require_v1_admin(client: CoderClient) -> User:
-    """Returns the user if this is a recent Coder v1 and the user is a site admin. Raises IsV2 or Refused if not."""
+async def require_v1(client: CoderClient) -> User:
+    """Returns the user if this is a recent Coder v1. Raises IsV2 or Refused if not.
+
+    Only Coder knows what a role permits: its guides send site managers, too, to the template policy.
+    """
     deployment = await client.deployment()
     if deployment.kind == "v2":
         raise IsV2(
@@ -142,10 +146,7 @@ async def require_v1_admin(client: CoderClient) -> User:
         )
     if deployment.is_too_old:
         raise Refused(_too_old(deployment), "Nothing was changed in Coder.")
-    user = await client.me()
-    if not user.is_site_admin:
-        raise Refused(_not_admin(user), "Nothing was changed in Coder.", status=403)
-    return user
+    return await client.me()
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ async def prepare(client: CoderClient, document: PolicyDocument, *, enabling: bo
 
     Raises PolicyRefused with Coder's messages at their lines, or CoderError for anything else.
     """
-    user = await require_v1_admin(client)
+    user = await require_v1(client)
     notes = [LACKS_PODMAN] * lacks_podman(document) + [*await _schema_notes(client, document)]
     with suppress(Refused):
         if not enabling and not (await client.settings()).templates_enabled:
@@ -242,7 +243,7 @@ async def prepare(client: CoderClient, document: PolicyDocument, *, enabling: bo
 
 async def prepare_default(client: CoderClient) -> Prepared:
     """Does the same for Coder's default policy."""
-    user = await require_v1_admin(client)
+    user = await require_v1(client)
     conflicts = await client.reset_policy(dry_run=True)
     return Prepared(None, Template(""), user, await _impact(client, conflicts))
 

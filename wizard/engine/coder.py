@@ -35,7 +35,7 @@ from wizard.coder.steps import (
     prepare,
     prepare_default,
     read_status,
-    require_v1_admin,
+    require_v1,
     upload,
     workspaces_of,
 )
@@ -252,7 +252,7 @@ def _said(enabled: Enabled) -> str:
 
 
 async def _enable(action: EnableTemplates, client: CoderClient, journal: Journal) -> Enabled:
-    await require_v1_admin(client)
+    await require_v1(client)
     if action.upload is not None:
         require_harmless(await prepare_upload(action.upload, client, enabling=True), action.upload.on_impact)
     if (await client.settings()).templates_enabled:

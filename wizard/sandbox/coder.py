@@ -21,7 +21,7 @@ from aiohttp import web
 
 Behaviour = Literal[
     "unauthorized",  # 401 for everything that requires a token
-    "wrong-role",  # a site manager instead of a site admin
+    "wrong-role",  # a site manager, to whom it denies permission
     "old",  # 1.26.2, which has no resource requests
     "no-version",  # does not report its version
     "v2",  # Coder v2
@@ -119,6 +119,8 @@ class SandboxCoder:
         self.policy: bytes | None = None
         """The site's policy; None for Coder's default."""
         self.token = TOKEN
+        self.role = "site-admin"
+        """The user's role, besides site-member."""
         self.url = ""
         self._templates: dict[str, bytes] = {}
         self._runner: web.AppRunner | None = None
@@ -215,7 +217,7 @@ class SandboxCoder:
         return web.json_response({"external_url": "https://github.com/coder/coder", "version": V2_VERSION})
 
     async def _me(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        role = "site-manager" if "wrong-role" in self.behaviours else "site-admin"
+        role = "site-manager" if "wrong-role" in self.behaviours else self.role
         return web.json_response(
             {
                 "id": "u-ada",
