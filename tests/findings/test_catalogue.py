@@ -161,6 +161,9 @@ async def test_a_person_who_may_not_look_is_told_which_verb_is_missing(
 
 # --- each rule, from saved facts ---------------------------------------------------------------------------------
 
+TOO_SMALL = 'pods "x" is forbidden: minimum memory usage per Container is 64Mi, but request is 10Mi'
+NO_ROOM = 'pods "x" is forbidden: exceeded quota: team, requested: pods=1, used: pods=5, limited: pods=5'
+"""As the admission plugins of Kubernetes 1.36 word it."""
 REFUSED = 'admission webhook "warden-validating.gke.io" denied the request: [denied by autogke-no-write-mode-hostpath]'
 WANTS_QUOTA = (
     "insufficient quota to match these scopes: [{PriorityClass In [system-node-critical system-cluster-critical]}]"
@@ -281,6 +284,20 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
         "An admission webhook does not respond",
         cluster(node(), pod_refusal='Internal error occurred: failed calling webhook "x": failed to call webhook'),
     ),
+    (
+        "adm.webhook",
+        "warning",
+        "A LimitRange rejects",
+        cluster(node(), pod_refusal=TOO_SMALL, objects={"Namespace": namespace()}),
+    ),
+    (
+        "adm.webhook",
+        "warning",
+        "A ResourceQuota rejects",
+        cluster(node(), pod_refusal=NO_ROOM, objects={"Namespace": namespace()}),
+    ),
+    ("adm.webhook", "unknown", "the pod was tried in default. A LimitRange", cluster(node(), pod_refusal=TOO_SMALL)),
+    ("adm.webhook", "unknown", "the pod was tried in default. A ResourceQuota", cluster(node(), pod_refusal=NO_ROOM)),
     ("adm.webhook", "unknown", "create pods in default", cluster(node(), unread=(NO_POD,))),
     ("adm.webhook", "ok", "No known admission policy", cluster(node(), pod_refusal=WANTS_QUOTA)),
     ("adm.openshift-scc", "warning", "requires an SCC", cluster(node(), distribution="OpenShift")),

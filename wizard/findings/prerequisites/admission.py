@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.facts.cluster import DRY_RUN
 from wizard.finding import Outcome, Remedy
 from wizard.findings.prerequisites.situation import WANTS_QUOTA, Judged, Situation, in_manifest, not_looked_at
 from wizard.manifest import enforced_level
-from wizard.names import ENFORCE_LABEL, NAMESPACE
+from wizard.names import BORROWED_NAMESPACE, ENFORCE_LABEL, NAMESPACE
 from wizard.text.counting import counted
 
 
@@ -98,6 +100,45 @@ def autopilot(situation: Situation) -> Judged:
     )
 
 
+_OF_THE_NAMESPACE = (
+    (r"(minimum|maximum) \S+ usage per |max limit to request ratio per ", "A LimitRange", "limitrange"),
+    (r"exceeded quota: |failed quota: ", "A ResourceQuota", "resourcequota"),
+)
+"""What the admission plugins LimitRanger and ResourceQuota say (plugin/pkg/admission in kubernetes/kubernetes 1.36)."""
+
+
+def _by_limits(situation: Situation, refusal: str) -> Judged | None:
+    """Judges a refusal by the limits of a namespace; None if it is another."""
+    evidence = (f"dry run of the pod: {refusal[:300]}",)
+    for pattern, what, kind in _OF_THE_NAMESPACE:
+        if not re.search(pattern, refusal):
+            continue
+        if situation.object("Namespace") is None:
+            return Judged(
+                Outcome.UNKNOWN,
+                "Not known whether an admission policy rejects the pods",
+                f"The namespace {NAMESPACE} does not exist yet, so the pod was tried in {BORROWED_NAMESPACE}. {what} "
+                "of that namespace rejected it, which says nothing about the new one.",
+                evidence,
+                (Remedy("Refresh after the manifest is applied.", touches="nothing"),),
+            )
+        return Judged(
+            Outcome.WARNING,
+            f"{what} rejects the device manager",
+            "The DaemonSet would be created but get no pods.",
+            evidence,
+            (
+                Remedy(
+                    f"See what the namespace {NAMESPACE} allows, and change it there, or set the memory of the pods "
+                    "with the adjustment memory.",
+                    f"kubectl -n {NAMESPACE} describe {kind}",
+                    touches="the namespace",
+                ),
+            ),
+        )
+    return None
+
+
 def webhook(situation: Situation) -> Judged:
     """Checks that no admission policy rejects the device manager."""
     refusal = situation.facts.pod_refusal
@@ -127,6 +168,8 @@ def webhook(situation: Situation) -> Judged:
                 ),
             ),
         )
+    if (judged := _by_limits(situation, refusal)) is not None:
+        return judged
     return Judged(
         Outcome.WARNING,
         "An admission policy rejects the device manager",
