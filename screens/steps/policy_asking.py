@@ -138,10 +138,10 @@ class EditDialogs:
             self._merge(choice, "keep")
             return
         lines = [
-            f"line {one.line}: {clean('.'.join(one.path[-3:]))} is {clean(str(one.found))}, not {one.wanted}"
+            f"line {one.line}: {clean('.'.join(one.path[-3:]))} is {clean(one.shown)}, not {one.wanted}"
             for one in found.conflicts
         ]
-        counts = ", ".join(dict.fromkeys(str(conflict.found) for conflict in found.conflicts))
+        counts = ", ".join(dict.fromkeys(conflict.shown for conflict in found.conflicts))
         only_counts = all(conflict.kind != "name" for conflict in found.conflicts)
         title = "The policy requests a different number of FUSE devices"
         if not only_counts:

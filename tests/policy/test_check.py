@@ -54,6 +54,7 @@ def found(document: PolicyDocument) -> list[tuple[str, str, int, int]]:
         ("      seccomp-profile-type: {value: None}\n", ("problem", "wrong-shape", 7, 37)),
         ("      env: {value: [a]}\n", ("warning", "wrong-shape", 7, 21)),
         ("      tolerations: {value: [{operator: Exits}]}\n", ("problem", "wrong-shape", 7, 40)),
+        ("      tolerations: {value: [{operator: 5}]}\n", ("problem", "wrong-shape", 7, 40)),
         ("      tolerations: {value: [{operator: Exists, effect: NoSchedul}]}\n", ("problem", "wrong-shape", 7, 56)),
         ("      privileged: {value: no}\n", ("warning", "two-readings", 7, 27)),
         ("      gpu_count: {policy: read}\n", ("warning", "unknown-field", 7, 7)),

@@ -421,10 +421,17 @@ def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run:
     assert done.json["error"]["object"] == f"{bad}:1:4"
 
 
-def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner) -> None:
-    content = TWO.replace(b'"2"', b"true")
+@pytest.mark.parametrize("count", ["true", '""', '" "', "[1]", "{}"])
+def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner, count: str) -> None:
+    content = TWO.replace(b'"2"', count.encode())
     assert content != TWO
-    assert f"{FUSE} is true, not 1: kept." in run("merge", "--on-conflict", "keep", run.file(content)).err
+    assert f"{FUSE} is {count}, not 1: kept." in run("merge", "--on-conflict", "keep", run.file(content)).err
+
+
+def test_a_list_with_comments_in_place_of_a_count_is_not_replaced(run: Runner) -> None:
+    done = run("merge", "--on-conflict", "replace", run.file(TWO.replace(b'"2"', b"[1,  # one\n            2]")))
+    assert (done.code, done.out) == (4, b"")
+    assert "comments, which would be lost" in done.err
 
 
 @pytest.mark.parametrize("name", ["23_anchor_on_the_way.yaml", "26_field_from_a_merge_key.yaml"])
@@ -483,7 +490,10 @@ def test_what_is_wrong_with_the_two_fields_and_stays_so_is_told(run: Runner) -> 
 
 @pytest.mark.parametrize(
     ("count", "code"),
-    [*((count, 5) for count in ("true", '""', '"-1"', "-1", "1.5", '" 1 "', "!!binary MQ==")), ("!env COUNT", 0)],
+    [
+        *((count, 5) for count in ("true", '""', '"-1"', "-1", "[1]", "{}", "1.5", '" 1 "', "!!binary MQ==")),
+        ("!env COUNT", 0),
+    ],
 )
 def test_what_is_no_count_waits_for_a_decision_and_is_not_written_again(run: Runner, count: str, code: int) -> None:
     content = TWO.replace(b'"2"', count.encode())

@@ -260,11 +260,7 @@ def conflict_in_words(conflict: Conflict) -> str:
 
     if conflict.kind == "name":
         return f"{show_path(conflict.path)} is not {conflict.wanted}"
-    return f"{show_path(conflict.path)} is {_shown(conflict.found)}, not {conflict.wanted}"
-
-
-def _shown(found: object) -> str:
-    return printable(str(found).lower() if isinstance(found, bool) else str(found))  # true, as YAML writes it
+    return f"{show_path(conflict.path)} is {conflict.shown}, not {conflict.wanted}"
 
 
 def _target(result: MergeResult, arguments: argparse.Namespace) -> Path | None:

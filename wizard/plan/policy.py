@@ -14,7 +14,6 @@ from wizard.files import read_snapshot, read_target
 from wizard.plan.actions import WritePolicy
 from wizard.policy import LARGEST, PolicyDocument, merge_podman, new_policy, outcome_in_words
 from wizard.policy.merge import Conflict
-from wizard.text.escaping import printable
 
 DEFAULT_POLICY = "policy.yaml"
 
@@ -53,7 +52,7 @@ def plan_policy(choice: PolicyChoice) -> WritePolicy:
 
 
 def _counts(conflicts: Iterable[Conflict]) -> str:
-    return ", ".join(f"line {one.line} has {printable(str(one.found))}, not {one.wanted}" for one in conflicts)
+    return ", ".join(f"line {one.line} has {one.shown}, not {one.wanted}" for one in conflicts)
 
 
 def _kept(conflicts: Sequence[Conflict]) -> str:

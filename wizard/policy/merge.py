@@ -44,8 +44,9 @@ from wizard.policy.readings import TAG, data_of, differ, inherited, readings
 from wizard.policy.schema import schema
 from wizard.policy.surroundings import managed_end
 from wizard.policy.text_editor import Rename, Set, apply
-from wizard.policy.tree import Mapping, Node, Scalar, resolved
+from wizard.policy.tree import Collection, Mapping, Node, Scalar, resolved
 from wizard.policy.words import ON_CONFLICT, WORDS
+from wizard.text.escaping import visible
 
 VERSION = "0.2"
 
@@ -75,6 +76,11 @@ class Conflict:
     line: int
     kept: bool
     kind: str = "count"
+
+    @property
+    def shown(self) -> str:
+        """What was found, safe to show: ``true`` as YAML writes it, an empty text in quotes."""
+        return visible(str(self.found).lower() if isinstance(self.found, bool) else str(self.found))
 
 
 @dataclass(frozen=True)
@@ -287,7 +293,7 @@ class _Plan:
             )
 
     def _count(self, path: Path) -> str | None:
-        """Returns the count of a field; None if it has none."""
+        """Returns the count of a field; None if it has none, "" for a list or a mapping, which is no count."""
         self._mapping(path)
         self._mapping((*path, "value"))
         here = (*path, "value", FUSE_RESOURCE)
@@ -295,10 +301,7 @@ class _Plan:
         if node is None or _is_nothing(node):
             return None
         self._touch(node, here)
-        count = quantity(node)
-        if count is None:
-            raise self.document.refusal(node, f"{show_path(here)} is not a single value.", 'Write "1".')
-        return count
+        return quantity(node) or ""
 
     def _mapping(self, path: Path) -> None:
         node = lookup(self.document, path)
@@ -338,6 +341,11 @@ class _Plan:
             found = lookup(self.document, here)
             assert found is not None
             replaced = self.on_conflict == "replace"
+            inside = range(found.start, found.end) if isinstance(found, Collection) else ()
+            if replaced and any(comment in inside for comment in self.document.tree.comments):
+                raise self.document.refusal(
+                    found, f"{show_path(here)} is a list or a mapping with comments, which would be lost.", 'Write "1".'
+                )
             # What a tag of the site stands for (!env COUNT) is not known here.
             kind = "count" if gives_devices(count) or (resolved(found).tag or "").startswith("!") else "none"
             line = self.document.line(found)

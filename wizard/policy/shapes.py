@@ -105,7 +105,8 @@ def _wrong_keys(field: Field, mapping: Mapping, number: int) -> Iterator[tuple[N
             continue
         shape, data = field.items[name], data_of(value)
         words = field.item_words.get(name, ())
-        if words and isinstance(data, str) and data not in words:
+        if words and isinstance(data, str | int | float) and data not in words:
+            data = str(data)
             known = [word for word in words if word]
             hint = near(data, known)
             meant = f" (did you mean {hint}?)" if hint else ""
