@@ -44,6 +44,7 @@ def found(document: PolicyDocument) -> list[tuple[str, str, int, int]]:
         ("      cpu: {policy: append}\n", ("warning", "append-to-single-value", 7, 21)),
         ("      cpu: {policy: read, value: four}\n", ("problem", "wrong-shape", 7, 34)),
         ("      cpu: {policy: read, value: -1}\n", ("problem", "wrong-shape", 7, 34)),
+        ("      cpu: {policy: read, value: .inf}\n", ("problem", "wrong-shape", 7, 34)),
         ("      cpu: write\n", ("problem", "wrong-shape", 7, 12)),
         ("      cpu: {Policy: read}\n", ("warning", "unknown-field", 7, 13)),
         ("      container-based-vm: {value: 'no'}\n", ("problem", "wrong-shape", 7, 35)),
@@ -82,6 +83,11 @@ def test_each_thing_that_is_wrong_is_found_at_its_place(text: str, expected: tup
 def test_a_near_miss_is_named(text: str, near: str) -> None:
     problem = next(problem for problem in check(kubernetes(f"      {text}: {{policy: read}}\n")))
     assert (f"Did you mean {near}?" == problem.hint) == bool(near)
+
+
+def test_a_field_that_ends_with_a_space_is_in_quotes() -> None:
+    [problem] = check(kubernetes('      "cpu ": {policy: read}\n'))
+    assert problem.message == 'workspace.specs.kubernetes."cpu " is not a field of version 0.2.'
 
 
 def test_a_policy_in_order_has_nothing_to_say() -> None:

@@ -13,7 +13,7 @@ from wizard.files import Snapshot, read_snapshot
 from wizard.policy.readings import data_of
 from wizard.policy.strangers import refuse_stranger
 from wizard.policy.tree import Mapping, Node, Tree, key_text, parse_tree, resolved
-from wizard.text.escaping import printable
+from wizard.text.escaping import printable, visible
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; the largest policy that is read."""
@@ -137,13 +137,16 @@ class PolicyDocument:
 
 
 def show_path(path: tuple[str | int, ...]) -> str:
-    """Returns a path for display: keys joined by dots, keys that contain a dot in quotes, items as ``[0]``."""
+    """Returns a path for display: keys joined by dots, items as ``[0]``.
+
+    Keys that are empty, contain a dot, or begin or end with a space are in quotes.
+    """
     shown = ""
     for key in path:
         if isinstance(key, int):
             shown += f"[{key}]"
         else:
-            shown += ("." if shown else "") + (f'"{printable(key)}"' if "." in key or not key else printable(key))
+            shown += ("." if shown else "") + (f'"{printable(key)}"' if "." in key else visible(key))
     return shown
 
 

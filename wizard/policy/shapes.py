@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +44,7 @@ def _wrong_single(shape: str, data: Any) -> str:
         is_whole = isinstance(data, int) and not isinstance(data, bool)
         return "" if is_whole and data >= 0 else f"is {_kind(data)}, not a whole number of at least 0"
     is_number = isinstance(data, int | float) and not isinstance(data, bool)
-    return "" if is_number and data >= 0 else f"is {_kind(data)}, not a number of at least 0"
+    return "" if is_number and 0 <= data < math.inf else f"is {_kind(data)}, not a number of at least 0"
 
 
 def _wrong_mapping(field: Field, value: Node) -> Iterator[tuple[Node, str]]:
