@@ -276,8 +276,12 @@ def _add_template(commands: Any) -> None:
     target.add_argument("--in-place", action="store_true", help="write it to the file itself, with a backup")
     merge.add_argument("--diff", action="store_true", help="show the diff instead of the merged file")
     merge.add_argument("--check", action="store_true", help="write nothing; exit 1 if the merge would change something")
-    check = _command(actions, "check", "template.template_check", "List what prevents Podman in a template")
-    check.add_argument("file", metavar="FILE", type=_path, help="main.tf or a template's folder, or - for stdin")
+    text = "List what prevents Podman in a template"
+    check = _command(actions, "check", "template.template_check", text, output=False)
+    text = "main.tf or a template's folder (repeatable), or - for stdin"
+    check.add_argument("files", metavar="FILE", type=_path, nargs="+", help=text)
+    text = "output format; github annotates the lines of a pull request in GitHub Actions"
+    check.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help=text)
     push = _add_template_of_coder(actions)
     for made in (merge, check, push):
         made.add_argument("--resource", metavar="TYPE.NAME", default="", help="resource that has the workspace's pod")

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
+import yaml
 
 from tests.template.templates import ANNOTATION, FUSE, STARTER, container, limits, pod
 from wizard.cli import main
@@ -312,3 +314,40 @@ def test_files_alone_need_neither_kubernetes_nor_a_terminal_library(main_tf: Pat
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.splitlines()[-1] == "[] 1"
+
+
+def test_several_templates_are_checked_and_one_that_is_broken_keeps_no_other_from_it(run: Run) -> None:
+    Path("a.tf").write_text(pod())
+    Path("b.tf").write_text('resource "kubernetes_pod" "main" {\n')
+    Path("c.tf").write_text(pod())
+    done = run("check", "a.tf", "b.tf", "c.tf")
+    assert done.code == 4
+    assert [line.partition(":")[0] for line in done.out.decode().splitlines() if line[0] != " "] == ["a.tf", "c.tf"]
+    assert "b.tf:" in done.err
+    found = run("check", "a.tf", "c.tf", "-o", "json")
+    assert (found.code, found.json["passed"]) == (1, False)
+    assert [one["file"] for one in found.json["templates"]] == ["a.tf", "c.tf"]
+
+
+def test_problems_are_annotations_of_github_actions(run: Run) -> None:
+    Path("my,main.tf").write_text(pod())
+    done = run("check", "my,main.tf", "-o", "github")
+    assert done.code == 1
+    [line] = done.out.decode().splitlines()
+    _, command, message = line.split("::")
+    assert command.startswith("error file=my%2Cmain.tf,line=")
+    assert "title=podman-wizard device-missing" in command
+    assert "smarter-devices/fuse is in neither requests nor limits. Run podman-wizard template merge" in message
+
+
+def test_the_pre_commit_hook_runs_a_command_that_there_is(run: Run) -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    [hook] = [hook for hook in hooks if hook["id"].startswith("podman-template-")]
+    program, group, *arguments = hook["entry"].split()
+    assert (program, group) == ("podman-wizard", "template")
+    for name, matches in (("main.tf", True), ("templates/k8s/main.tf", True), ("domain.tf", False)):
+        assert bool(re.search(hook["files"], name)) == matches, name
+    Path("main.tf").write_text(pod())
+    assert run(*arguments, "main.tf").code == 1
+    assert run("merge", "main.tf", "--in-place").code == 0
+    assert run(*arguments, "main.tf").code == 0

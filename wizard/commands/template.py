@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.errors import ConflictError, ExitCode, InputError, UsageError
+from wizard.errors import ConflictError, ExitCode, InputError, UsageError, WizardError
 from wizard.printing.lines import document, out, say
 from wizard.template.merge import Conflict, MergeResult, merge_template
 from wizard.template.module import Module, read_stdin, read_template
@@ -271,48 +272,115 @@ def _place(error: InputError | ConflictError) -> dict[str, Any]:
 
 
 def template_check(arguments: argparse.Namespace) -> int:
-    """Runs ``template check``; problems result in exit code 1."""
-    from wizard.template.checks import check_template
-
-    module = _read(arguments.file)
-    workload = find_workload(module, arguments.resource, arguments.container)
-    needs = _needs(arguments, workload)
-    parts = needs.parts if needs else frozenset[str]()
-    found = check_template(module, parts, resource=arguments.resource, container=arguments.container)
-    passed = not any(one.severity == "problem" for one in found)
-    if needs is None:
+    """Runs ``template check``; problems result in exit code 1, a template that cannot be read in its error's."""
+    checked: list[Checked] = []
+    refused: list[WizardError] = []
+    needs: dict[str | None, Needs | None] = {}
+    for name in arguments.files:
+        try:
+            checked.append(_checked(arguments, name, needs))
+        except InputError as error:
+            if len(arguments.files) == 1:
+                raise
+            refused.append(error)
+    if None in needs.values():
         say(f"Not checked without a cluster: {', '.join(_FROM_CLUSTER)}. Use --context or --facts.")
+    first = refused[0] if refused else None
     if arguments.output == "json":
-        document(
-            {
-                "file": workload.document.name,
-                "resource": workload.resource.title,
-                "container": workload.container_name,
-                "passed": passed,
-                "problems": [problem_json(one) for one in found],
-                "findings": [finding.to_json() for finding in needs.findings] if needs else None,
-            }
-        )
+        several: dict[str, Any] = {"passed": not refused and all(one.passed for one in checked)}
+        several["templates"] = [one.to_json() for one in checked]
+        document(checked[0].to_json() if len(arguments.files) == 1 else several, error=first)
     else:
-        _print_problems(found, needs)
-    numbers = [sum(one.severity == word for one in found) for word in ("problem", "warning")]
-    say(
-        f"{workload.document.name}: {workload.resource.title}: "
-        f"{counted(numbers[0], 'problem')}, {counted(numbers[1], 'warning')}."
-    )
-    return ExitCode.DONE if passed else ExitCode.PROBLEMS
+        _print_checked(checked, _print_annotation if arguments.output == "github" else _print_problem)
+    for template in checked:
+        say(template.words)
+    for later in refused[1:]:
+        say(str(later))
+    if first is not None:
+        raise first
+    return ExitCode.DONE if all(one.passed for one in checked) else ExitCode.PROBLEMS
 
 
-def _print_problems(found: tuple[Problem, ...], needs: Needs | None) -> None:
-    for finding in needs.findings if needs else ():
+def _print_checked(checked: Sequence[Checked], tell: Callable[[Problem], None]) -> None:
+    """Prints the cluster's findings, which are the same for all, and the problems of each template."""
+    known = next((one.needs for one in checked if one.needs is not None), None)
+    if known is not None:
         from wizard.printing.plans import finding_line
 
-        out(finding_line(finding))
-    for one in found:
-        place = ":".join(str(part) for part in (one.file, one.line, one.column) if part)
-        out(f"{place}: {one.severity}: {one.message} [{one.id}]")
-        for line in one.hint.splitlines():
-            out(f"    {line}")
+        for finding in known.findings:
+            out(finding_line(finding))
+    for template in checked:
+        for problem in template.problems:
+            tell(problem)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A template's workload, its problems, and what was known of the cluster."""
+
+    workload: Workload
+    problems: tuple[Problem, ...]
+    needs: Needs | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it has no problem; warnings do not count."""
+        return not any(one.severity == "problem" for one in self.problems)
+
+    @property
+    def words(self) -> str:
+        """The result as a sentence."""
+        numbers = [sum(one.severity == word for one in self.problems) for word in ("problem", "warning")]
+        name = f"{self.workload.document.name}: {self.workload.resource.title}"
+        return f"{name}: {counted(numbers[0], 'problem')}, {counted(numbers[1], 'warning')}."
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``template check -o json`` prints of it."""
+        return {
+            "file": self.workload.document.name,
+            "resource": self.workload.resource.title,
+            "container": self.workload.container_name,
+            "passed": self.passed,
+            "problems": [problem_json(one) for one in self.problems],
+            "findings": [finding.to_json() for finding in self.needs.findings] if self.needs else None,
+        }
+
+
+def _checked(arguments: argparse.Namespace, name: str, known: dict[str | None, Needs | None]) -> Checked:
+    """Checks one template; ``known`` is what was read of the cluster before, by namespace."""
+    from wizard.template.checks import check_template
+
+    module = _read(name)
+    workload = find_workload(module, arguments.resource, arguments.container)
+    if workload.namespace not in known:
+        known[workload.namespace] = _needs(arguments, workload)
+    needs = known[workload.namespace]
+    parts = needs.parts if needs else frozenset[str]()
+    found = check_template(module, parts, resource=arguments.resource, container=arguments.container)
+    return Checked(workload, found, needs)
+
+
+def _print_problem(one: Problem) -> None:
+    """Prints a problem as compilers do, which editors and CI systems parse."""
+    place = ":".join(str(part) for part in (one.file, one.line, one.column) if part)
+    out(f"{place}: {one.severity}: {one.message} [{one.id}]")
+    for line in one.hint.splitlines():
+        out(f"    {line}")
+
+
+def _print_annotation(one: Problem) -> None:
+    """Prints a problem as a workflow command of GitHub Actions, which shows it at its line of a pull request."""
+    level = {"problem": "error", "warning": "warning"}.get(one.severity, "notice")
+    place = {"file": one.file, "line": one.line, "col": one.column, "title": f"podman-wizard {one.id}"}
+    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in place.items() if value)
+    out(f"::{level} {properties}::{_escaped(f'{one.message} {one.hint}'.strip())}", lines=True)
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Returns text as workflow commands need it (actions/toolkit, packages/core/src/command.ts)."""
+    for character in f"%\r\n{more}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
 
 
 def problem_json(one: Problem) -> dict[str, Any]:

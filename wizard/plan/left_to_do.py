@@ -26,7 +26,8 @@ def upload_step(path: Path) -> str:
 
 def for_coder_v2(left: Sequence[str]) -> tuple[str, ...]:
     """Returns the steps left by hand for a Coder v2, in which the Terraform template replaces the policy."""
-    return (TEMPLATE_STEP, *(step for step in left if step != ENABLE_STEP and not step.startswith(UPLOADING)))
+    of_v1 = (ENABLE_STEP, dict(steps_left(None))["image"])
+    return (TEMPLATE_STEP, *(step for step in left if step not in of_v1 and not step.startswith(UPLOADING)))
 
 
 def left_to_do(policy: Path | None, *, v2: bool = False, pushed: bool = False) -> tuple[str, ...]:
@@ -56,6 +57,8 @@ def steps_left(
         steps = []
     if policy is not None and not v2:
         steps.append(("coder-upload-policy", upload_step(policy)))
-    test = [step for step in guide_test() if not (offers and step.id == "fuse")]
+    # A template of Coder v2 names its image itself: only v1 imports it.
+    needless = [id for id, is_done in (("fuse", offers), ("image", v2)) if is_done]
+    test = [step for step in guide_test() if step.id not in needless]
     steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in test]
     return tuple(steps)
