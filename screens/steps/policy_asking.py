@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wizard.choices.answers import PolicyChoice
 
 DIFF_WIDTH = 70
+_LONGEST_COUNT = 12
+"""What fits on a button."""
 """Columns of a diff in a question."""
 
 
@@ -138,7 +140,8 @@ class EditDialogs:
             self._merge(choice, "keep")
             return
         lines = [
-            f"line {one.line}: {clean('.'.join(one.path[-3:]))} is {clean(one.shown)}, not {one.wanted}"
+            f"line {one.line}: {clean('.'.join(one.path[-3:]))} is "
+            + (f"not {one.wanted}" if one.kind == "name" else f"{clean(one.shown)}, not {one.wanted}")
             for one in found.conflicts
         ]
         counts = ", ".join(dict.fromkeys(conflict.shown for conflict in found.conflicts))
@@ -148,7 +151,7 @@ class EditDialogs:
             title = "The policy has names that differ from what Podman needs"
             lines.append("With these names, workspaces get no FUSE device.")
         choices = [
-            Choice("keep", f"Keep {clean(counts)}" if only_counts else "Keep them"),
+            Choice("keep", f"Keep {clean(counts)}" if only_counts and len(counts) <= _LONGEST_COUNT else "Keep them"),
             Choice("replace", f"Replace with {choice.devices}" if only_counts else "Correct them", danger=True),
         ]
         self._screen.put_question(
@@ -178,7 +181,7 @@ class EditDialogs:
         """Merges with a field policy with which no workspace can drop FUSE, after saying what it takes from users."""
         lines = [
             "append: workspaces can add resources of their own to these two fields, but not remove FUSE.",
-            "read: workspaces cannot set these two fields at all; a resource that they request now is refused.",
+            "read: workspaces cannot set these two fields at all; a resource that they request now is rejected.",
             "write, as in the guide: a workspace can replace the fields, and lose FUSE.",
         ]
         choices = [Choice("append", "Set append"), Choice("read", "Set read", danger=True)]

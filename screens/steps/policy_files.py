@@ -197,7 +197,7 @@ class FileDialogs:
             lines.append(diff_text(unified_diff(before, there, width=DIFF_WIDTH).splitlines()))
         except InputError as error:
             lines.append(f"Its current content is not a valid policy: {error}")
-        choices = [Choice("other", "Write another file"), Choice("again", "Discard changes and reload", danger=True)]
+        choices = [Choice("other", "Write elsewhere"), Choice("again", "Discard changes", danger=True)]
         made: Reapplied | None = None
         try:
             made = self._model.make_again(now)

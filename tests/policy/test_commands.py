@@ -421,7 +421,7 @@ def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run:
     assert done.json["error"]["object"] == f"{bad}:1:4"
 
 
-@pytest.mark.parametrize("count", ["true", '""', '" "', "[1]", "{}"])
+@pytest.mark.parametrize("count", ["true", '""', '" "', "[1]", "{}", "{a: [b]}"])
 def test_a_count_that_is_no_number_is_shown_as_yaml_writes_it(run: Runner, count: str) -> None:
     content = TWO.replace(b'"2"', count.encode())
     assert content != TWO

@@ -333,6 +333,8 @@ def test_an_item_goes_with_its_own_comments_and_the_last_one_leaves_an_empty_lis
         (("unset", f"{KUBERNETES}.env.NONE"), 4, "does not exist"),
         (("set", "workspace..x", "1"), 2, "is not a path"),
         (("set", "[0]", "1"), 2, "is not a path"),
+        (("set", "", "1"), 2, '"" is not a path'),
+        (("set", f"{KUBERNETES}.tolerations[-1].value", "x"), 2, "is not a path at '[-1]"),
     ],
 )
 def test_what_cannot_be_set_names_the_near_paths(run: Runner, arguments: tuple[str, ...], code: int, says: str) -> None:

@@ -36,6 +36,7 @@ from wizard.policy.entries import (
     own_or_inherited,
     quantity,
     same_amount,
+    summary,
 )
 from wizard.policy.findings import Problem, merge_warnings, two_readings_in_words
 from wizard.policy.lookup import lookup
@@ -46,6 +47,7 @@ from wizard.policy.surroundings import managed_end
 from wizard.policy.text_editor import Rename, Set, apply
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, resolved
 from wizard.policy.words import ON_CONFLICT, WORDS
+from wizard.policy.writing import node_of
 from wizard.text.escaping import visible
 
 VERSION = "0.2"
@@ -79,7 +81,9 @@ class Conflict:
 
     @property
     def shown(self) -> str:
-        """What was found, safe to show: ``true`` as YAML writes it, an empty text in quotes."""
+        """What was found, safe to show: lists, mappings, and ``true`` as YAML writes them, an empty text in quotes."""
+        if isinstance(self.found, list | dict):
+            return summary(node_of(self.found))
         return visible(str(self.found).lower() if isinstance(self.found, bool) else str(self.found))
 
 

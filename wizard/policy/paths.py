@@ -20,7 +20,7 @@ from wizard.policy.near import near
 from wizard.policy.readings import data_of
 from wizard.policy.schema import Field, schema
 from wizard.policy.tree import Mapping, Node, Sequence, resolved
-from wizard.text.escaping import printable
+from wizard.text.escaping import printable, visible
 
 Path = tuple[str | int, ...]
 
@@ -88,7 +88,7 @@ def parse_path(text: str) -> list[str | Selector]:
 def _bad_path(text: str, at: int) -> UsageError:
     where = f" at {printable(text[at : at + 10])!r}" if text[at:] else ""
     return UsageError(
-        f"{printable(text)} is not a path{where}.",
+        f"{visible(text)} is not a path{where}.",
         "Write keys with dots between them, and items in brackets: workspace.dev-urls[name=web].port",
     )
 
@@ -102,7 +102,7 @@ def _selector(path: str, text: str) -> Selector:
         at = found.end()
     if values and at == len(text):
         return Selector(text, values=tuple(values))
-    if not text.strip() or "=" in text:
+    if not text.strip() or "=" in text or re.fullmatch(r"\s*-[0-9]+\s*", text):  # not an item from the end
         raise _bad_path(path, path.index("["))
     return Selector(text.strip().strip('"'))
 
