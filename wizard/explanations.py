@@ -38,11 +38,15 @@ def ids() -> tuple[str, ...]:
     return tuple(_texts())
 
 
+def _profile() -> str:
+    return asset_text("verify", "podman-workspace.apparmor")
+
+
 @lru_cache(maxsize=1)
 def _texts() -> dict[str, str]:
     found: dict[str, str] = {}
     for file in FILES:
         for section in re.split(r"(?m)^# ", asset_text("explanations", file))[1:]:
             name, _, text = section.partition("\n")
-            found[name.strip()] = text.strip() + "\n"
+            found[name.strip()] = text.strip().replace("{profile}", _profile()) + "\n"
     return found

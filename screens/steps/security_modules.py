@@ -121,7 +121,8 @@ class SecurityModulesStep(FindingsStep):
         lines = [
             f"{counted(len(kinds), 'probe pod')} in the namespace {PROBE_NAMESPACE}, on one node of each type. "
             f"Image: {PROBE_IMAGE}.",
-            "They are unprivileged, read a few files in /proc and /sys, and are deleted when they finish.",
+            "They are unprivileged, read a few files in /proc and /sys, try a user namespace, and are deleted when "
+            "they finish.",
         ]
         choices = [Choice("probe", f"Run {counted(len(kinds), 'pod')}", danger=True)]
         what = f"Probe {counted(len(kinds), 'node type')}"

@@ -423,7 +423,7 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
     ("modules.nodes", "unknown", "no permission to list nodes", cluster(nodes=None)),
 ]
 
-ONLY_PROBED = {"modules.seccomp", "modules.no-new-privileges", "modules.fuse-module"}
+ONLY_PROBED = {"modules.seccomp", "modules.no-new-privileges", "modules.denied", "modules.fuse-module"}
 """What the API never tells as the first hindrance: a probe pod sees it (test_security_modules)."""
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,35 +160,82 @@ def seen(group: str, **fields: object) -> Probe:
         "selinux_enforce": "",
         "fuse": True,
         "kernel": "6.8.0-45-generic",
+        "try_userns": "ok",
+        "try_mount": "ok",
     }
     return parse_probe(f"Warning: slow disk\n{json.dumps({**plain, **fields})}\n")
 
 
+RUNTIME = "cri-containerd.apparmor.d (enforce)"
+CONTAINER_T = "system_u:system_r:container_t:s0:c1,c2"
+EACCES, EPERM = "unshare: unshare failed: Permission denied", "unshare: unshare failed: Operation not permitted"
+ENOSPC = "unshare: unshare failed: No space left on device"
+NO_MOUNT = "unshare: cannot change root filesystem propagation: Permission denied"
+
+
+def tried(user_namespace: str, mounts: str = "") -> dict[str, object]:
+    return {"try_userns": user_namespace, "try_mount": mounts or user_namespace}
+
+
 @pytest.mark.parametrize(
-    ("fields", "expected"),
+    ("fields", "expected", "confidence"),
     [
-        ({}, "modules.clear"),
-        ({"current": "cri-containerd.apparmor.d (enforce)"}, "modules.apparmor"),
-        ({"current": "cri-containerd.apparmor.d (enforce)", "restrict_userns": "1"}, "modules.apparmor-userns"),
-        ({"restrict_userns": "1"}, "modules.apparmor-userns"),
-        ({"current": "system_u:system_r:container_t:s0:c1,c2"}, "modules.selinux"),
-        ({"current": "system_u:system_r:container_t:s0:c1,c2", "selinux_enforce": "0"}, "modules.clear"),
-        ({"current": "system_u:system_r:container_engine_t:s0:c1,c2", "selinux_enforce": "1"}, "modules.clear"),
-        ({"max_user_namespaces": "0"}, "modules.userns"),
-        ({"userns_clone": "0"}, "modules.userns"),
-        ({"seccomp": "2"}, "modules.seccomp"),
-        ({"no_new_privs": "1"}, "modules.no-new-privileges"),
-        ({"cap_bnd": "0000000000000000"}, "modules.no-new-privileges"),
-        ({"fuse": False}, "modules.fuse-module"),
+        ({}, "modules.clear", "high"),
+        (tried("", ""), "modules.clear", "medium"),  # the image has no unshare
+        # seen on kernels that enforce: containerd 2.4's profile, and that of Debian 13's containerd
+        ({"current": RUNTIME, **tried("ok", NO_MOUNT)}, "modules.apparmor", "high"),
+        ({"current": RUNTIME, **tried(EACCES)}, "modules.apparmor", "high"),
+        ({"current": RUNTIME, **tried("")}, "modules.apparmor", "high"),
+        ({"current": RUNTIME, "restrict_userns": "1", **tried("ok", NO_MOUNT)}, "modules.apparmor-userns", "high"),
+        ({"current": "podman-workspace (enforce)"}, "modules.clear", "medium"),
+        ({"current": "own (enforce)", **tried("ok", NO_MOUNT)}, "modules.apparmor", "high"),
+        ({"current": "own (enforce)", **tried("")}, "modules.apparmor", "low"),
+        ({"restrict_userns": "1", **tried("ok", EPERM)}, "modules.apparmor-userns", "high"),
+        # a pod cannot read whether SELinux enforces
+        ({"current": CONTAINER_T, **tried(EACCES)}, "modules.selinux", "high"),
+        ({"current": CONTAINER_T, **tried("ok", NO_MOUNT)}, "modules.selinux", "high"),
+        ({"current": CONTAINER_T}, "modules.clear", "medium"),
+        ({"current": CONTAINER_T, **tried("")}, "modules.selinux", "medium"),
+        ({"current": CONTAINER_T, "selinux_enforce": "0", **tried("")}, "modules.clear", "medium"),
+        ({"current": CONTAINER_T.replace("container_t", "container_engine_t")}, "modules.clear", "medium"),
+        ({"max_user_namespaces": "0", **tried(ENOSPC)}, "modules.userns", "high"),
+        ({"userns_clone": "0", **tried(EPERM)}, "modules.userns", "high"),
+        ({"seccomp": "2", **tried(EPERM)}, "modules.seccomp", "high"),
+        ({"seccomp": "2"}, "modules.clear", "medium"),  # a filter that allows it
+        ({"no_new_privs": "1"}, "modules.no-new-privileges", "high"),
+        ({"cap_bnd": "0000000000000000"}, "modules.no-new-privileges", "high"),
+        (tried(EPERM), "modules.denied", "high"),
+        ({"fuse": False}, "modules.fuse-module", "high"),
     ],
 )
-def test_what_a_probe_saw_goes_before_what_is_known(fields: dict[str, object], expected: str) -> None:
+def test_what_a_probe_saw_goes_before_what_is_known(fields: dict[str, object], expected: str, confidence: str) -> None:
     member = node(os_image="Homemade Linux 1")
     (group,) = security_groups(judged(cluster(member)).verdicts)
     finding = only(member, probes=(seen(group.key, **fields),))
-    assert kind(finding) == expected
+    assert (kind(finding), finding.confidence) == (expected, confidence)
     assert finding.outcome is (Outcome.OK if expected == "modules.clear" else Outcome.WARNING)
     assert all("probe: " in line for line in finding.evidence)
+
+
+def test_a_denied_probe_is_never_told_as_clear_whatever_the_system_is_known_for() -> None:
+    for system in (UBUNTU_24, RHCOS, BOTTLEROCKET, TALOS, AMAZON):
+        (group,) = security_groups(judged(cluster(node(**system))).verdicts)
+        finding = only(node(**system), probes=(seen(group.key, current=CONTAINER_T, **tried(EACCES)),))
+        assert (kind(finding), finding.outcome) == ("modules.selinux", Outcome.WARNING)
+        commands = [remedy.command for remedy in finding.remedies]
+        assert any("spc_t" in command for command in commands)
+        assert not any("container_use_devices" in command for command in commands)
+
+
+def test_the_fix_between_unconfined_and_no_apparmor_at_all_supplies_its_profile() -> None:
+    found = only(node(**UBUNTU_22))
+    assert "with or without a FUSE device" in found.detail
+    texts = [remedy.text.split()[0] for remedy in found.remedies]
+    assert texts == ["Run", "Load", "Guide:"]
+    profile = found.remedies[1]
+    assert "localhost/podman-workspace" in profile.text
+    assert "\n  pivot_root,\n" in profile.command
+    assert profile.command.endswith("END\napparmor_parser -r /etc/apparmor.d/podman-workspace")
 
 
 def test_a_probe_can_clear_a_system_that_is_known_for_trouble() -> None:
@@ -215,6 +264,8 @@ def test_the_probe_script_prints_a_line_that_can_be_read() -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     probe = parse_probe(ended.stdout)
+    assert probe.max_user_namespaces == int(Path("/proc/sys/user/max_user_namespaces").read_text())
+    assert bool(probe.mounts) == bool(shutil.which("unshare"))
     assert probe.group == group.key
     assert probe.kernel == os.uname().release
     assert probe.seccomp in (0, 1, 2)

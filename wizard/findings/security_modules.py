@@ -18,6 +18,7 @@ from wizard.findings.verification import short_pod
 from wizard.names import PROBE_NAMESPACE
 from wizard.nodes.systems import HostSettings, KnownSystem, system_of
 from wizard.nodes.verdicts import NFD, NodeGroup, NodeVerdict, groups, says_apparmor, says_selinux_enforces
+from wizard.resources import asset_text
 from wizard.text.counting import counted
 
 CATEGORY = "security modules"
@@ -31,7 +32,12 @@ PROBE_IMAGE = "quay.io/podman/stable:v5.3"
 USER_NAMESPACES = 65536
 """The value for user.max_user_namespaces, taken from Coder's documentation for Bottlerocket."""
 
+PROFILE = "podman-workspace"
+"""The AppArmor profile that is offered: its name, and that of its file under /etc/apparmor.d."""
+
 _CONFINED_TYPES = ("container_t", "container_init_t")
+_RUNTIME_PROFILES = ("cri-containerd.apparmor.d", "crio-default", "docker-default", "containers-default")
+"""The profiles that runtimes make themselves; all of them deny mount. Some have a version at the end."""
 _SETGID, _SETUID = 6, 7
 
 
@@ -54,6 +60,15 @@ class Probe:
     fuse: bool
     """Whether the kernel has FUSE loaded."""
     kernel: str
+    user_namespace: str = ""
+    """What came of a new user namespace: "ok", the message of unshare, or "" if the image has no unshare."""
+    mounts: str = ""
+    """What came of a mount in a new user namespace, in the same form."""
+
+    @property
+    def denied(self) -> str:
+        """The message of the first attempt that failed; "" if none did."""
+        return next((one for one in (self.user_namespace, self.mounts) if one not in ("", "ok")), "")
 
 
 def security_groups(verdicts: Iterable[NodeVerdict]) -> tuple[NodeGroup, ...]:
@@ -62,21 +77,32 @@ def security_groups(verdicts: Iterable[NodeVerdict]) -> tuple[NodeGroup, ...]:
 
 
 _PROBE_SCRIPT = r"""
-first() { line=; [ -r "$1" ] && IFS= read -r line < "$1"; printf '%s' "$line" | tr -d '"\\\000'; }
+text() { tr '\n' ' ' | tr -d '"\\\000'; }
+# Not with read, which gets a byte at a time in some shells, and a sysctl gives no more than its first.
+first() { [ ! -r "$1" ] || cat "$1" 2>/dev/null | text; }
+try() {
+  command -v unshare >/dev/null || return 0
+  if said=$(LC_ALL=C unshare "$@" true 2>&1); then said=ok; fi
+  printf '%s' "${said:-failed}" | text
+}
 status() { while read -r name value; do [ "$name" = "$1:" ] && printf '%s' "$value"; done < /proc/self/status; }
 fuse=false
 while read -r one two; do [ "$one" = fuse ] || [ "$two" = fuse ] && fuse=true; done < /proc/filesystems
 printf '{"group":"%s","current":"%s","seccomp":"%s","no_new_privs":"%s","cap_bnd":"%s","restrict_userns":"%s",' \
   "$GROUP" "$(first /proc/self/attr/current)" "$(status Seccomp)" "$(status NoNewPrivs)" "$(status CapBnd)" \
   "$(first /proc/sys/kernel/apparmor_restrict_unprivileged_userns)"
-printf '"max_user_namespaces":"%s","userns_clone":"%s","selinux_enforce":"%s","fuse":%s,"kernel":"%s"}\n' \
+printf '"max_user_namespaces":"%s","userns_clone":"%s","selinux_enforce":"%s","fuse":%s,"kernel":"%s",' \
   "$(first /proc/sys/user/max_user_namespaces)" "$(first /proc/sys/kernel/unprivileged_userns_clone)" \
   "$(first /sys/fs/selinux/enforce)" "$fuse" "$(first /proc/sys/kernel/osrelease)"
+printf '"try_userns":"%s","try_mount":"%s"}\n' "$(try -U)" "$(try -U -r -m)"
 """
 
 
 def probe_pod(group: NodeGroup, image: str = PROBE_IMAGE, namespace: str = PROBE_NAMESPACE) -> KubernetesObject:
-    """Returns an unprivileged pod for one ready node of a type; it prints what it reads there as one JSON line."""
+    """Returns an unprivileged pod for one ready node of a type; it prints what it saw there as one JSON line.
+
+    It reads what confines it, and tries what Podman does first: a user namespace, and a mount in it.
+    """
     pod = short_pod("probe", group.key, group.to_try, image, namespace, _PROBE_SCRIPT, deadline=PROBE_DEADLINE)
     pod["spec"]["containers"][0]["env"] = [{"name": "GROUP", "value": group.key}]
     return pod
@@ -117,6 +143,8 @@ def _read(seen: dict[str, Any]) -> Probe:
         selinux_enforcing=None if enforcing is None else enforcing == 1,
         fuse=seen.get("fuse") is True,
         kernel=text("kernel"),
+        user_namespace=text("try_userns"),
+        mounts=text("try_mount"),
     )
 
 
@@ -186,11 +214,15 @@ _ORDER = (
     "modules.userns",
     "modules.seccomp",
     "modules.no-new-privileges",
+    "modules.denied",
     "modules.fuse-module",
 )
 
 FINDING_IDS = (*_ORDER, "modules.clear", "modules.unknown", "modules.nodes")
 """Every id, without the node type that follows the @."""
+
+EXPLAINED = (*FINDING_IDS, "modules.apparmor-profile")
+"""The ids of what ``explain`` says about security modules."""
 
 
 def _each(tier: str, hindrances: Iterable[Hindrance]) -> list[Remedy]:
@@ -208,14 +240,18 @@ _CLEAR = "no restrictions found"
 def _nothing_in_the_way(group: NodeGroup, known: KnownSystem | None, probe: Probe | None) -> Finding:
     nothing = (Remedy("Nothing to do.", who="you", touches="nothing"),)
     if probe:
+        detail, confidence = _cleared(probe)
         return Finding(
             f"modules.clear@{group.key}",
             CATEGORY,
             Outcome.OK,
             _title(group, _CLEAR),
-            "An unprivileged pod has everything that Podman needs.",
-            (f"probe: confinement {probe.current or 'none'}, seccomp {probe.seccomp}",),
-            "high",
+            detail,
+            (
+                f"probe: confinement {probe.current or 'none'}, seccomp {probe.seccomp}",
+                f"probe: unshare -Urm: {probe.mounts or 'not tried, the image has no unshare'}",
+            ),
+            confidence,
             nothing,
             group.count,
         )
@@ -242,6 +278,19 @@ def _nothing_in_the_way(group: NodeGroup, known: KnownSystem | None, probe: Prob
         nothing,
         group.count,
     )
+
+
+def _cleared(probe: Probe) -> tuple[str, Confidence]:
+    """Returns what it means that a probe found no restriction, and how reliable that is."""
+    if probe.mounts != "ok":
+        return "The probe found no restriction, but it could not try a mount in a user namespace.", "medium"
+    if _enforced(probe) or _selinux_type(probe.current) or probe.seccomp == 2:
+        return (
+            "The pod is confined, but it could mount in a user namespace. The probe tests neither pivot_root nor the "
+            "FUSE device; Verify does.",
+            "medium",
+        )
+    return "An unprivileged pod has everything that Podman needs.", "high"
 
 
 def _why_clear(group: NodeGroup, known: KnownSystem) -> tuple[str, ...]:
@@ -307,26 +356,61 @@ def _selinux(group: NodeGroup, known: KnownSystem | None) -> tuple[tuple[str, ..
 
 
 def _from_probe(group: NodeGroup, known: KnownSystem | None, probe: Probe) -> Iterable[Hindrance]:
+    mounts = tuple(_what_denies_mounts(group, known, probe)) if probe.mounts != "ok" else ()
+    yield from mounts
+    if probe.denied and not mounts:
+        yield _unexplained_hindrance(probe)
+    if probe.no_new_privileges or not _may_change_ids(probe.bounding_set):
+        yield _no_new_privileges_hindrance(probe)
+    if not probe.fuse:
+        yield _fuse_module_hindrance()
+
+
+def _what_denies_mounts(group: NodeGroup, known: KnownSystem | None, probe: Probe) -> Iterable[Hindrance]:
+    """Yields what a probe saw that denies user namespaces or mounts in them, unless it could make them."""
     current = (f"probe: /proc/self/attr/current is {probe.current!r}",)
-    if probe.current.endswith("(enforce)"):
-        yield _apparmor_hindrance(group, known, current, "high", restricted=probe.restricts_user_namespaces)
+    tried = (f"probe: unshare: {probe.denied!r}",) if probe.denied else ()
+    if _enforced(probe):
+        profile = probe.current.removesuffix(" (enforce)")
+        sure = bool(probe.denied) or profile.startswith(_RUNTIME_PROFILES)
+        yield _apparmor_hindrance(
+            group,
+            known,
+            (*current, *tried),
+            "high" if sure else "low",
+            restricted=probe.restricts_user_namespaces,
+            profile=profile,
+        )
     elif probe.restricts_user_namespaces:
-        yield _restricted_hindrance((*current, "probe: kernel.apparmor_restrict_unprivileged_userns is 1"))
-    if _selinux_type(probe.current) in _CONFINED_TYPES and probe.selinux_enforcing is not False:
-        harmless = known is not None and (known.selinux != "enforcing" or _has_a_policy_of_its_own(known))
-        if probe.selinux_enforcing or not harmless:
-            yield _selinux_hindrance(group, known, current, "high" if probe.selinux_enforcing else "medium")
+        yield _restricted_hindrance((*current, "probe: kernel.apparmor_restrict_unprivileged_userns is 1", *tried))
     if probe.max_user_namespaces == 0 or probe.user_namespace_clone == 0:
         by_clone = probe.max_user_namespaces != 0
         sysctl = "kernel.unprivileged_userns_clone" if by_clone else "user.max_user_namespaces"
         by_clone = by_clone or (known is not None and known.name == "Debian")
         yield _userns_hindrance(known, (f"probe: {sysctl} is 0",), "high", by_clone=by_clone)
+    elif _by_selinux(probe):
+        # The pod cannot read whether SELinux enforces, so only a denial is certain.
+        denied = _by_module(probe)
+        confidence: Confidence = "high" if denied or probe.selinux_enforcing else "medium"
+        yield _selinux_hindrance(group, known, (*current, *tried), confidence, denied=denied)
     if probe.seccomp == 2:
         yield _seccomp_hindrance(("probe: Seccomp in /proc/self/status is 2 (a filter)",), "high")
-    if probe.no_new_privileges or not _may_change_ids(probe.bounding_set):
-        yield _no_new_privileges_hindrance(probe)
-    if not probe.fuse:
-        yield _fuse_module_hindrance()
+
+
+def _enforced(probe: Probe) -> bool:
+    """Whether an AppArmor profile confines the probe and is enforced."""
+    return probe.current.endswith("(enforce)")
+
+
+def _by_module(probe: Probe) -> bool:
+    """Whether an attempt failed with EACCES, as security modules deny; sysctls and seccomp give other errors."""
+    return "Permission denied" in probe.denied
+
+
+def _by_selinux(probe: Probe) -> bool:
+    kind = _selinux_type(probe.current)
+    suspect = kind in _CONFINED_TYPES and probe.selinux_enforcing is not False
+    return bool(kind) and (_by_module(probe) or (suspect and not probe.denied))
 
 
 def _selinux_type(current: str) -> str:
@@ -344,21 +428,20 @@ _ANNOTATION = "container.apparmor.security.beta.kubernetes.io/CONTAINER"
 
 
 def _apparmor_hindrance(
-    group: NodeGroup, known: KnownSystem | None, evidence: tuple[str, ...], confidence: Confidence, *, restricted: bool
+    group: NodeGroup,
+    known: KnownSystem | None,
+    evidence: tuple[str, ...],
+    confidence: Confidence,
+    *,
+    restricted: bool,
+    profile: str = "",
 ) -> Hindrance:
+    """Returns the hindrance; ``profile`` is the one that confines a probe, "" if only the default is expected."""
     unconfined = Remedy(
         "Run the workspace pod unconfined: add this annotation to the template policy. The namespace must allow it."
         + (f" On {group.system} this is not enough on its own; apply the next fix too." if restricted else ""),
         f"annotations: [{{key: {_ANNOTATION}, value: unconfined}}]",
         who="Coder admin",
-        touches="workspaces",
-    )
-    profile = Remedy(
-        "Load a custom profile that allows mount"
-        + (" and userns" if restricted else "")
-        + ", and reference it in the pod (type Localhost).",
-        "apparmor_parser -r /etc/apparmor.d/podman-workspace",
-        who="system admin",
         touches="workspaces",
     )
     read_only = known is not None and known.host_settings == "read-only"
@@ -369,9 +452,11 @@ def _apparmor_hindrance(
         reboot=True,
         touches="every container on the nodes",
     )
+    of_runtime = not profile or profile.startswith(_RUNTIME_PROFILES)
+    which = "default AppArmor profile for containers" if of_runtime else f"AppArmor profile {profile} of the pod"
     then = (
-        "The default AppArmor profile for containers denies mount, so fuse-overlayfs fails with "
-        '"permission denied". The FUSE device itself is not blocked.'
+        f"The {which} {'denies' if of_runtime or confidence == 'high' else 'can deny'} mounts. Podman then cannot set "
+        'up its storage: "permission denied", with or without a FUSE device, on any volume.'
     )
     return Hindrance(
         "modules.apparmor-userns" if restricted else "modules.apparmor",
@@ -380,8 +465,20 @@ def _apparmor_hindrance(
         evidence,
         confidence,
         pod=(unconfined,),
-        host=((_ALLOW_USERNS,) if restricted else ()) + (() if read_only else (profile,)),
+        host=((_ALLOW_USERNS,) if restricted else ()) + (() if read_only else (_localhost_profile(),)),
         guide=() if read_only else (disable,),
+    )
+
+
+def _localhost_profile() -> Remedy:
+    path = f"/etc/apparmor.d/{PROFILE}"
+    return Remedy(
+        "Load this AppArmor profile on each node, and set the annotation above to "
+        f"localhost/{PROFILE}, which the Pod Security level baseline allows. It allows mount and pivot_root; unlike "
+        "unconfined, it keeps denying the settings of the node's kernel.",
+        f"cat > {path} <<'END'\n{asset_text('verify', f'{PROFILE}.apparmor')}END\napparmor_parser -r {path}",
+        who="system admin",
+        touches="workspaces",
     )
 
 
@@ -405,25 +502,42 @@ def _restricted_hindrance(evidence: tuple[str, ...]) -> Hindrance:
 
 
 def _selinux_hindrance(
-    group: NodeGroup, known: KnownSystem | None, evidence: tuple[str, ...], confidence: Confidence
+    group: NodeGroup,
+    known: KnownSystem | None,
+    evidence: tuple[str, ...],
+    confidence: Confidence,
+    *,
+    denied: bool = False,
 ) -> Hindrance:
+    """Returns the hindrance; ``denied`` if a probe was denied what Podman does."""
     crio = group.runtime.startswith("cri-o")
     machine_config = known is not None and known.host_settings == "machine-config"
-    then = "SELinux can deny containers the FUSE device or mounts. Current container-selinux policies allow both."
-    if not crio:
+    own_policy = _has_a_policy_of_its_own(known)
+    then = "SELinux can deny containers user namespaces, mounts, or the FUSE device. It depends on the node's policy."
+    if denied:
+        then = 'SELinux denied the probe a user namespace or a mount in it, so Podman fails with "Permission denied".'
+    elif not crio:
         then += " containerd confines containers only if enable_selinux is set."
     nothing = Remedy(
         "Possibly nothing. Run a probe or Verify to see whether SELinux denies it.", who="you", touches="nothing"
     )
     engine = Remedy(
-        "Run the pod with the SELinux type for container engines. Coder v1 has no field for it.",
+        "Run the pod with the SELinux type for container engines, if the node's policy has it. Coder v1 has no field "
+        "for it.",
         "securityContext: {seLinuxOptions: {type: container_engine_t}}",
         who="Coder admin",
         touches="workspaces",
     )
+    unconfined = Remedy(
+        "Run the pod with the type spc_t, which SELinux does not confine. The namespace must allow it. Coder v1 has no "
+        "field for it.",
+        "securityContext: {seLinuxOptions: {type: spc_t}}",
+        who="Coder admin",
+        touches="workspaces",
+    )
     boolean = Remedy(
-        "Allow containers to use the devices assigned to them."
-        + (" Apply it as a MachineConfig unit." if machine_config else ""),
+        "If only the FUSE device is denied: allow containers to use the devices assigned to them. Not every policy has "
+        "this boolean." + (" Apply it as a MachineConfig unit." if machine_config else ""),
         _MACHINE_CONFIG if machine_config else "setsebool -P container_use_devices on",
         who="cluster admin" if machine_config else "system admin",
         reboot=machine_config,
@@ -450,9 +564,9 @@ def _selinux_hindrance(
         then,
         evidence,
         confidence,
-        pod=(nothing, engine),
-        host=(boolean,),
-        guide=(permissive, disable),
+        pod=(engine, unconfined) if denied else (nothing, engine, unconfined),
+        host=() if own_policy or denied else (boolean,),
+        guide=() if own_policy else (permissive, disable),
     )
 
 
@@ -586,6 +700,25 @@ def _no_new_privileges_hindrance(probe: Probe) -> Hindrance:
                 "Find what sets it (an admission policy, or Pod Security restricted) and exempt workspaces from it.",
                 "allowPrivilegeEscalation: true, and capabilities SETUID and SETGID not dropped",
                 touches="workspaces",
+            ),
+        ),
+    )
+
+
+def _unexplained_hindrance(probe: Probe) -> Hindrance:
+    return Hindrance(
+        "modules.denied",
+        "denied, cause not known",
+        "A pod cannot create a user namespace, or cannot mount in it. No setting that the probe read explains that.",
+        (f"probe: unshare: {probe.denied!r}", f"probe: confinement {probe.current or 'none'}, seccomp {probe.seccomp}"),
+        "high",
+        host=(
+            Remedy(
+                "Find in the node's kernel log what denied it. Also check whether the pod's runtime is a sandbox, such "
+                "as gVisor.",
+                "journalctl -k --grep 'apparmor|avc|audit'",
+                who="system admin",
+                touches="nothing",
             ),
         ),
     )

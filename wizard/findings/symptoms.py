@@ -638,6 +638,14 @@ LOG_SYMPTOMS: tuple[Symptom, ...] = (
                 who="Coder admin",
                 touches="workspaces",
             ),
+            Remedy(
+                "Or load the profile podman-workspace on the nodes and set the annotation to "
+                "localhost/podman-workspace. (Tried in November 2026: allowing mount and pivot_root works. This file "
+                "itself was not tried.)",
+                "podman-wizard explain modules.apparmor-profile",
+                who="system admin",
+                touches="workspaces",
+            ),
             Remedy(NODE_DECIDES, who="you", touches="nothing"),
         ),
         by_node=True,

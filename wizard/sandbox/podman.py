@@ -153,11 +153,30 @@ def probe_log(machine: Machine, pod: Object) -> str:
         "restrict_userns": _sysctl(security.get("userns-restricted")),
         "max_user_namespaces": str(security.get("max-user-namespaces", 62_733)),
         "userns_clone": _sysctl(security.get("userns-clone")),
-        "selinux_enforce": _sysctl(found.enforcing) if security.get("selinux") else "",
+        "selinux_enforce": "",  # /sys/fs/selinux is empty in a pod
         "fuse": machine.has_fuse,
         "kernel": machine.system["kernel"],
+        **_attempts(machine, found),
     }
     return json.dumps(seen, separators=(",", ":")) + "\n"
+
+
+def _attempts(machine: Machine, found: Confinement) -> dict[str, str]:
+    """Returns what comes of a user namespace and of a mount in it, as unshare tells it on kernels that enforce."""
+    security = machine.security
+    denied = ""
+    if security.get("max-user-namespaces", 1) == 0:
+        denied = "unshare: unshare failed: No space left on device"
+    elif security.get("userns-clone") is False or found.seccomp:
+        denied = "unshare: unshare failed: Operation not permitted"
+    if denied:
+        return {"try_userns": denied, "try_mount": denied}
+    mounted = "ok"
+    if found.app_armor or (found.enforcing and found.selinux_type == "container_t" and security.get("old-policy")):
+        mounted = "unshare: cannot change root filesystem propagation: Permission denied"
+    elif security.get("userns-restricted"):
+        mounted = "unshare: write failed /proc/self/uid_map: Operation not permitted"
+    return {"try_userns": "ok", "try_mount": mounted}
 
 
 def _sysctl(value: bool | None) -> str:
