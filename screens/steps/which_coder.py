@@ -115,8 +115,8 @@ class WhichCoderStep(ListStep[Way]):
             async with connected_coder(self._url, token_needed=False) as client:
                 return (await client.deployment()).kind
 
-        shown = clean(self._url)
-        self.set_excerpt(f"Asking {shown} which Coder it is.")
+        # Not its URL: a password in it would be shown before it is refused.
+        self.set_excerpt("Asking Coder which version it is.")
         try:
             found = await self.walk.run(ask())
         except WizardError as error:
