@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import statistics
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROUNDS = 4
+REPOSITORY = Path(__file__).parents[2]
 
 
 def quietest(measure: Callable[[], float], limit: float) -> float:
@@ -21,6 +26,37 @@ def quietest(measure: Callable[[], float], limit: float) -> float:
         if ratios[-1] <= limit:
             break
     return min(ratios)
+
+
+def medians(calls: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Seconds for each, all measured in turn so that a busy machine is busy for all of them."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, own in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            own.append(time.perf_counter() - start)
+    return [statistics.median(own) for own in times]
+
+
+def ratio(peer: Callable[[], object], ours: Callable[[], object], repeats: int, limit: float) -> float:
+    """How many times as long ours takes as its peer, in the quietest round; each is called once before."""
+    peer()
+    ours()
+
+    def measure() -> float:
+        base, taken = medians([peer, ours], repeats)
+        print(f"peer {base * 1e3:.1f} ms, ours {taken / base:.2f} times")
+        return taken / base
+
+    return quietest(measure, limit)
+
+
+def python(folder: Path, *arguments: str) -> Callable[[], object]:
+    """A process of Python in a folder, with the wizard of this repository and with bytecode."""
+    environment = {**with_bytecode(folder / "bytecode"), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, *arguments]
+    return lambda: subprocess.run(command, env=environment, capture_output=True, check=True, cwd=folder)
 
 
 def with_bytecode(folder: Path) -> dict[str, str]:
