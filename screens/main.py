@@ -146,17 +146,18 @@ class MainScreen(Screen[None]):
             self.show_current(focus=True)
 
     async def make_again(self, step: StepId) -> None:
-        """Replaces a step by one of another class, for a choice that decides what the step is."""
+        """Replaces a step by one of another class, for a choice that decides what the step is.
+
+        One that is not in view is made when the user goes to it.
+        """
         with self.app.batch_update():
             await self._made.pop(step).remove()
-            await self.go(step)
+            if self.current == step:
+                await self.go(step)
 
     async def on_which_coder_step_chosen(self) -> None:
-        """Opens the step for the Coder that was chosen, or leaves it for later if the user went on."""
-        if self.current == "policy":
-            await self.make_again("policy")
-        else:
-            await self._made.pop("policy").remove()
+        """Opens the step for the Coder that was chosen."""
+        await self.make_again("policy")
 
     def show_current(self, *, focus: bool = False) -> None:
         """Draws everything that can have changed; moves the focus only if it would be lost."""

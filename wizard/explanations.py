@@ -38,15 +38,12 @@ def ids() -> tuple[str, ...]:
     return tuple(_texts())
 
 
-def _profile() -> str:
-    return asset_text("verify", "podman-workspace.apparmor")
-
-
 @lru_cache(maxsize=1)
 def _texts() -> dict[str, str]:
     found: dict[str, str] = {}
+    profile = asset_text("verify", "podman-workspace.apparmor")
     for file in FILES:
         for section in re.split(r"(?m)^# ", asset_text("explanations", file))[1:]:
             name, _, text = section.partition("\n")
-            found[name.strip()] = text.strip().replace("{profile}", _profile()) + "\n"
+            found[name.strip()] = text.strip().replace("{profile}", profile) + "\n"
     return found

@@ -493,7 +493,7 @@ def _status_rows(desk: CoderModel, status: Status) -> list[CoderRow]:
     version = status.deployment.version or "unknown version"
     # If templates are not enabled, the last note is about the command; here they have a row.
     notes = status.notes[:-1] if status.templates_enabled is False else status.notes
-    role = role_note(status.user) if status.user is not None and not status.user.is_site_admin else ""
+    role = role_note(status.user) if status.user is not None else ""
     notes = tuple(note for note in notes if note != role)  # said in the user's row
     seen = [status.url, f"URL and token from: {SOURCES.get(desk.source, desk.source)}", *notes]
     state = "waiting" if desk.asking == "coder" else "blocker" if old else "ok"
@@ -524,8 +524,8 @@ def _status_rows(desk: CoderModel, status: Status) -> list[CoderRow]:
         roles = ", ".join(user.roles) or "no role"
         then = problems[0] if problems else role or "You can enable templates and upload the policy."
         detail = detail_text(f"You are {user.name}", seen=f"roles: {roles}", then=then)
-        state = "blocker" if problems else "warning" if role else "ok"
-        rows.append(CoderRow("who", state, f"You are {user.name}: {roles}", detail))
+        level = "blocker" if problems else "warning" if role else "ok"
+        rows.append(CoderRow("who", level, f"You are {user.name}: {roles}", detail))
     return rows
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wizard.choices.answers import PolicyChoice
 
 DIFF_WIDTH = 70
-_LONGEST_COUNT = 12
-"""What fits on a button."""
 """Columns of a diff in a question."""
+_LONGEST_COUNT = 12
+"""Columns of a count that fits on a button."""
 
 
 class Screen(Protocol):

@@ -93,11 +93,11 @@ class TemplateStep(ListStep[Row]):
             yield Row("busy", "waiting", model.busy, detail_text(model.busy, then="Nothing is changed by this."))
         if model.merged is not None:
             yield from merged_rows(model.merged)
-        elif model.read is not None and model.is_conflict:
-            yield conflict_row(model.read.result)
-            yield from problem_rows(model.read)
         elif model.trouble is not None:
-            yield trouble_row("trouble", model.trouble, f"Merge into {model.choice.file}")
+            if model.conflicts:
+                yield conflict_row(self._note(), model.conflicts)
+            else:
+                yield trouble_row("trouble", model.trouble, f"Merge into {model.choice.file}")
             if model.read is not None:
                 yield from problem_rows(model.read)
         elif not model.busy:
@@ -160,9 +160,9 @@ class TemplateStep(ListStep[Row]):
         return "" if read is None else clean(Path(read.result.before.name).name)
 
     def _summary(self) -> str:
-        merged, read = self.model.merged, self.model.read
-        if read is not None and read.result.undecided:
-            return f"{counted(len(read.result.undecided), 'conflict')} to decide before {self._note()} can be merged."
+        merged, conflicts = self.model.merged, self.model.conflicts
+        if conflicts:
+            return f"{counted(len(conflicts), 'conflict')} to decide before {self._note()} can be merged."
         if merged is None:
             return self.EXCERPT
         if not merged.result.changed and self.session.template_saved == str(merged.action.path):
@@ -241,7 +241,7 @@ class TemplateStep(ListStep[Row]):
             self._open(".")
         elif row.id == "open":
             self.action_open()
-        elif row.id == "trouble" and self.model.is_conflict:
+        elif row.id == "trouble" and self.model.conflicts:
             self._ask_about_conflict()
         elif row.id in ("write", "pull"):
             self.action_write() if row.id == "write" else self.action_pull()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wizard.plan.derive import Plan
     from wizard.plan.template import Needs
     from wizard.template.checks import Problem
-    from wizard.template.merge import MergeResult
+    from wizard.template.merge import Conflict, MergeResult
 
 Result = TypeVar("Result")
 Decision = Literal["keep", "replace", "both"]
@@ -94,9 +94,9 @@ class TemplateModel:
     """What is waited for; "" if nothing is."""
 
     @property
-    def is_conflict(self) -> bool:
-        """Whether a value needs a decision."""
-        return self.read is not None and bool(self.read.result.undecided)
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """The values that need a decision."""
+        return self.read.result.undecided if self.read is not None else ()
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from screens.widgets.words import detail_text
 from wizard.coder.v2 import UNTRIED
 from wizard.coder.v2.looking import promote_by_hand
 from wizard.errors import InputError, WizardError
-from wizard.template.merge import MergeResult
+from wizard.template.merge import Conflict
 from wizard.template.words import PARTS
 
 PART_WORDS = {
@@ -154,9 +154,8 @@ def merged_rows(merged: Merged) -> Iterable[Row]:
         )
 
 
-def conflict_row(result: MergeResult) -> Row:
-    """Returns the row of existing values that differ from what is merged, until they are decided."""
-    conflicts, name = result.undecided, Path(result.before.name).name
+def conflict_row(name: str, conflicts: Sequence[Conflict]) -> Row:
+    """Returns the row of existing values in a file that differ from what is merged, until they are decided."""
     first = conflicts[0]
     seen = [f"line {one.line}: {place_in_pod(one.path)} is {one.found}, not {one.wanted}" for one in conflicts]
     do = "Press enter to keep the existing values, to replace them, or to add besides."

@@ -54,6 +54,14 @@ async def to_template(pilot: Pilot[Any]) -> TemplateStep:
     return step
 
 
+async def opened(pilot: Pilot[Any]) -> TemplateStep:
+    """Goes to the step, and opens the template of this folder, which can be merged."""
+    step = await to_template(pilot)
+    await pilot.press("enter")
+    await until(pilot, lambda: step.model.merged is not None)
+    return step
+
+
 async def at_row(pilot: Pilot[Any], step: TemplateStep, id: str) -> None:
     await until(pilot, lambda: any(row.id == id for row in step.rows.items))
     step.rows.move_to(id)
@@ -120,9 +128,7 @@ async def test_a_part_is_left_out_and_taken_in(here: Path) -> None:
     (here / "main.tf").write_text(STARTER)
     app = on_sandbox("coder-v2")
     async with running(app) as pilot:
-        step = await to_template(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: step.model.merged is not None)
+        step = await opened(pilot)
         assert step.model.merged is not None
         assert {change.part for change in step.model.merged.result.changes} == {"device", "apparmor"}
         await at_row(pilot, step, "part:apparmor")
@@ -142,7 +148,7 @@ async def test_a_conflict_is_decided(here: Path) -> None:
     async with running(app) as pilot:
         step = await to_template(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: step.model.is_conflict and not step.model.busy)
+        await until(pilot, lambda: step.model.conflicts != () and not step.model.busy)
         await until(pilot, lambda: "github.com/fuse" in screen_text(app))
         assert step._source.display  # the text stands there, whatever prevents the merge
         await pilot.press("home", "enter")
@@ -219,9 +225,7 @@ async def test_the_exported_plan_has_the_template_that_is_open(here: Path) -> No
     (here / "main.tf").write_text(STARTER)
     app = on_sandbox("coder-v2", READY)
     async with running(app) as pilot:
-        step = await to_template(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: step.model.merged is not None)
+        await opened(pilot)
         await app.action_go("summary")
         await pilot.press("h")
         await until(pilot, lambda: "Export the plan" in screen_text(app))
@@ -271,9 +275,7 @@ async def test_a_file_that_changed_since_it_was_read_is_not_overwritten(here: Pa
     (here / "main.tf").write_text(STARTER)
     app = on_sandbox("coder-v2")
     async with running(app) as pilot:
-        step = await to_template(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: step.model.merged is not None)
+        step = await opened(pilot)
         changed = STARTER + "# by a colleague\n"
         (here / "main.tf").write_text(changed)
         await pilot.press("s")
@@ -292,9 +294,7 @@ async def test_a_variable_without_a_value_fails_the_import_and_names_it(here: Pa
     (here / "main.tf").write_text(STARTER + 'variable "new_one" {\n  type = string\n}\n')
     app = on_sandbox("coder-v2", READY)
     async with running(app, (100, 40)) as pilot:
-        step = await to_template(pilot)
-        await pilot.press("enter")
-        await until(pilot, lambda: step.model.merged is not None)
+        step = await opened(pilot)
         await at_row(pilot, step, "push:coder/kubernetes")
         await pilot.press("enter")
         await until(pilot, lambda: "Push main.tf to kubernetes?" in screen_text(app))

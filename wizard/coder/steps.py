@@ -103,8 +103,8 @@ async def read_status(client: CoderClient) -> Status:
     except Refused as error:
         if error.status != 403:
             raise
-    if not user.is_site_admin:
-        notes.append(role_note(user))
+    if note := role_note(user):
+        notes.append(note)
     if enabled is False:
         notes.append(
             "Workspace templates are not enabled. Enable them with policy upload --enable-templates, "
@@ -125,7 +125,9 @@ def _too_old(deployment: Deployment) -> str:
 
 
 def role_note(user: User) -> str:
-    """Returns what to expect of a user who is not a site admin."""
+    """Returns what to expect of a user who is not a site admin; "" for one who is."""
+    if user.is_site_admin:
+        return ""
     roles = ", ".join(user.roles) or "no role"
     return (
         f"{user.name} has {roles}; templates and policies require {SITE_ADMIN} by Coder's documentation. "

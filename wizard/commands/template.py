@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -325,7 +325,7 @@ class Checked:
     @property
     def passed(self) -> bool:
         """Whether it has no problem; warnings do not count."""
-        return not any(one.severity == "problem" for one in self.problems)
+        return passes(self.problems)
 
     @property
     def words(self) -> str:
@@ -381,6 +381,11 @@ def _escaped(text: str, more: str = "") -> str:
     for character in f"%\r\n{more}":
         text = text.replace(character, f"%{ord(character):02X}")
     return text
+
+
+def passes(problems: Iterable[Problem]) -> bool:
+    """Tells whether there is no problem among them; warnings do not count."""
+    return not any(one.severity == "problem" for one in problems)
 
 
 def problem_json(one: Problem) -> dict[str, Any]:

@@ -98,7 +98,7 @@ async def _row(client: TemplatesClient, template: Template, *, checking: bool) -
 
 def _check(files: Any) -> dict[str, Any]:
     """Returns what a check of these files finds; ``passed`` is None if there is nothing to check."""
-    from wizard.commands.template import problem_json
+    from wizard.commands.template import passes, problem_json
     from wizard.template.checks import check_template
     from wizard.template.module import read_archive
 
@@ -106,8 +106,7 @@ def _check(files: Any) -> dict[str, Any]:
         found: Sequence[Problem] = check_template(read_archive(files))
     except WizardError as error:
         return {"passed": None, "problems": [], "why": error.what}
-    passed = not any(one.severity == "problem" for one in found)
-    return {"passed": passed, "problems": [problem_json(one) for one in found], "why": ""}
+    return {"passed": passes(found), "problems": [problem_json(one) for one in found], "why": ""}
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:

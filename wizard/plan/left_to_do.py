@@ -26,7 +26,7 @@ def upload_step(path: Path) -> str:
 
 def for_coder_v2(left: Sequence[str]) -> tuple[str, ...]:
     """Returns the steps left by hand for a Coder v2, in which the Terraform template replaces the policy."""
-    of_v1 = (ENABLE_STEP, dict(steps_left(None))["image"])
+    of_v1 = (ENABLE_STEP, _test_by_hand()["image"])
     return (TEMPLATE_STEP, *(step for step in left if step not in of_v1 and not step.startswith(UPLOADING)))
 
 
@@ -40,8 +40,12 @@ def left_to_do(policy: Path | None, *, v2: bool = False, pushed: bool = False) -
 
 def after_rollout(left: Sequence[str]) -> tuple[str, ...]:
     """Returns the steps left by hand once the wizard saw every selected node advertise FUSE."""
-    seen = dict(steps_left(None))["fuse"]
+    seen = _test_by_hand()["fuse"]
     return tuple(step for step in left if step != seen)
+
+
+def _test_by_hand() -> dict[str, str]:
+    return {step.id: f"{step.who}: {step.text} {step.command}".strip() for step in guide_test()}
 
 
 def steps_left(
@@ -59,6 +63,5 @@ def steps_left(
         steps.append(("coder-upload-policy", upload_step(policy)))
     # A template of Coder v2 names its image itself: only v1 imports it.
     needless = [id for id, is_done in (("fuse", offers), ("image", v2)) if is_done]
-    test = [step for step in guide_test() if step.id not in needless]
-    steps += [(step.id, f"{step.who}: {step.text} {step.command}".strip()) for step in test]
+    steps += [(id, text) for id, text in _test_by_hand().items() if id not in needless]
     return tuple(steps)
