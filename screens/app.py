@@ -358,7 +358,7 @@ class WizardApp(App[int]):
         operation = self.walk_through.operation
         lines = []
         if operation is not None and not operation.ended:
-            lines.append(f"{operation.phase} is still running: {operation.count()}.")
+            lines.append(f"{operation.phase} is still running: {operation.progress()}.")
             lines.append("Quitting stops it. Changes made so far are kept and recorded in the journal.")
             choices = [Choice("quit", "Stop and quit", danger=True)]
         else:

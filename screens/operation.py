@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
+from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, progress_words
 from wizard.facts.rollout import Shortfall
 from wizard.text.counting import counted
 
@@ -56,6 +56,9 @@ class Operation:
         """How long it took, as last reported; while it runs, ``count`` has the time until now."""
         self.told_at = self._began = monotonic()
         self.waiting = len(rows)
+        self._patience: float | None = None
+        self._last_at = self._began
+        """When the last one was done, for work that is given up after ``_patience`` seconds without another."""
         self.result = ""
         """``done``, ``failed`` or ``stopped``; "" while it runs."""
         self.detail = ""
@@ -80,11 +83,13 @@ class Operation:
         match event:
             case ActionStarted():
                 self.phase, self.total, self.done, self.seconds = event.title, event.total, 0, 0.0
-                self._began = monotonic()
+                self._began, self._patience = monotonic(), None
                 self.waiting, self.result = event.total, ""
             case ActionProgress():
                 self.done, self.total, self.seconds = event.done, event.total, event.seconds
-                self.waiting = event.waiting
+                self.waiting, self._patience = event.waiting, event.patience
+                if event.quiet is not None:
+                    self._last_at = monotonic() - event.quiet
                 self._set_shortfalls(event.shortfalls)
             case ObjectResult():
                 state = "failed" if event.change in ("failed", "conflict") else "done"
@@ -146,3 +151,9 @@ class Operation:
         seconds = self.seconds if self.ended else max(self.seconds, monotonic() - self._began)
         done = counted(len(self.notes), "line") if self.is_log else f"{self.done} of {self.total}"
         return done + (f", {seconds:.0f} s" if seconds >= 1 else "")
+
+    def progress(self) -> str:
+        """Returns the progress as all doors tell it: of a wait also when the last one became ready."""
+        if self._patience is None or self.ended:
+            return self.count()
+        return progress_words(self.done, self.total, monotonic() - self._last_at, self._patience)

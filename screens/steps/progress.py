@@ -92,7 +92,7 @@ class OperationView(Vertical):
             return
         state = (
             operation.phase,
-            operation.count(),
+            operation.progress(),
             operation.result,
             operation.detail,
             operation.stopping,
@@ -111,9 +111,9 @@ class OperationView(Vertical):
             if operation.comparison:
                 line.append(f". {sentence(operation.comparison)}")
         elif operation.stopping:
-            line = Text(f"Stopping: {operation.count()}")
+            line = Text(f"Stopping: {operation.progress()}")
         else:
-            line = Text(operation.count())
+            line = Text(operation.progress())
             if operation.notes and not operation.is_log:
                 line.append(f"  {clean(operation.notes[-1])}")
         self._count.update(line)

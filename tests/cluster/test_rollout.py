@@ -227,10 +227,14 @@ async def test_without_pods_the_number_of_devices_counts_too(opened: Opened, mon
 
 async def test_the_limit_counts_only_the_time_without_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"node-{number}" for number in range(5)]
-    clock, judged, ended = [100.0], asyncio.Event(), asyncio.Event()
+    clock, judged, ended, quiet = [100.0], asyncio.Event(), asyncio.Event(), asyncio.Event()
+    words: dict[str, None] = {}
 
     def told(event: Event) -> None:
         if isinstance(event, ActionProgress):
+            words[event.words] = None
+            if event.words == "4 of 5 ready, last 3 s ago, gives up after 5 s without another":
+                quiet.set()
             judged.set()
 
     async def watch(
@@ -254,14 +258,18 @@ async def test_the_limit_counts_only_the_time_without_progress(monkeypatch: pyte
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time))
     monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.01)
     monkeypatch.setattr(module, "JUDGE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 3.0)
     gateway = Gateway(Transport(Access("test", "https://127.0.0.1:1", Identity(), "nowhere")))
     waiting = asyncio.create_task(wait_for_rollout(gateway, names, timeout=5, on_event=told, action="rollout"))
     async with asyncio.timeout(20):
         await ended.wait()
         assert not waiting.done()
-        clock[0] += 5
+        clock[0] += 3
+        await quiet.wait()
+        clock[0] += 2
         result = await waiting
     assert (result.ready, result.desired, result.seconds) == (4, 5, 21)
+    assert [next(iter(words)), [*words][-1]] == ["0 of 5 ready, gives up after 5 s", "4 of 5 ready"]
 
 
 def advertising(name: str, ready: bool) -> KubernetesObject:

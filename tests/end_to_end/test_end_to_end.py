@@ -379,6 +379,11 @@ async def test_nodes_that_fail_are_named_with_the_reason(tmp_path: Path) -> None
         assert {name for name, one in groups.items() if not one["as_forecast"]} == {"airgapped", "nofuse"}
         assert "adjustment image" in groups["airgapped"]["todo"]
         assert sum(one["nodes"] for one in groups.values()) == rollout["desired"]
+        ready, total = rollout["ready"], rollout["desired"]
+        told = await cluster.command("run", "--answers", _answers(tmp_path, rollout={"timeout": 1}), "--yes")
+        assert f"{ready} of {total} ready, gives up after 1 s without another, not done: " in told.error
+        assert f"failed: {ready} of {total} nodes ready after " in told.out
+        assert ", gave up after 1 s without another\n" in told.out
 
 
 async def test_label_and_wait_sets_what_happened_beside_the_forecast(tmp_path: Path) -> None:

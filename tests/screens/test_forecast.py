@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from screens.app import WizardApp
+from screens.operation import Operation
 from tests.screens.conftest import apply_and_label, beside_the_steps, on_facts, on_sandbox, running, screen_text, until
 from wizard.choices.answers import Answers, ManifestChoice, NodesChoice, RolloutChoice, SecurityModulesChoice
+from wizard.engine.engine import Engine
+from wizard.engine.events import ActionProgress, ActionStarted
 
 
 def rows(app: WizardApp) -> list[str]:
@@ -51,6 +56,26 @@ async def test_what_came_otherwise_than_forecast_stands_first_with_its_remedy(si
         # Other nodes, another forecast: what happened to the last ones is none of theirs.
         await app.walk_through.change(lambda session: session.choose_nodes(("nofuse-1",)))
         await until(pilot, lambda: rows(app) == ["ok 1 x Debian 12 pod"])
+
+
+async def test_a_wait_says_when_the_last_node_became_ready_and_when_it_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("screens.operation.monotonic", lambda: clock[0])
+    app = on_facts()
+
+    async def work(_: Engine, operation: Operation) -> None:
+        operation.take(ActionStarted("rollout", "Wait for 57 nodes", 57))
+        operation.take(ActionProgress("rollout", 41, 57, 60.0, (), 16, 12.0, 300.0))
+        clock[0] = 8.0
+        await asyncio.Event().wait()
+
+    async with running(app, (120, 40)) as pilot:
+        await app.action_go("nodes")
+        app.walk_through.begin("nodes", "Wait for 57 nodes", (), work)
+        words = "41 of 57 ready, last 20 s ago, gives up after 300 s without another"
+        await until(pilot, lambda: words in screen_text(app))
 
 
 async def test_before_the_rollout_the_forecast_says_why_a_marked_node_gets_no_pod() -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from wizard.facts.rollout import Shortfall
     from wizard.plan.derive import Plan
 
+HEARTBEAT_SECONDS: Final = 10.0
+"""How often a wait in which nothing changes reports for how long nothing has changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -61,7 +64,8 @@ class ActionStarted(Event):
 class ActionProgress(Event):
     """The progress of an action: ``done`` of ``total``, and the ``seconds`` since it started.
 
-    ``shortfalls`` has what failed or is late, with the reason; ``waiting`` counts the rest.
+    ``shortfalls`` has what failed or is late, with the reason; ``waiting`` counts the rest. A wait tells for how many
+    seconds no further one became ready (``quiet``), and after how many of them it gives up (``patience``).
     """
 
     kind: ClassVar[str] = "progress"
@@ -71,6 +75,28 @@ class ActionProgress(Event):
     seconds: float
     shortfalls: tuple[Shortfall, ...] = ()
     waiting: int = 0
+    quiet: float | None = None
+    patience: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The progress as text, without ``seconds``."""
+        return progress_words(self.done, self.total, self.quiet, self.patience)
+
+
+def progress_words(done: int, total: int, quiet: float | None = None, patience: float | None = None) -> str:
+    """Returns the progress as text: ``41 of 57``; of a wait also when the last one became ready, and when it gives up.
+
+    ``41 of 57 ready, last 12 s ago, gives up after 300 s without another``, both times in seconds.
+    """
+    if patience is None:
+        return f"{done} of {total}"
+    parts = [f"{done} of {total} ready"]
+    if done < total and quiet is not None:
+        if quiet >= 1:
+            parts.append(f"last {quiet:.0f} s ago" if done else f"waiting for {quiet:.0f} s")
+        parts.append(f"gives up after {patience:.0f} s" + (" without another" if done else ""))
+    return ", ".join(parts)
 
 
 CHANGE_WORDS: Final[Mapping[str, str]] = {

@@ -344,6 +344,8 @@ class Executor:
         word: Literal["done", "stopped", "failed"] = (
             "done" if result.complete else "stopped" if self._stop.is_set() else "failed"
         )
+        if word == "failed":
+            detail += f", gave up after {action.timeout} s without another" if result.ready else ", gave up"
         comparison = compare(self._plan.forecast, result.nodes, result)
         self.outcome = replace(self.outcome, rollout=result, comparison=comparison)
         self._note(Outcome(action, word, detail))

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from wizard.cluster import ApiRefusal, Gateway, WatchEvent
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import node_facts
-from wizard.engine.events import ActionProgress, Listener, Note
+from wizard.engine.events import HEARTBEAT_SECONDS, ActionProgress, Listener, Note
 from wizard.errors import ClusterError
 from wizard.facts.cluster import KubernetesObject, NodeFacts
 from wizard.facts.rollout import RolloutResult, Shortfall
@@ -169,7 +169,7 @@ class _Wait:
         self._began_there = time.time() + gateway.clock_skew
 
     async def run(self, timeout: float, on_event: Listener, action: str, stop: asyncio.Event) -> RolloutResult:
-        deadline, most_ready = self._began + timeout, 0
+        last_ready_at, most_ready = self._began, 0
         watches = [asyncio.create_task(one) for one in self._watches()]
         stopped = asyncio.create_task(stop.wait())
         reported: tuple[int, tuple[Shortfall, ...]] | None = None
@@ -177,23 +177,25 @@ class _Wait:
         try:
             while True:
                 now = time.monotonic()
-                ready, failing, waiting = self._judge(final=now >= deadline)
+                ready, failing, waiting = self._judge(final=now - last_ready_at >= timeout)
                 if ready > most_ready:
-                    deadline, most_ready = now + timeout, ready
-                over = now >= deadline or stop.is_set()
+                    last_ready_at, most_ready = now, ready
+                quiet = now - last_ready_at
+                over = quiet >= timeout or stop.is_set()
                 complete = ready == len(self._expected)
-                due = now - reported_at >= PROGRESS_SECONDS and (ready, failing) != reported
-                if due or over or complete:
+                interval = PROGRESS_SECONDS if (ready, failing) != reported else HEARTBEAT_SECONDS
+                if now - reported_at >= interval or over or complete:
                     for note in self._notes:
                         on_event(Note(note))
                     self._notes.clear()
                     total, seconds = len(self._expected), now - self._began
-                    on_event(ActionProgress(action, ready, total, seconds, failing, len(waiting)))
+                    still = None if over else quiet
+                    on_event(ActionProgress(action, ready, total, seconds, failing, len(waiting), still, timeout))
                     reported, reported_at = (ready, failing), now
                 if over or complete:
                     seconds = now - self._began
                     return RolloutResult(len(self._expected), ready, failing, seconds, self._expected, waiting)
-                await self._until_something_happens(watches, stopped, min(PROGRESS_SECONDS, deadline - now))
+                await self._until_something_happens(watches, stopped, min(PROGRESS_SECONDS, timeout - quiet))
         finally:
             for task in (*watches, stopped):
                 task.cancel()

@@ -7,7 +7,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult, PlanShown
+from wizard.engine.events import (
+    HEARTBEAT_SECONDS,
+    ActionEnded,
+    ActionProgress,
+    ActionStarted,
+    Event,
+    Note,
+    ObjectResult,
+    PlanShown,
+)
 from wizard.errors import WizardError
 from wizard.facts.rollout import Shortfall
 from wizard.text.escaping import printable
@@ -48,6 +57,9 @@ def document(content: dict[str, Any], *, rows: str = "", error: WizardError | No
     sys.stdout.flush()
 
 
+_NOTHING_TOLD: Final = (-1, -1, "", 0)
+
+
 class Teller:
     """Prints events as lines of text: progress on stderr, and only when it changes.
 
@@ -55,19 +67,16 @@ class Teller:
     """
 
     def __init__(self, *, fields: bool = False) -> None:
-        self._progress = ""
+        self._progress = _NOTHING_TOLD
         self._fields = fields
 
     def __call__(self, event: Event) -> None:
         match event:
             case ActionStarted():
-                self._progress = ""
+                self._progress = _NOTHING_TOLD
                 say(event.title)
             case ActionProgress():
-                progress = f"  {event.done} of {event.total}" + _missing(event.shortfalls)
-                if progress != self._progress:
-                    say(f"{progress}, {event.seconds:.0f} s")
-                self._progress = progress
+                self._tell_progress(event)
             case ObjectResult():
                 out(f"  {event.object}: {event.words}")
                 if self._fields:
@@ -86,6 +95,15 @@ class Teller:
                 print_plan(event.plan)
             case _:
                 pass
+
+    def _tell_progress(self, event: ActionProgress) -> None:
+        missing = _missing(event.shortfalls)
+        # A wait in which nothing changes gets another line from time to time.
+        silence = self._progress[-1] if event.quiet is None else int(event.quiet // HEARTBEAT_SECONDS)
+        progress = (event.done, event.total, missing, silence)
+        if progress != self._progress:
+            say(f"  {event.words}{missing}" + (f", {event.seconds:.0f} s" if event.patience is None else ""))
+        self._progress = progress
 
 
 tell = Teller()
