@@ -1,8 +1,4 @@
-"""The command line: the parsers of all commands, and the exit codes of errors.
-
-Only the parsers are built here. The work of a command is in the module that its ``run`` names. That module is
-imported once the command is known, so ``policy`` starts without a Kubernetes client and ``--help`` without either.
-"""
+"""The entry of the command line: streams, errors as messages and exit codes, and the door to the screens."""
 
 from __future__ import annotations
 
@@ -13,437 +9,15 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from importlib import import_module
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wizard import __version__
+from wizard.commands.parser import commands_wanted, make_parser
 from wizard.errors import ExitCode, UsageError, WizardError
 
 if TYPE_CHECKING:
     from wizard.choices.answers import Answers
-
-CONFIG_HELP = "path to the kubeconfig file (default: KUBECONFIG, then ~/.kube/config)"
-
-DESCRIPTION = (
-    "Sets up rootless Podman in Coder workspaces on Kubernetes, step by step. "
-    "Without a command, it opens the wizard. To try it on a simulated cluster, add --sandbox."
-)
-
-
-def later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
-    """Returns the command ``function`` of ``module``, which is imported when the command runs."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        return int(getattr(import_module(module), function)(arguments))
-
-    return run
-
-
-def make_parser(prog: str = "podman-wizard", *, only: Iterable[str] | None = None) -> argparse.ArgumentParser:
-    """Builds the parser of the whole command line, from which ``--help`` and the shell completions are made.
-
-    ``only`` limits it to these commands: building all parsers takes longer than most commands run.
-    """
-    parser = argparse.ArgumentParser(
-        prog=prog, description=DESCRIPTION, parents=[_cluster_options()], allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"podman-wizard {__version__}")
-    wizard = parser.add_argument_group("wizard options (without a command)")
-    wizard.add_argument("--policy", metavar="FILE", dest="wizard_policy", help="template policy to open")
-    wizard.add_argument("--answers", metavar="FILE", dest="wizard_answers", help="answers file to start from")
-    for name, text in (
-        ("fresh", "do not offer to resume an interrupted run"),
-        ("light", "use colors for a light background"),
-        ("plain", "use questions and text lines instead of screens"),
-    ):
-        wizard.add_argument(f"--{name}", dest=f"wizard_{name}", action="store_true", help=text)
-    parser.set_defaults(run=_open_wizard)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for name in COMMANDS if only is None else only:
-        COMMANDS[name](commands)
-    return parser
-
-
-def _commands_wanted(given: Sequence[str]) -> Iterable[str] | None:
-    """Returns the command that the first word names, none if the wizard opens, or None if it can be any command."""
-    if given and given[0] in COMMANDS:
-        return given[:1]
-    opens_wizard = all(word.startswith("--") and word not in ("--", "--help") for word in given)
-    return () if opens_wizard else None
-
-
-@cache
-def _cluster_options() -> argparse.ArgumentParser:
-    # SUPPRESS keeps an option given before the command from being reset by the defaults of the command.
-    options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = options.add_argument_group("cluster")
-    group.add_argument("--kubeconfig", metavar="F", help=CONFIG_HELP)
-    group.add_argument("--context", metavar="C", help="context to use (default: the current context)")
-    # _with_default_scenario always joins a value, so the next word is never taken for the scenario.
-    group.add_argument(
-        "--sandbox", metavar="SCENARIO", nargs="?", help="use a simulated cluster; =SCENARIO selects which one"
-    )
-    return options
-
-
-def _group(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name, help=text, description=text, parents=[_cluster_options()], allow_abbrev=False
-    )
-    return made
-
-
-def _command(
-    parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True
-) -> argparse.ArgumentParser:
-    made = _group(parent, name, text)
-    if run:
-        module, _, function = run.partition(".")
-        made.set_defaults(run=later(f"wizard.commands.{module}", function))
-    if output:
-        made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format")
-    if dry_run:
-        made.add_argument("--dry-run", action="store_true", help="preview the changes without making them")
-    return made
-
-
-def _add_check(commands: Any) -> None:
-    check = _command(commands, "check", "check.check", "Check prerequisites and security modules")
-    check.add_argument(
-        "--save", metavar="FACTS", type=_path, help="save the facts about the cluster to a file (without secrets)"
-    )
-    check.add_argument(
-        "--from", dest="facts", metavar="FACTS", type=_path, help="check saved facts instead of a cluster"
-    )
-    check.add_argument("--probe", action="store_true", help="run an unprivileged probe pod on each node type")
-    check.add_argument("--skip", metavar="ID", action="append", default=[], help="leave out a finding (repeatable)")
-    check.add_argument(
-        "--fail-on",
-        choices=("warning", "blocker", "unknown"),
-        default="blocker",
-        help="exit 1 if a finding is at least this severe: unknown, warning, blocker (default: blocker)",
-    )
-
-
-def _add_explain(commands: Any) -> None:
-    explain = _command(commands, "explain", "check.explain", "Explain a finding or an adjustment", output=False)
-    explain.add_argument("id", metavar="ID", nargs="?", help="ID to explain; omit it to list all")
-
-
-def _seconds(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds above 0")
-    return int(text)
-
-
-def _path(text: str) -> str:
-    if not text:
-        # Usually an unset shell variable. It must mean neither the current folder nor a missing option.
-        raise argparse.ArgumentTypeError("the path is empty")
-    return text
-
-
-def _add_manifest(commands: Any) -> None:
-    manifest = _group(commands, "manifest", "Render, compare, or apply the manifest")
-    actions = manifest.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    text = "Print the manifest (needs no cluster)"
-    render = _command(actions, "render", "manifest.manifest_render", text, output=False)
-    render.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format")
-    render.add_argument("--to", metavar="FILE", type=_path, help="write to a file instead of stdout")
-    diff = _command(actions, "diff", "manifest.manifest_diff", "Compare with the guide and with the cluster")
-    apply = _command(
-        actions, "apply", "manifest.manifest_apply", "Apply the manifest (server-side apply)", dry_run=True
-    )
-    for made in (render, diff, apply):
-        made.add_argument(
-            "--preset",
-            choices=("guide", "recommended"),
-            help="reset all adjustments: to none, or to what this cluster needs (default: keep what was chosen here)",
-        )
-        made.add_argument(
-            "--answers", metavar="FILE", type=_path, help="answers file (YAML) with the choices; - for stdin"
-        )
-        made.add_argument(
-            "--set",
-            metavar="ID=VALUE",
-            action="append",
-            default=[],
-            help="turn on an adjustment; ID=recommended resets it to what this cluster needs",
-        )
-        made.add_argument("--without", metavar="ID", action="append", default=[], help="turn off an adjustment")
-        made.add_argument(
-            "--selector", metavar="S", help="label selector for the nodes to plan for (default: all that qualify)"
-        )
-    apply.add_argument(
-        "--ownership",
-        choices=("fail", "take", "leave"),
-        help="decision for conflicts not listed with the options below (default: fail)",
-    )
-    field = "OBJECT or 'OBJECT .FIELD'"
-    for word, text in (("take", "take over this field or object"), ("leave", "leave this field or object")):
-        apply.add_argument(
-            f"--{word}", metavar="WHAT", action="append", default=[], help=f"{text} (repeatable): {field}"
-        )
-    apply.add_argument(
-        "--skip", metavar="OBJECT", action="append", default=[], help="do not apply this object (repeatable)"
-    )
-    _add_allow_disruption(apply)
-    apply.add_argument(
-        "--overlay",
-        metavar="DIR",
-        type=_path,
-        help="skip objects managed by a GitOps tool, and write their changes as an overlay for its repository",
-    )
-
-
-def _add_allow_disruption(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--allow-disruption", action="store_true", help="continue even if nodes that advertise FUSE now would lose it"
-    )
-
-
-def _add_nodes(commands: Any) -> None:
-    nodes = _group(commands, "nodes", "List, label, or unlabel the nodes that get FUSE")
-    actions = nodes.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    listing = _command(actions, "list", "nodes.nodes_list", "List nodes, and why some do not qualify")
-    label = _command(actions, "label", "labelling.nodes_label", "Label nodes for the device manager", dry_run=True)
-    unlabel = _command(
-        actions, "unlabel", "labelling.nodes_unlabel", "Remove the device manager's label from nodes", dry_run=True
-    )
-    for made in (listing, label, unlabel):
-        made.add_argument("names", metavar="NAME", nargs="*", help="node names")
-        made.add_argument("--selector", "-l", metavar="S", help="label selector, as in kubectl")
-    label.add_argument("--all", action="store_true", help="all nodes that qualify")
-    label.add_argument(
-        "--wait",
-        metavar="SECONDS",
-        type=_seconds,
-        nargs="?",
-        const=300,
-        help="wait for the rollout (default: 300 seconds)",
-    )
-    unlabel.add_argument("--all", action="store_true", help="all labeled nodes")
-    for made in (label, unlabel):
-        _add_allow_disruption(made)
-
-
-def _add_policy(commands: Any) -> None:
-    # wizard.policy works without the rest of the wizard, so it defines its own options.
-    policies = import_module("wizard.commands.policy").add_parser(commands, [])
-    upload = _command(policies, "upload", "", "Check the impact of a policy and upload it to Coder", dry_run=True)
-    upload.set_defaults(run=later("wizard.commands.coder", "policy_upload"))
-    upload.add_argument("file", metavar="FILE", nargs="?", help="template policy; - for stdin")
-    upload.add_argument("--default", action="store_true", help="upload Coder's default policy instead of a file")
-    upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
-    _add_on_impact(upload)
-    _add_deployment(upload)
-
-
-def _add_on_impact(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--on-impact",
-        choices=("fail", "warn"),
-        help="what to do if workspaces cannot be rebuilt with the policy: do not upload it (default), or upload it",
-    )
-
-
-def _add_deployment(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--coder-url", metavar="U", help="URL of the Coder deployment (default: CODER_URL, then the Coder CLI login)"
-    )
-    made.add_argument("--ask-token", action="store_true", help="prompt for the session token")
-    made.add_argument("--store-token", action="store_true", help="save the token in the Coder CLI files (mode 0600)")
-
-
-def _add_template(commands: Any) -> None:
-    from wizard.template.words import ON_CONFLICT, PARTS
-
-    template = _group(commands, "template", "Merge Podman into a Coder v2 template, or check one")
-    actions = template.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    text = "Add what Podman needs to a template, and change nothing else"
-    merge = _command(actions, "merge", "template.template_merge", text, dry_run=True)
-    merge.description = (
-        "Adds the FUSE device to the workspace container of a Terraform template, and, if you name a cluster, what its "
-        "nodes need. Everything else stays the same, byte for byte; if that is not possible, nothing is "
-        "written. The merged file is printed to stdout unless you use --to or --in-place."
-    )
-    merge.add_argument("file", metavar="FILE", type=_path, help="main.tf or a template's folder, or - for stdin")
-    target = merge.add_mutually_exclusive_group()
-    target.add_argument("--to", metavar="FILE", type=_path, help="write the merged file here")
-    target.add_argument("--in-place", action="store_true", help="write it to the file itself, with a backup")
-    merge.add_argument("--diff", action="store_true", help="show the diff instead of the merged file")
-    merge.add_argument("--check", action="store_true", help="write nothing; exit 1 if the merge would change something")
-    text = "List what prevents Podman in a template"
-    check = _command(actions, "check", "template.template_check", text, output=False)
-    text = "main.tf or a template's folder (repeatable), or - for stdin"
-    check.add_argument("files", metavar="FILE", type=_path, nargs="+", help=text)
-    text = "output format; github annotates the lines of a pull request in GitHub Actions"
-    check.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help=text)
-    push = _add_template_of_coder(actions)
-    for made in (merge, check, push):
-        made.add_argument("--resource", metavar="TYPE.NAME", default="", help="resource that has the workspace's pod")
-        made.add_argument("--container", metavar="NAME", default="", help="name of the workspace container")
-        made.add_argument("--facts", metavar="FACTS", type=_path, help="use saved facts instead of a cluster")
-    what = (("--with", "with_parts", "add this part too"), ("--without", "without", "leave it out"))
-    for made in (merge, push):
-        for option, dest, text in what:
-            made.add_argument(
-                option, dest=dest, choices=PARTS, action="append", default=[], help=f"{text} (repeatable)"
-            )
-        made.add_argument(
-            "--on-conflict",
-            choices=ON_CONFLICT,
-            default="fail",
-            help="what to do if another value or FUSE resource is set (default: fail)",
-        )
-    _add_parts(
-        _command(actions, "parts", "template.template_parts", "Print the parts to add by hand (HCL)"), "--device"
-    )
-
-
-def _add_template_of_coder(actions: Any) -> argparse.ArgumentParser:
-    """Adds the commands that need Coder v2; returns the one that takes the options of a merge."""
-    text = "List the templates of a Coder v2 deployment"
-    listing = _command(actions, "list", "template_coder.template_list", text)
-    listing.add_argument("--check", action="store_true", help="check each template; exit 1 if one has a problem")
-    text = "Download the active version of a template"
-    pull = _command(actions, "pull", "template_coder.template_pull", text)
-    pull.add_argument("name", metavar="NAME", help="template")
-    pull.add_argument("--to", metavar="DIR", type=_path, required=True, help="new or empty folder")
-    text = "Merge Podman into a template, and push it as a new version"
-    push = _command(actions, "push", "template_coder.template_push", text, dry_run=True)
-    push.description = (
-        "Merges what Podman needs into the active version of a template, and pushes the result as a new version, in "
-        "which every other file is the same. The version stays inactive unless you use --yes."
-    )
-    push.add_argument("name", metavar="NAME", help="template")
-    push.add_argument(
-        "file", metavar="FILE", type=_path, nargs="?", help="file or folder to use instead of the active version's"
-    )
-    push.add_argument("--yes", action="store_true", help="make the new version active")
-    push.add_argument("--name", metavar="V", dest="version_name", default="", help="name of the new version")
-    push.add_argument("--message", metavar="M", default="", help="message of the new version")
-    for made in (listing, pull, push):
-        made.add_argument(
-            "--coder-url", metavar="U", help="URL of Coder v2 (default: CODER_URL, then the Coder CLI login)"
-        )
-        made.add_argument("-O", "--org", metavar="O", help="organization (default: CODER_ORGANIZATION, then all)")
-        made.add_argument("--allow-http", action="store_true", help="send the session token unencrypted")
-    return push
-
-
-def _add_parts(made: argparse.ArgumentParser, option: str) -> None:
-    made.add_argument(
-        option,
-        dest="device",
-        choices=("smarter-devices/fuse", "github.com/fuse"),
-        default="smarter-devices/fuse",
-        help="FUSE resource of the device plugin (default: smarter-devices/fuse)",
-    )
-    made.add_argument(
-        "--container", metavar="NAME", default="dev", help="name of the workspace container (default: dev)"
-    )
-    made.add_argument("--to", metavar="FILE", type=_path, help="write to a file instead of stdout")
-
-
-def _add_coder(commands: Any) -> None:
-    coder = _group(commands, "coder", "Check Coder, or print parts for a Coder v2 template")
-    actions = coder.add_subparsers(title="commands", metavar="COMMAND", dest="action", required=True)
-    status = _command(actions, "status", "", "Show the deployment, your user, and what an upload still needs")
-    status.set_defaults(run=later("wizard.commands.coder", "status"))
-    _add_deployment(status)
-    text = "Print the parts for a Coder v2 template (the same as template parts)"
-    _add_parts(_command(actions, "template", "template.template_parts", text), "--resource")
-
-
-def _add_verify(commands: Any) -> None:
-    verify = _command(commands, "verify", "verify.verify", "Test Podman in a pod on each node type", dry_run=True)
-    verify.add_argument("--image", metavar="I", help="Podman image (default: quay.io/podman/stable, pinned)")
-    verify.add_argument("-n", "--namespace", metavar="N", help="namespace of the test pods (default: default)")
-    verify.add_argument("--service-account", metavar="S", help="service account of the test pods (default: default)")
-    described = verify.add_mutually_exclusive_group()
-    described.add_argument(
-        "--template",
-        metavar="FILE",
-        type=_path,
-        dest="workspace_template",
-        help="Terraform template (file or folder) whose pod is tested: image, namespace, user, and security settings",
-    )
-    verify.add_argument("--resource", metavar="TYPE.NAME", default="", help="resource that has the template's pod")
-    verify.add_argument("--container", metavar="NAME", default="", help="name of the template's workspace container")
-    described.add_argument(
-        "--policy",
-        metavar="FILE",
-        type=_path,
-        dest="workspace_policy",
-        help="template policy whose settings for workspaces (AppArmor, seccomp) the test pods get",
-    )
-
-
-def _add_run(commands: Any) -> None:
-    run = _command(commands, "run", "run.run", "Run all steps unattended", dry_run=True)
-    run.add_argument("--answers", metavar="FILE", type=_path, required=True, help="answers file (YAML); - for stdin")
-    run.add_argument("--yes", action="store_true", help="apply the changes")
-    _add_allow_disruption(run)
-    _add_on_impact(run)
-
-
-def _add_plan(commands: Any) -> None:
-    plan = _command(commands, "plan", "plan.plan", "Export the plan for someone with access")
-    plan.add_argument("--answers", metavar="FILE", type=_path, help="answers file (YAML); - for stdin")
-    plan.add_argument("--to", metavar="DIR", type=_path, required=True, help="plan folder")
-
-
-def _add_undo(commands: Any) -> None:
-    undo = _command(commands, "undo", "undo.undo", "Undo the last run on this cluster", dry_run=True)
-    which = undo.add_mutually_exclusive_group()
-    which.add_argument("--all", action="store_true", help="undo all runs on this cluster")
-    which.add_argument("--run", dest="run_id", metavar="ID", help="undo this run (undo --all --dry-run lists the runs)")
-    undo.add_argument("--yes", action="store_true", help="undo the changes")
-    where = undo.add_mutually_exclusive_group()
-    where.add_argument("--coder-url", metavar="U", help="undo changes to this deployment (needs no cluster)")
-    where.add_argument(
-        "--no-cluster", action="store_true", help="undo policy files that were written without a cluster"
-    )
-
-
-def _add_sandbox(commands: Any) -> None:
-    sandbox = _command(commands, "sandbox", "sandbox.sandbox", "Run a simulated cluster until interrupted")
-    # Spelled out, because reading the names from their folder would slow down every --help by 0.25 seconds.
-    names = "mixed (default), autoscaled, coder-v2, empty, enforced, failing, flaky, large, owned, quota, restricted"
-    sandbox.add_argument("scenario", metavar="SCENARIO", nargs="?", help=names)
-    sandbox.add_argument("--kubeconfig-to", metavar="FILE", type=_path, help="write its kubeconfig to a file")
-
-
-def _add_completion(commands: Any) -> None:
-    completion = _command(commands, "completion", "", "Print completions for a shell", output=False)
-    completion.description = (
-        "Prints completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
-        "for fish: podman-wizard completion fish | source"
-    )
-    completion.set_defaults(run=_print_completion)
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-
-
-COMMANDS: dict[str, Callable[[Any], None]] = {
-    "check": _add_check,
-    "explain": _add_explain,
-    "manifest": _add_manifest,
-    "nodes": _add_nodes,
-    "policy": _add_policy,
-    "template": _add_template,
-    "coder": _add_coder,
-    "verify": _add_verify,
-    "run": _add_run,
-    "plan": _add_plan,
-    "undo": _add_undo,
-    "sandbox": _add_sandbox,
-    "completion": _add_completion,
-}
-"""The function that adds the parser of each command, in the order of ``--help``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -455,15 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The user has no passwd entry and no HOME, as in some containers; container runtimes set it to / as well.
         os.environ["HOME"] = "/"
     try:
-        parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard", only=_commands_wanted(given))
-        parsed = parser.parse_args(_with_default_scenario(given))
+        parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard", only=commands_wanted(given))
+        parsed = parser.parse_args(_with_joined_values(given))
         _refuse_misplaced(parsed)
-        return int(parsed.run(parsed))
+        return int((parsed.run or _open_wizard)(parsed))
     except WizardError as error:
         from wizard.text.escaping import printable
 
         _complain(f"podman-wizard: {printable(str(error), lines=True)}")
-        if getattr(parsed, "output", "text") == "json" and not error.documented:
+        if isinstance(error, UsageError) and error.usage:
+            _complain(error.usage)
+        if (_wants_json(given) or getattr(parsed, "output", "text") == "json") and not error.documented:
             _document(error)
         return error.exit_code
     except KeyboardInterrupt:
@@ -502,6 +78,13 @@ def _mend_streams() -> None:
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 
+def _wants_json(given: Sequence[str]) -> bool:
+    """Returns whether arguments that could not be parsed ask for JSON."""
+    return any(word in ("-ojson", "--output=json") for word in given) or any(
+        (option, word) in (("-o", "json"), ("--output", "json")) for option, word in pairwise(given)
+    )
+
+
 def _document(error: WizardError) -> None:
     """Prints an error as the JSON document of a command that ended before it had one."""
     from wizard.printing.lines import document
@@ -537,13 +120,6 @@ def _refuse_misplaced(parsed: argparse.Namespace) -> None:
         )
 
 
-def _print_completion(arguments: argparse.Namespace) -> int:
-    from wizard.commands.completion import script
-
-    sys.stdout.write(script(make_parser(), arguments.shell))
-    return ExitCode.DONE
-
-
 def _report(error: Exception) -> str:
     """Returns the message for an internal error, and writes the trace to a file instead of the screen."""
     import time
@@ -564,8 +140,11 @@ def _report(error: Exception) -> str:
     return f"{what}\nDetails are in {path}. Attach this file when you report the bug."
 
 
-def _with_default_scenario(arguments: Sequence[str]) -> list[str]:
-    # A scenario needs the "=", so that "--sandbox check" runs the command "check".
+def _with_joined_values(arguments: Sequence[str]) -> list[str]:
+    """Joins the values of --sandbox and --wait, so that the next word is not taken for one.
+
+    ``--sandbox check`` runs the command ``check``, and ``--wait worker-1`` waits for a node of that name.
+    """
     for option, word in pairwise(arguments):
         if option == "--sandbox":
             from wizard.sandbox import SCENARIOS
@@ -573,7 +152,12 @@ def _with_default_scenario(arguments: Sequence[str]) -> list[str]:
             if word in SCENARIOS:
                 what = "--sandbox needs an equals sign before the scenario."
                 raise UsageError(what, f"Use --sandbox={word}.")
-    return ["--sandbox=mixed" if argument == "--sandbox" else argument for argument in arguments]
+    joined: list[str] = []
+    for argument, following in pairwise([*arguments, ""]):
+        if argument == "--wait" and not following.lstrip("-")[:1].isdecimal():
+            argument = "--wait=5m"
+        joined.append("--sandbox=mixed" if argument == "--sandbox" else argument)
+    return joined
 
 
 def _open_wizard(arguments: argparse.Namespace) -> int:

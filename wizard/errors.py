@@ -67,6 +67,8 @@ class UsageError(WizardError):
     """The options of a command contradict each other, or one is missing."""
 
     exit_code = ExitCode.USAGE
+    usage: str = ""
+    """The usage of the command, to print below the message."""
 
 
 class ProblemsFound(WizardError):

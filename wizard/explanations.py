@@ -1,6 +1,6 @@
 """The explanation of every finding and every adjustment, for readers who are new to the topic.
 
-The texts are in ``assets/explanations``: Markdown, with one heading for each id. They need no network.
+The texts are in ``assets/explanations``: Markdown, with a heading for each id, ``# ID: Title``. They need no network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def explain(name: str) -> str:
     texts = _texts()
     wanted = name.partition("@")[0]
     if wanted in texts:
-        return texts[wanted]
+        return texts[wanted][1]
     near = difflib.get_close_matches(wanted, texts, n=3, cutoff=0.5) or [
         one for one in texts if wanted and wanted in one
     ]
@@ -38,12 +38,19 @@ def ids() -> tuple[str, ...]:
     return tuple(_texts())
 
 
+def titles() -> dict[str, str]:
+    """Returns the title of every id, in the order of the steps."""
+    return {name: title for name, (title, _) in _texts().items()}
+
+
 @lru_cache(maxsize=1)
-def _texts() -> dict[str, str]:
-    found: dict[str, str] = {}
+def _texts() -> dict[str, tuple[str, str]]:
+    """Returns the title and the text of each id."""
+    found: dict[str, tuple[str, str]] = {}
     profile = asset_text("verify", "podman-workspace.apparmor")
     for file in FILES:
         for section in re.split(r"(?m)^# ", asset_text("explanations", file))[1:]:
-            name, _, text = section.partition("\n")
-            found[name.strip()] = text.strip().replace("{profile}", profile) + "\n"
+            heading, _, text = section.partition("\n")
+            name, _, title = heading.strip().partition(": ")
+            found[name] = title, text.strip().replace("{profile}", profile) + "\n"
     return found

@@ -18,6 +18,19 @@ _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
+_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s?)?")
+"""A duration as Go writes it, without fractions; a number alone counts seconds."""
+
+
+def seconds_of(text: str) -> int:
+    """Returns a duration (``300``, ``90s``, ``5m``, ``1h30m``) in seconds. Raises ValueError if it is none, or 0."""
+    found = _DURATION.fullmatch(text) if text.isascii() else None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not (total := hours * 3600 + minutes * 60 + seconds):
+        raise ValueError(f"{text!r} is not a duration above 0, such as 300 (seconds) or 5m")
+    return total
+
+
 class QuantityError(ValueError):
     """A text that is not a quantity; the message has the server's words."""
 

@@ -12,7 +12,6 @@ from wizard.coder.credentials import CoderCredentials
 from wizard.coder.refusals import CoderError, PolicyRefused, Refused
 from wizard.coder.schema import unknown_fields
 from wizard.coder.steps import (
-    columns,
     enable_templates,
     impact_sentence,
     impact_table,
@@ -22,6 +21,7 @@ from wizard.coder.steps import (
     upload,
 )
 from wizard.policy import PolicyDocument
+from wizard.text.columns import columns
 
 
 async def test_the_whole_way(coder: Any, policy: Any) -> None:

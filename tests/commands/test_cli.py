@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.clusters import ROOT, cluster_of, command
-from wizard.cli import main, make_parser
+from wizard.cli import main
+from wizard.commands.parser import make_parser
 from wizard.sandbox import SCENARIOS
 
 
@@ -66,7 +67,7 @@ async def test_a_scenario_needs_the_equals_sign() -> None:
     ("arguments", "code", "words"),
     [
         (["run"], 2, "--answers"),
-        (["nosuch"], 2, "invalid choice"),
+        (["nosuch"], 2, "podman-wizard has no command nosuch."),
         (["nodes", "label", "--sandbox"], 2, "No nodes were selected."),
         (["undo", "--coder-url", "", "--yes"], 2, "is not the URL of a Coder deployment"),
         (["plan", "--to", "", "--sandbox"], 2, "the path is empty"),

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.terminal.far_end import FarTerminal
-from wizard.cli import main, make_parser
+from wizard.cli import main
 from wizard.commands.completion import script
+from wizard.commands.parser import make_parser
 
 pytestmark = pytest.mark.terminal
 

@@ -13,7 +13,7 @@ import yaml
 from tests.clusters import Cluster, cluster_of, command
 from tests.real_api_server import missing
 from tests.scripts import KUBECTL, NAMESPACE, PATHS, Folder, kubectl, state
-from wizard.cli import make_parser
+from wizard.commands.parser import make_parser
 from wizard.facts.differences import LAST_APPLIED
 from wizard.resources import asset_text
 from wizard.sandbox import Sandbox

@@ -364,10 +364,3 @@ def impact_table(rows: Iterable[ImpactRow]) -> tuple[tuple[str, ...], ...]:
     """Returns the impact as cells: workspace, owner, severity, when, message; the head is the first row."""
     head = ("workspace", "owner", "", "when", "message from Coder")
     return (head, *((r.workspace, r.owner, r.severity, r.when, "; ".join(r.messages)) for r in rows))
-
-
-def columns(table: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Returns cells as lines, each column as wide as its widest cell."""
-    rows = tuple(table)
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return tuple("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from wizard.engine.events import ActionEnded, Event
 from wizard.errors import ExitCode, UsageError
 from wizard.facts.cluster import ClusterFacts
 from wizard.finding import Finding, Outcome
-from wizard.printing.lines import document, out, say, shortfall_lines
+from wizard.printing.lines import document, out, say, shortfall_lines, wrapped
+from wizard.text.columns import columns
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ async def _check(arguments: argparse.Namespace) -> int:
         document({"cluster": cluster, "findings": [f.to_json() for f in findings], "ready": ready, "probe": probe})
     else:
         _print_findings(judgement.facts, findings)
+        out(_verdict(findings))
     failing = SEVERITIES[arguments.fail_on]
     if probe and probe["ran"] < probe["node_types"]:
         ran = f"{probe['ran']} of {counted(probe['node_types'], 'node type')}"
@@ -123,27 +126,48 @@ def _print_findings(facts: ClusterFacts, findings: Iterable[Finding]) -> None:
     identity = facts.identity
     out(f"{identity.context}  {identity.server}  {identity.version}  {identity.distribution}".rstrip())
     for finding in findings:
-        out(finding_line(finding))
+        out(wrapped(finding_line(finding), then=MARGIN), lines=True)
         if finding.outcome in (Outcome.OK, Outcome.INFO, Outcome.SKIPPED):
             continue
         for seen in finding.evidence:
-            out(f"         Found  {seen}")
+            out(wrapped(seen, first=f"{MARGIN}Found  ", then=f"{MARGIN}       "), lines=True)
         if finding.detail:
-            out(f"         Means  {finding.detail}")
+            out(wrapped(finding.detail, first=f"{MARGIN}Means  ", then=f"{MARGIN}       "), lines=True)
         for remedy in finding.remedies:
-            out(f"         To do  {remedy.text} ({remedy.who}{', reboot' if remedy.reboot else ''})")
+            text = f"{remedy.text} ({remedy.who}{', reboot' if remedy.reboot else ''})"
+            out(wrapped(text, first=f"{MARGIN}To do  ", then=f"{MARGIN}       "), lines=True)
             for line in remedy.command.splitlines():
                 out(f"                {line}")
+
+
+MARGIN = " " * 9
+"""The width of an outcome and the space after it."""
+
+
+def _verdict(findings: Iterable[Finding]) -> str:
+    """Returns the last line of ``check``: whether the steps can be carried out, and how many findings say otherwise."""
+    found = Counter(finding.outcome for finding in findings)
+    counts = ", ".join(
+        (
+            counted(found[Outcome.BLOCKER], "blocker"),
+            counted(found[Outcome.WARNING], "warning"),
+            f"{found[Outcome.UNKNOWN]} unknown",
+        )
+    )
+    return f"{'Not ready' if found[Outcome.BLOCKER] else 'Ready'}: {counts}."
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Runs ``explain``: the explanation of an id, offline."""
     from wizard.explanations import explain as explanation
-    from wizard.explanations import ids
+    from wizard.explanations import titles
 
     if arguments.id is None:
-        for known in ids():
-            out(known)
+        out("\n".join(columns(titles().items())), lines=True)
     else:
-        out(explanation(arguments.id), lines=True)
+        text = explanation(arguments.id)
+        title = titles()[arguments.id.partition("@")[0]]
+        # An indented line is code to copy, or the next line of a list.
+        lines = [line if line.startswith(" ") else wrapped(line) for line in text.splitlines()]
+        out("\n".join([title, "", *lines]), lines=True)
     return ExitCode.DONE

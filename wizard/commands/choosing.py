@@ -31,7 +31,9 @@ def choices_of(arguments: argparse.Namespace | str | None) -> Iterator[None]:
 
 def nodes_choice(arguments: argparse.Namespace) -> NodesChoice:
     """Returns the choices of names, ``--selector``, and ``--all``."""
-    names, selector = tuple(getattr(arguments, "names", ())), arguments.selector
+    # As ``-o name`` prints them.
+    names = tuple(name.removeprefix("node/") for name in getattr(arguments, "names", ()))
+    selector = arguments.selector
     everything = getattr(arguments, "all", False)
     if bool(names) + bool(selector) + everything > 1:
         raise UsageError("Node names, --selector, and --all cannot be combined.", "Use one of them.")

@@ -14,6 +14,7 @@ from wizard.coder.credentials import CoderCredentials, NoCredentials, find_crede
 from wizard.commands.running import engine_of, run_async
 from wizard.errors import ExitCode, InputError, UsageError, WizardError
 from wizard.printing.lines import document, out, say
+from wizard.text.columns import columns
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _on(enabled: bool) -> str:
 
 
 def _print_impact(prepared: Prepared) -> None:
-    from wizard.coder.steps import columns, impact_sentence, impact_table
+    from wizard.coder.steps import impact_sentence, impact_table
 
     if not prepared.impact:
         out("Coder's dry run lists no affected workspaces.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 from typing import Literal
 
+from wizard.errors import ExitCode
 from wizard.explanations import ids
 from wizard.manifest import ADJUSTMENTS
 from wizard.manifest.ownership import KINDS
@@ -60,6 +62,14 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """Returns the completions of a parser for ``bash``, ``zsh``, or ``fish``."""
     commands = tuple(_commands(parser))
     return _fish(commands) if shell == "fish" else _of_cases(commands, zsh=shell == "zsh")
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """Runs ``completion``."""
+    from wizard.commands.parser import make_parser
+
+    sys.stdout.write(script(make_parser(), arguments.shell))
+    return ExitCode.DONE
 
 
 # Possible values --------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
         raise UsageError("No nodes were selected.", "Add node names, --selector S, or --all.")
     choice = nodes_choice(arguments)
     waits = not remove and arguments.wait is not None
+    if not remove and arguments.timeout and not waits:
+        raise UsageError("--timeout needs --wait.", "Add --wait, or leave out --timeout.")
     async with connected(target_of(arguments)) as engine:
         # The wait compares its result with the forecast, which needs the other facts as well.
         facts = await (engine.read_facts() if waits else engine.read_nodes())
@@ -86,14 +88,18 @@ async def _with_daemon_set(engine: Engine, facts: ClusterFacts) -> ClusterFacts:
     return replace(facts, objects={"DaemonSet": found}) if found is not None else facts
 
 
+def _timeout(arguments: argparse.Namespace) -> int:
+    """Returns how long to wait without a further node becoming ready, in seconds."""
+    return getattr(arguments, "timeout", None) or getattr(arguments, "wait", None) or RolloutChoice().timeout
+
+
 def _answers(choice: NodesChoice, arguments: argparse.Namespace) -> Answers:
     """Returns the choices for labels alone: the objects stay as they are."""
-    timeout = getattr(arguments, "wait", None) or RolloutChoice().timeout
     return Answers(
         nodes=choice,
         manifest=ManifestChoice(apply=False),
         ownership=OwnershipChoice(decided=dict.fromkeys(KINDS, "skip")),
-        rollout=RolloutChoice(timeout),
+        rollout=RolloutChoice(_timeout(arguments)),
         allow_disruption=arguments.allow_disruption,
     )
 
@@ -125,7 +131,7 @@ class _Work:
             return plan
         config = next((one for one in self._judgement.objects if one["kind"] == "ConfigMap"), None)
         names = [verdict.node.name for verdict in self.chosen]
-        wait = wait_for_rollout(names, self._arguments.wait, devices_in(config))
+        wait = wait_for_rollout(names, _timeout(self._arguments), devices_in(config))
         return replace(plan, actions=(*plan.actions, replace(wait, after=plan.ids("label"))))
 
     @property

@@ -13,6 +13,7 @@ from wizard.commands.running import connected, run_async
 from wizard.errors import ClusterError, ExitCode
 from wizard.facts.cluster import ClusterFacts
 from wizard.printing.lines import document, out, say
+from wizard.text.columns import columns
 from wizard.text.counting import counted
 from wizard.text.escaping import printable
 
@@ -39,10 +40,18 @@ async def _nodes_list(arguments: argparse.Namespace) -> int:
         return ExitCode.DONE
     if choice.selector is not None and not verdicts:
         say(f"No node matches {choice.selector}.")
+    if arguments.output == "name":
+        for verdict in verdicts:
+            out(f"node/{verdict.node.name}")
+        return ExitCode.DONE
     fit = sum(verdict.eligible for verdict in verdicts)
+    lines = columns([HEADER, *map(_cells, verdicts)]) if verdicts else []
     summary = f"{fit} of {counted(len(verdicts), 'node')} {'qualifies' if fit == 1 else 'qualify'}."
-    out("\n".join((*map(_line, verdicts), summary)), lines=True)
+    out("\n".join((*lines, summary)), lines=True)
     return ExitCode.DONE
+
+
+HEADER = ("NAME", "LABEL", "QUALIFIES", "FUSE", "OS", "KERNEL", "NOTES")
 
 
 def _row(verdict: NodeVerdict) -> dict[str, Any]:
@@ -61,14 +70,13 @@ def _row(verdict: NodeVerdict) -> dict[str, Any]:
     }
 
 
-def _line(verdict: NodeVerdict) -> str:
-    """Returns a node as a line: its name, its label, whether it qualifies, its system, and what else to know."""
+def _cells(verdict: NodeVerdict) -> tuple[str, ...]:
+    """Returns the row of a node, with the cells of ``HEADER``."""
     node = verdict.node
-    told = [f"fuse {node.fuse_devices}"] if node.fuse_devices else list(verdict.reasons)
-    told += ["not ready"] * (not node.ready) + ["cordoned"] * node.unschedulable
-    label, fit = "labeled" if node.labelled else "-", "qualifies" if verdict.eligible else "unfit"
-    text = f"{node.name:32} {label:8} {fit:10} {node.os_image:36} {node.kernel:28} {'; '.join(told)}"
-    return printable(text.rstrip())
+    notes = [*verdict.reasons, *["not ready"] * (not node.ready), *["cordoned"] * node.unschedulable]
+    label, fit = "labeled" if node.labelled else "-", "yes" if verdict.eligible else "no"
+    devices = str(node.fuse_devices or "-")
+    return tuple(map(printable, (node.name, label, fit, devices, node.os_image, node.kernel, "; ".join(notes))))
 
 
 def nodes_meant(verdicts: Sequence[NodeVerdict], choice: NodesChoice) -> Sequence[NodeVerdict]:

@@ -33,7 +33,7 @@ def add_parser(
     """
     policy = subparsers.add_parser("policy", parents=parents, help="Create, edit, check, or upload a template policy")
     commands: argparse._SubParsersAction[Any] = policy.add_subparsers(
-        dest="policy_command", metavar="COMMAND", required=True, prog="podman-wizard policy"
+        dest="policy_command", metavar="COMMAND", required=True
     )
     output = argparse.ArgumentParser(add_help=False)
     output.add_argument("-o", "--output", choices=("text", "json"), default="text", help="format of stdout")

@@ -17,6 +17,7 @@ from wizard.coder.v2.refusals import TO_PUSH, NameTaken
 from wizard.commands.running import engine_of, run_async
 from wizard.errors import ConflictError, ExitCode, InputError, UsageError, WizardError
 from wizard.printing.lines import document, out, say
+from wizard.text.columns import columns
 from wizard.text.counting import counted, named
 
 if TYPE_CHECKING:
@@ -110,8 +111,6 @@ def _check(files: Any) -> dict[str, Any]:
 
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
-    from wizard.coder.steps import columns
-
     if not rows:
         out("There is no template that you can see.")
         return

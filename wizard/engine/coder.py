@@ -27,7 +27,6 @@ from wizard.coder.steps import (
     IsV2,
     Prepared,
     Uploaded,
-    columns,
     enable_templates,
     impact_lines,
     impact_sentence,
@@ -48,6 +47,7 @@ from wizard.journal.journal import runs as journaled_runs
 from wizard.journal.state import deployment_folders
 from wizard.plan.actions import Action, WritePolicy
 from wizard.plan.left_to_do import ENABLE_STEP, upload_step
+from wizard.text.columns import columns
 from wizard.text.counting import counted, named
 
 if TYPE_CHECKING:

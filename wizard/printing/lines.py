@@ -34,6 +34,21 @@ def out(text: str = "", *, lines: bool = False) -> None:
     sys.stdout.write(printable(text, lines=lines) + "\n")
 
 
+def wrapped(text: str, *, first: str = "", then: str = "") -> str:
+    """Returns a text with ``first`` before it, wrapped to the terminal with ``then`` before each further line.
+
+    Without a terminal it stays on one line, which a script can search. Words are never cut: a URL stays whole.
+    """
+    line = first + text
+    if not sys.stdout.isatty():
+        return line
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(line, width, subsequent_indent=then, break_long_words=False, break_on_hyphens=False)
+
+
 def say(text: str) -> None:
     """Prints a message to stderr."""
     sys.stderr.write(printable(text, lines=True) + "\n")
