@@ -108,7 +108,8 @@ async def test_taints_selectors_and_missing_labels(opened: Opened) -> None:
     assert all("is not tolerated" in reasons[name] for name in tainted)
     assert all("kubernetes.io/os=linux" in reasons[name] for name in windows)
     assert "does not have the label" in reasons[fit[0]]
-    assert "does not have the label" in reasons["gone"]
+    assert reasons[fit[0]].endswith("enabled")
+    assert (result.gone, "gone" in reasons, "gone" in result.nodes) == (("gone",), False, False)
 
 
 async def test_without_a_daemon_set(opened: Opened) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +19,15 @@ from tests.ledger.situations import BY_KUBECTL, OURS, WORKERS, config
 from tests.ledger.states import State
 from wizard.cluster import Gateway
 from wizard.engine.engine import Engine
-from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, ObjectResult
+from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
 from wizard.engine.executor import Executor, RunOutcome
 from wizard.engine.looking import act, look
 from wizard.errors import ClusterError, ConflictError, ProblemsFound, WizardError
 from wizard.journal.journal import runs
 from wizard.manifest.asking import PlanChanged
+from wizard.names import NAMESPACE
 from wizard.plan.derive import Plan
+from wizard.session import unattended
 
 OTHER_IMAGE = "manifest: {set: {image: 'registry.internal/sdm:1'}}"
 
@@ -300,3 +303,52 @@ async def test_a_missing_file_or_a_changed_one_is_told_and_not_written_over(benc
         await executor.execute(agreed=plan.digest, door="run", only=("policy",))
     assert policy.read_text() == 'version: "0.2"  # by someone else\n'
     assert executor.outcome.outcomes[-1].result == "failed"
+
+
+VANISHES = {
+    "after the look": ("wizard.session.unattended.look_first", False),
+    "when the nodes are labeled": ("wizard.engine.executor.set_labels", False),
+    "in the rollout": ("wizard.engine.executor.wait_for_rollout", False),
+    "after the rollout": ("wizard.engine.executor.wait_for_rollout", True),
+}
+"""By moment: the function at which a node vanishes, and whether after it."""
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("moment", VANISHES)
+async def test_a_node_that_vanishes_is_told_and_the_run_goes_on_without_it(
+    bench: Bench, moment: str, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, gateway, times = WORKERS[:2], bench.engine.gateway, 0
+    where, after = VANISHES[moment]
+    room, _, name = where.rpartition(".")
+    work = getattr(sys.modules[room], name)
+
+    async def meanwhile(*given: Any, **options: Any) -> Any:
+        nonlocal times
+        times += 1
+        done = await work(*given, **options) if after or name == "look_first" else None
+        if times == 1:
+            assert await gateway.delete("Node", names[0])
+            if name == "look_first":  # so that the plan has to be made again
+                await gateway.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        return done or await work(*given, **options)
+
+    monkeypatch.setattr(where, meanwhile)
+    answers = answers_of(f"nodes: {{names: [{', '.join(names)}]}}" if named else "")
+    summary = await unattended.run(bench.engine, answers, bench.listen)
+    notes = [event.text for event in bench.events if isinstance(event, Note)]
+    count = 2 if named else len(WORKERS)
+    if moment == "after the rollout":
+        assert (summary.result, summary.ready, summary.desired) == ("done", count, count)
+        return
+    assert (summary.ready, summary.desired) == (count - 1, count - 1)
+    if named:
+        assert summary.result == "failed"
+        assert [(one.name, one.reason) for one in summary.failing] == [(names[0], "the node no longer exists")]
+        step = f"Cluster admin: Remove {names[0]} from the selected nodes: it no longer exists."
+        assert summary.left_to_do[0] == step
+    else:
+        assert (summary.result, summary.failing) == ("done", ())
+    if named or moment != "after the look":
+        assert notes.count(f"1 node no longer exists: {names[0]}.") == 1

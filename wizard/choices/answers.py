@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from wizard.names import PROBE_NAMESPACE
@@ -167,6 +167,14 @@ class Answers:
     def policy_or_default(self) -> PolicyChoice:
         """What is chosen about the policy; the defaults if nothing is, for those who offer to write one."""
         return self.policy or PolicyChoice()
+
+    def without_nodes(self, names: Collection[str]) -> Answers:
+        """Returns the choices without these nodes, which were selected by name."""
+        if not names:
+            return self
+        left = tuple(name for name in self.nodes.names if name not in names)
+        # Without a name left, none is selected: not all.
+        return replace(self, nodes=replace(self.nodes, all=False, names=left))
 
     def pods_in(self) -> tuple[str, ...]:
         """Returns the namespaces in which the plan runs probe pods and test pods."""

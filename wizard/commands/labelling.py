@@ -221,6 +221,7 @@ class _Work:
             f"to_{self._word}": list(self._names),
             "done": list(done),
             "failed": [{"node": item.name, "reason": item.reason} for item in failed],
+            "gone": list(labelled.gone if labelled else ()),
             "unfit": [{"node": v.node.name, "reasons": list(v.reasons)} for v in self._unfit],
             "losing": list(self._losing),
             "pods_with_fuse": self._pods.to_json(),

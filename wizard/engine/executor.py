@@ -25,12 +25,13 @@ from wizard.errors import ConflictError, WizardError
 from wizard.facts.changes import Change
 from wizard.facts.cluster import KubernetesObject
 from wizard.facts.objects import ObjectRef
-from wizard.facts.rollout import RolloutResult, Shortfall
+from wizard.facts.rollout import NO_LONGER_EXISTS, RolloutResult, Shortfall
 from wizard.files import read_snapshot, write_file
 from wizard.findings.verification import PodSettings
 from wizard.journal import journal as journals
 from wizard.manifest.forecast import Comparison, compare
 from wizard.manifest.ownership import contests, decision_words
+from wizard.nodes.verdicts import vanished_words
 from wizard.plan.actions import (
     Action,
     ApplyObject,
@@ -86,6 +87,8 @@ class RunOutcome:
     outcomes: tuple[Outcome, ...] = ()
     labelled: LabelResult | None = None
     rollout: RolloutResult | None = None
+    missed: tuple[str, ...] = ()
+    """Nodes that were selected by name and no longer exist."""
     comparison: tuple[Comparison, ...] = ()
     proofs: tuple[Proof, ...] = ()
     policy: Path | None = None
@@ -112,7 +115,7 @@ class RunOutcome:
         """Tells whether every action was done, every node is ready, and every test passed."""
         rollout = self.rollout is None or self.rollout.ready >= self.rollout.desired
         tested = not self.proofs or all_well(self.proofs)
-        return all(one.result == "done" for one in self.outcomes) and rollout and tested
+        return all(one.result == "done" for one in self.outcomes) and rollout and tested and not self.missed
 
     def of(self, kind: type[Action]) -> tuple[Outcome, ...]:
         """Returns the outcomes of one kind of action."""
@@ -143,8 +146,9 @@ class RunOutcome:
         ]
         labels = self.labelled.failed if self.labelled else ()
         nodes = self.rollout.failing if self.rollout else ()
+        missed = [Shortfall(name, NO_LONGER_EXISTS) for name in self.missed]
         named = {item.name for item in (*objects, *labels)}
-        return (*objects, *labels, *(item for item in nodes if item.name not in named))
+        return (*objects, *labels, *missed, *(item for item in nodes if item.name not in named))
 
 
 def _done(outcome: RunOutcome) -> tuple[Outcome, ...]:
@@ -172,6 +176,8 @@ class Executor:
         self._listener = listener
         self._stop = stop or asyncio.Event()
         self._failed: set[str] = set()
+        self._gone: set[str] = set(self.outcome.missed)
+        self._by_name = bool(plan.judgement.answers.nodes.names)
 
     async def execute(
         self, *, agreed: str, door: Door, only: Collection[str] | None = None, allow: Collection[GateKind] = ()
@@ -306,10 +312,6 @@ class Executor:
         self._listener(ActionStarted(kind, action.title, len(action.nodes)))
         async with self._engine.change("label", action.title) as change:
             change.begin({"nodes": list(action.names), "value": action.value})
-
-            def note(before: Mapping[str, str | None]) -> None:
-                change.batch(before)
-
             result = await set_labels(
                 self._engine.gateway,
                 action.names,
@@ -317,7 +319,7 @@ class Executor:
                 on_event=self._listener,
                 action=kind,
                 stop=self._stop,
-                on_batch=note,
+                on_batch=change.batch,
             )
             change.result = "stopped" if result.cancelled else "failed" if result.failed else "done"
         self.outcome = replace(self.outcome, labelled=result)
@@ -325,6 +327,10 @@ class Executor:
         detail = f"{len(result.done)} of {counted(len(action.nodes), 'node')} {'unlabeled' if remove else 'labeled'}"
         if result.unchanged:
             detail += f", {len(result.unchanged)} unchanged"
+        if result.gone:
+            detail += f", {len(result.gone)} no longer {'exists' if len(result.gone) == 1 else 'exist'}"
+            if not remove:
+                self.miss(result.gone, by_name=self._by_name)
         self._note(Outcome(action, word, detail, changes=action.changes_of(result.done)))
         self._listener(ActionEnded(kind, word, detail, result.failed))
 
@@ -346,10 +352,20 @@ class Executor:
         )
         if word == "failed":
             detail += f", gave up after {action.timeout} s without another" if result.ready else ", gave up"
+        self.miss(result.gone, by_name=self._by_name)
         comparison = compare(self._plan.forecast, result.nodes, result)
         self.outcome = replace(self.outcome, rollout=result, comparison=comparison)
         self._note(Outcome(action, word, detail))
         self._listener(ActionEnded("rollout", word, detail, result.failing))
+
+    def miss(self, gone: Sequence[str], *, by_name: bool) -> None:
+        """Says which nodes no longer exist; those that were selected by name are missing in the result."""
+        new = [name for name in gone if name not in self._gone]
+        if new:
+            self._gone.update(new)
+            self._listener(Note(vanished_words(new, "node")))
+            if by_name:
+                self.outcome = replace(self.outcome, missed=(*self.outcome.missed, *new))
 
     async def _verify(self, action: VerifyPodman) -> None:
         # Read again: the devices are those that the rollout brought.

@@ -18,7 +18,7 @@ from wizard.cluster.concurrency import together
 from wizard.engine.events import ActionProgress, Listener
 from wizard.errors import ClusterError
 from wizard.facts.cluster import KubernetesObject
-from wizard.facts.rollout import Shortfall
+from wizard.facts.rollout import NO_LONGER_EXISTS, Shortfall
 from wizard.names import NODE_LABEL
 
 IN_FLIGHT = 32
@@ -39,15 +39,17 @@ OnBatch = Callable[[Mapping[str, str | None]], None]
 
 @dataclass(frozen=True, slots=True)
 class LabelResult:
-    """The result for each node, by name: every node is in exactly one of the first four.
+    """The result for each node, by name: every node is in exactly one of the first five.
 
-    ``cancelled`` nodes were not changed, or it is not known, because the work was stopped. ``before`` has the previous
-    value of the label on each node that was attempted (None: no label).
+    ``gone`` nodes do not exist, or do so no longer. ``cancelled`` nodes were not changed, or it is not known, because
+    the work was stopped. ``before`` has the previous value of the label on each node that was attempted (None: no
+    label).
     """
 
     done: tuple[str, ...]
     unchanged: tuple[str, ...] = ()
     failed: tuple[Shortfall, ...] = ()
+    gone: tuple[str, ...] = ()
     cancelled: tuple[str, ...] = ()
     before: Mapping[str, str | None] = field(default_factory=dict)
     seconds: float = 0.0
@@ -66,9 +68,9 @@ async def set_labels(
 ) -> LabelResult:
     """Sets the guide's label to ``value`` on these nodes; None removes it.
 
-    A node that fails does not stop the others. ``on_batch`` gets the previous values, by node, of those that are
-    changed next. ``stop`` ends the work: no new request starts, and running ones can finish. A cancellation does the
-    same, without a result. Raises ClusterError if the nodes cannot be read.
+    A node that fails or that no longer exists does not stop the others. ``on_batch`` gets the previous values, by node,
+    of those that are changed next. ``stop`` ends the work: no new request starts, and running ones can finish. A
+    cancellation does the same, without a result. Raises ClusterError if the nodes cannot be read.
     """
     work = _Labelling(gateway, list(dict.fromkeys(names)), value, on_event, action, on_batch)
     work.limit = work.most = max(1, in_flight)
@@ -100,6 +102,7 @@ class _Labelling:
         self._done: set[str] = set()
         self._unchanged: set[str] = set()
         self._failed: dict[str, str] = {}
+        self._gone: set[str] = set()
         self._fatal = ""
         self._paused_until = 0.0
         self._began = time.monotonic()
@@ -129,7 +132,7 @@ class _Labelling:
             if name in found:
                 self._values[name] = found[name]
             else:
-                self._failed[name] = "the node does not exist"
+                self._lose(name)
 
     async def _read_each(self) -> None:
         gate = asyncio.Semaphore(self.most)
@@ -144,7 +147,7 @@ class _Labelling:
                     self._failed[name] = _reason(refusal, name)
                     return
             if node is None:
-                self._failed[name] = "the node does not exist"
+                self._lose(name)
             else:
                 self._values[name] = _label_of(node)[1]
 
@@ -196,7 +199,7 @@ class _Labelling:
             await self._gateway.patch("Node", name, body, on_retry=self._slow_down)
         except ApiRefusal as refusal:
             if refusal.status == 404:
-                self._failed[name] = "the node no longer exists"
+                self._lose(name)
             else:
                 self._failed[name] = _reason(refusal, name)
             if refusal.status == 401:
@@ -208,6 +211,10 @@ class _Labelling:
             self._done.add(name)
             # One more parallel request for each round without an objection.
             self.limit = min(float(self.most), self.limit + 1 / self.limit)
+
+    def _lose(self, name: str) -> None:
+        self._gone.add(name)
+        self._failed[name] = NO_LONGER_EXISTS
 
     def _slow_down(self, retry: Retry) -> None:
         if retry.status != 429:
@@ -247,7 +254,12 @@ class _Labelling:
         return LabelResult(
             done=tuple(name for name in self._names if name in self._done),
             unchanged=tuple(name for name in self._names if name in self._unchanged),
-            failed=tuple(Shortfall(name, self._failed[name]) for name in self._names if name in self._failed),
+            failed=tuple(
+                Shortfall(name, self._failed[name])
+                for name in self._names
+                if name in self._failed and name not in self._gone
+            ),
+            gone=tuple(name for name in self._names if name in self._gone),
             cancelled=tuple(left),
             before={name: value for name, value in self._told.items() if name in tried},
             seconds=time.monotonic() - self._began,

@@ -18,6 +18,7 @@ from wizard.errors import ClusterError, ProblemsFound
 from wizard.facts.cluster import ClusterFacts
 from wizard.manifest.ownership import require_known_fields
 from wizard.names import ENFORCE_LABEL
+from wizard.nodes.verdicts import vanished
 from wizard.plan.actions import Action, WritePolicy, WriteTemplate, verify_podman
 from wizard.plan.derive import Plan, derive, plan_without_cluster
 from wizard.plan.gates import Door, GateKind
@@ -81,8 +82,11 @@ async def look(
     facts: ClusterFacts | None = None,
     read_only: str = "",
     writes: bool = True,
+    before: Plan | None = None,
 ) -> Plan:
     """Reads the cluster (unless ``facts`` are given), asks the server, and returns the plan; changes nothing.
+
+    Nodes that the plan ``before`` selects by name and that no longer exist are left out of it.
 
     A probe pod is sent to each node type if the choices ask for it. Without ``writes``, the plan is only exported, and
     its policy need not be writable here. Raises UsageError or InputError for choices that
@@ -93,6 +97,8 @@ async def look(
         await require_namespace(engine, answers.verify.namespace)
     if facts is None:
         facts = await engine.read_facts(verify_in=answers.verify.namespace)
+    if before is not None:
+        answers = answers.without_nodes(_vanished(before, facts))
     judgement = Judgement(Reading.of(facts), answers)
     if answers.security_modules.probe:
         judgement = judgement.changed(probes=await probe_nodes(engine, facts, listener))
@@ -136,13 +142,24 @@ async def act(
 
 
 async def look_again(engine: Engine, plan: Plan, outcome: RunOutcome) -> Plan:
-    """Returns the plan of now, after ``outcome``: nothing is read if nothing was changed."""
+    """Returns the plan of now, after ``outcome``: nothing is read if nothing was changed.
+
+    It is without the nodes that were selected by name and no longer exist.
+    """
     if not engine.has_cluster or not (outcome.changed or outcome.rollout):
         return plan
     answers = plan.judgement.answers
     facts = await engine.read_facts(verify_in=answers.verify.namespace)
+    answers = answers.without_nodes(_vanished(plan, facts))
     judgement = Judgement(Reading.of(facts), answers, plan.judgement.probes)
     return await ask(engine, judgement)
+
+
+def _vanished(before: Plan, facts: ClusterFacts) -> tuple[str, ...]:
+    """Returns the nodes that the plan selects by name and that no longer exist."""
+    if facts.nodes is None:
+        return ()
+    return vanished(before.judgement.answers.nodes.names, before.judgement.facts.nodes or (), facts.nodes)
 
 
 async def plan_to_export(engine: Engine, judgement: Judgement, *, read_only: str = "", asks: bool = True) -> Plan:

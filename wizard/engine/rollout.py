@@ -19,6 +19,7 @@ from wizard.cluster import ApiRefusal, Gateway, WatchEvent
 from wizard.cluster.concurrency import together
 from wizard.cluster.conversion import node_facts
 from wizard.engine.events import HEARTBEAT_SECONDS, ActionProgress, Listener, Note
+from wizard.engine.unseen_nodes import AT_ONCE, AWAY_SECONDS, UnseenNodes
 from wizard.errors import ClusterError
 from wizard.facts.cluster import KubernetesObject, NodeFacts
 from wizard.facts.rollout import RolloutResult, Shortfall
@@ -26,9 +27,6 @@ from wizard.manifest.forecast import NOT_KNOWN, NOT_READY, QUOTA
 from wizard.names import FUSE_RESOURCE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE, NUDGE_ANNOTATION
 from wizard.nodes.taints import until_they_pass, untolerated
 from wizard.text.escaping import printable
-
-NODES_AT_ONCE = 20
-"""How many nodes are read at the same time by those who may not list them."""
 
 PROGRESS_SECONDS = 0.5
 JUDGE_SECONDS = 0.1
@@ -39,9 +37,6 @@ GRACE_SECONDS = 15.0
 
 STALE_SECONDS = 10.0
 """How long a rejection from before the wait is ignored: its cause may have just been fixed."""
-
-AWAY_SECONDS = 2.0
-"""The time before the next attempt to reach a server that does not respond."""
 
 _Source = Literal["DaemonSet", "pods", "events", "nodes"]
 """What the wait reads."""
@@ -66,9 +61,9 @@ async def wait_for_rollout(
 
     A ready node advertises ``devices`` FUSE devices (None: more than none). ``timeout`` is the longest time, in
     seconds, in which no further node becomes ready: a rollout that goes forward is not given up. Reports on the way
-    which nodes are missing and why. ``grace`` is how many seconds a node with a ready pod can take to advertise its
-    devices. Events and pods are optional: without permission to read them, the wait knows less. Raises ApiRefusal if
-    nodes cannot be listed or the credentials are no longer accepted.
+    which nodes are missing and why; a node that no longer exists is not waited for. ``grace`` is how many seconds a
+    node with a ready pod can take to advertise its devices. Events and pods are optional: without permission to read
+    them, the wait knows less. Raises ApiRefusal if nodes cannot be listed or the credentials are no longer accepted.
     """
     wait = _Wait(gateway, tuple(dict.fromkeys(expected)), devices, grace)
     return await wait.run(timeout, on_event, action, stop or asyncio.Event())
@@ -101,6 +96,9 @@ class _Why:
 
 _PATIENCE = _Why("waiting", "")
 """No problem is known yet."""
+
+_GONE = _Why("gone", "")
+"""It no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +151,16 @@ class _Picture:
     unread: set[_Source] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How many nodes are ready, which are not and why, for which no problem is known yet, and which are gone."""
+
+    ready: int
+    failing: tuple[Shortfall, ...]
+    waiting: tuple[str, ...]
+    gone: frozenset[str]
+
+
 class _Wait:
     def __init__(self, gateway: Gateway, expected: tuple[str, ...], devices: int | None, grace: float) -> None:
         self._gateway = gateway
@@ -163,6 +171,7 @@ class _Wait:
         self._changed = asyncio.Event()
         self._ready_since: dict[str, float] = {}
         self._outdated: frozenset[str] = frozenset()
+        self._unseen = UnseenNodes(gateway)
         self._away = ""
         self._notes: list[str] = []
         self._began = time.monotonic()
@@ -177,24 +186,27 @@ class _Wait:
         try:
             while True:
                 now = time.monotonic()
-                ready, failing, waiting = self._judge(final=now - last_ready_at >= timeout)
+                state = self._judge(final=now - last_ready_at >= timeout)
+                ready, failing = state.ready, state.failing
                 if ready > most_ready:
                     last_ready_at, most_ready = now, ready
+                expected = tuple(name for name in self._expected if name not in state.gone)
                 quiet = now - last_ready_at
                 over = quiet >= timeout or stop.is_set()
-                complete = ready == len(self._expected)
+                complete = ready == len(expected)
                 interval = PROGRESS_SECONDS if (ready, failing) != reported else HEARTBEAT_SECONDS
                 if now - reported_at >= interval or over or complete:
                     for note in self._notes:
                         on_event(Note(note))
                     self._notes.clear()
-                    total, seconds = len(self._expected), now - self._began
-                    still = None if over else quiet
-                    on_event(ActionProgress(action, ready, total, seconds, failing, len(waiting), still, timeout))
+                    seconds, still = now - self._began, None if over else quiet
+                    waiting = len(state.waiting)
+                    on_event(ActionProgress(action, ready, len(expected), seconds, failing, waiting, still, timeout))
                     reported, reported_at = (ready, failing), now
                 if over or complete:
                     seconds = now - self._began
-                    return RolloutResult(len(self._expected), ready, failing, seconds, self._expected, waiting)
+                    gone = tuple(name for name in self._expected if name in state.gone)
+                    return RolloutResult(len(expected), ready, failing, seconds, expected, state.waiting, gone)
                 await self._until_something_happens(watches, stopped, min(PROGRESS_SECONDS, timeout - quiet))
         finally:
             for task in (*watches, stopped):
@@ -229,6 +241,7 @@ class _Wait:
         yield self._keep("pods", self._watch_pods)
         yield self._keep("events", self._watch_events)
         yield self._keep("nodes", self._watch_nodes)
+        yield self._unseen.read(self._changed.set)
 
     async def _keep(self, what: _Source, watch: Any) -> None:
         """Watches until the wait ends; resumes when the server responds again."""
@@ -276,8 +289,8 @@ class _Wait:
         """Reads the nodes one by one, for those who may read nodes but not list them."""
         while True:
             found: list[KubernetesObject | None] = []
-            for start in range(0, len(self._expected), NODES_AT_ONCE):
-                some = self._expected[start : start + NODES_AT_ONCE]
+            for start in range(0, len(self._expected), AT_ONCE):
+                some = self._expected[start : start + AT_ONCE]
                 found += await together(self._gateway.get("Node", name) for name in some)
             self._picture.nodes = dict(_named_node(item) for item in found if item is not None)
             self._changed.set()
@@ -313,21 +326,23 @@ class _Wait:
 
     # Judging
 
-    def _judge(self, *, final: bool) -> tuple[int, tuple[Shortfall, ...], tuple[str, ...]]:
-        """Returns how many nodes are ready, which are not and why, and for which no problem is known yet."""
+    def _judge(self, *, final: bool) -> _State:
         picture = self._picture
         daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
         pods = self._current_pods(daemon_set)
         refused = self._refusal_of_pods(final=final)
         said = self._said_of_pods() if final else {}
-        failing, waiting = [], []
+        failing, waiting, gone = [], [], set()
         for name in self._expected:
             why = self._why_not(name, daemon_set, pods.get(name), refused, said, final=final)
-            if why is _PATIENCE:
+            if why is _GONE:
+                gone.add(name)
+            elif why is _PATIENCE:
                 waiting.append(name)
             elif why is not None:
                 failing.append(why.of(name))
-        return len(self._expected) - len(failing) - len(waiting), tuple(failing), tuple(waiting)
+        ready = len(self._expected) - len(failing) - len(waiting) - len(gone)
+        return _State(ready, tuple(failing), tuple(waiting), frozenset(gone))
 
     def _current_pods(self, daemon_set: _DaemonSet | None) -> dict[str, _Pod]:
         """Returns the pod of the current template by node; a pod of an older template does not count.
@@ -362,9 +377,9 @@ class _Wait:
         if picture.nodes is None:
             return _Why(NOT_KNOWN, self._away or "the nodes were not read in time") if final else _PATIENCE
         node = picture.nodes.get(name)
+        self._unseen.note(name, seen=node is not None)
         if node is None:
-            label = f"{NODE_LABEL}={NODE_LABEL_VALUE}"
-            return _Why("no label", f"it does not have the label {label}, or no longer exists")
+            return _unseen(self._unseen.exists(name))
         if "pods" in picture.unread or "DaemonSet" in picture.unread:
             return self._why_not_by_devices(node, final=final)
         if picture.pods is None or picture.daemon_sets is None:
@@ -482,6 +497,13 @@ def _fold(known: dict[str, Any] | None, seen: WatchEvent[tuple[str, Any]]) -> di
         else:
             known[name] = value
     return known
+
+
+def _unseen(exists: bool | None) -> _Why:
+    if exists is False:
+        return _GONE
+    unsure = "" if exists else ", or no longer exists"
+    return _Why("no label", f"it does not have the label {NODE_LABEL}={NODE_LABEL_VALUE}{unsure}")
 
 
 def _not_ready(node: NodeFacts) -> _Why:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+NO_LONGER_EXISTS: Final = "the node no longer exists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class RolloutResult:
     """The result of the wait: ``desired`` counts the expected nodes, ``failing`` has those that are not ready.
 
     ``nodes`` names all expected nodes. If the wait was stopped, nodes without a known reason are neither ready nor
-    failing: ``waiting`` names them.
+    failing: ``waiting`` names them. ``gone`` nodes were expected and no longer exist: they are not among the others.
     """
 
     desired: int
@@ -38,6 +41,7 @@ class RolloutResult:
     seconds: float
     nodes: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -243,10 +243,16 @@ def _by_name(verdicts: Sequence[NodeVerdict], names: Sequence[str], *, listed: b
     return tuple(verdict for verdict in verdicts if verdict.node.name in wanted)
 
 
-def vanished_words(names: Sequence[str]) -> str:
+def vanished(names: Sequence[str], before: Iterable[NodeFacts], now: Iterable[NodeFacts]) -> tuple[str, ...]:
+    """Returns which of these nodes existed before and no longer do."""
+    existed, exist = {node.name for node in before}, {node.name for node in now}
+    return tuple(name for name in names if name in existed and name not in exist)
+
+
+def vanished_words(names: Sequence[str], thing: str = "selected node") -> str:
     """Returns what became of selected nodes that no longer exist, as a sentence."""
     exist = "exists" if len(names) == 1 else "exist"
-    return f"{counted(len(names), 'selected node')} no longer {exist}: {named(names, 3)}."
+    return f"{counted(len(names), thing)} no longer {exist}: {named(names, 3)}."
 
 
 def fits_affinity(node: NodeFacts, labels: Mapping[str, str], pod: Mapping[str, Any]) -> bool:

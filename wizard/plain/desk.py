@@ -168,4 +168,6 @@ class Desk:
         if changed:
             await self.look()
         elif outcome.objects or outcome.labelled or outcome.rollout:
-            self.session.take_plan(await look_again(self.engine, plan, outcome))
+            vanished = self.session.take_plan(await look_again(self.engine, plan, outcome))
+            if vanished:
+                out(vanished_words(vanished))

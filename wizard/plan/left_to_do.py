@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wizard.findings.verification import guide_test
+from wizard.text.counting import named
 
 ENABLE_STEP = (
     "Coder admin: In Coder, go to Manage > Admin > Templates, set Enable workspace templates to On, and click Save."
@@ -22,6 +23,12 @@ UPLOADING = "Coder admin: In Coder, go to Manage > Admin > Templates, upload "
 def upload_step(path: Path) -> str:
     """Returns the step by which a Coder admin uploads the policy."""
     return f"{UPLOADING}{path} under Template policy, and click Save."
+
+
+def missed_step(names: Sequence[str]) -> str:
+    """Returns the step that is left if nodes that were selected by name no longer exist."""
+    exist = "it no longer exists" if len(names) == 1 else "they no longer exist"
+    return f"Cluster admin: Remove {named(names)} from the selected nodes: {exist}."
 
 
 def for_coder_v2(left: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from wizard.manifest import Switch
 from wizard.manifest.forecast import Comparison
 from wizard.manifest.ownership import Departure
 from wizard.names import PROBE_NAMESPACE
+from wizard.nodes.verdicts import vanished
 from wizard.plan.actions import ApplyObject
 from wizard.plan.derive import Plan, derive
 from wizard.plan.gates import closed
@@ -84,13 +85,10 @@ class Session:
         names = self.answers.nodes.names
         if not names or self.judgement is None or facts.nodes is None:
             return ()
-        existed = {node.name for node in self.judgement.facts.nodes or ()}
-        exist = {node.name for node in facts.nodes}
-        vanished = tuple(name for name in names if name in existed and name not in exist)
-        if vanished:
-            left = tuple(name for name in names if name not in vanished)
-            self.answers = replace(self.answers, nodes=replace(self.answers.nodes, names=left))
-        return vanished
+        gone = vanished(names, self.judgement.facts.nodes or (), facts.nodes)
+        if gone:
+            self.answers = self.answers.without_nodes(gone)
+        return gone
 
     def take_facts(self, facts: ClusterFacts) -> None:
         """Uses fresh facts; earlier dry runs no longer count."""
@@ -111,9 +109,11 @@ class Session:
         if self.judgement is not None and asks_the_same(asked, self.judgement):
             self._judge(self.judgement.changed(checks=checks))
 
-    def take_plan(self, plan: Plan) -> None:
-        """Uses the plan of a fresh look, for instance after something was done."""
+    def take_plan(self, plan: Plan) -> tuple[str, ...]:
+        """Uses the plan of a fresh look, for instance after something was done; returns the nodes that vanished."""
+        gone = self.drop_vanished(plan.judgement.facts)
         self._judge(plan.judgement.changed(answers=self.answers))
+        return gone
 
     def take_outcome(self, outcome: RunOutcome) -> None:
         """Keeps what became of a plan: the latest result of each step.

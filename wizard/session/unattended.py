@@ -23,7 +23,7 @@ from wizard.manifest.asking import PlanChanged
 from wizard.manifest.forecast import Comparison
 from wizard.plan.derive import Plan
 from wizard.plan.gates import GateKind, require_open
-from wizard.plan.left_to_do import after_rollout, for_coder_v2
+from wizard.plan.left_to_do import after_rollout, for_coder_v2, missed_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,8 @@ def summarize(
     desired, ready = _nodes(plan, outcome)
     if outcome.rollout is not None and desired and ready >= desired:
         left = after_rollout(left)
+    if outcome.missed:
+        left = (missed_step(outcome.missed), *left)
     return Summary(
         result=result,
         changed=outcome.changed,
@@ -134,9 +136,15 @@ def _skipped(plan: Plan | None) -> tuple[str, ...]:
     return tuple(f"{one['kind']} {one['metadata']['name']}" for one in objects if ownership.skips(one["kind"]))
 
 
-async def look_first(engine: Engine, answers: Answers, listener: Listener) -> Plan:
-    """Returns the plan of a run, which is shown as an event; raises the error of the first closed gate after it."""
-    plan = await look(engine, answers, listener) if engine.has_cluster else look_without_cluster(answers)
+async def look_first(engine: Engine, answers: Answers, listener: Listener, *, before: Plan | None = None) -> Plan:
+    """Returns the plan of a run, which is shown as an event; raises the error of the first closed gate after it.
+
+    ``before`` is the plan of an earlier look, if the cluster has changed since.
+    """
+    if engine.has_cluster:
+        plan = await look(engine, answers, listener, before=before)
+    else:
+        plan = look_without_cluster(answers)
     listener(PlanShown(plan))
     require_open(plan.gates, "run", actions={action.kind for action in plan.actions}, allow=consents(answers))
     return plan
@@ -188,8 +196,10 @@ async def run(engine: Engine, answers: Answers, listener: Listener) -> Summary:
             outcome = await executor.execute(agreed=plan.digest, door="run", allow=consents(answers))
         except PlanChanged as changed:
             listener(Note(f"{changed.what} {changed.todo}"))
-            plan = await look_first(engine, answers, listener)
+            plan = await look_first(engine, answers, listener, before=plan)
+            gone = tuple(name for name in answers.nodes.names if name not in plan.judgement.answers.nodes.names)
             executor = Executor(engine, plan, listener, before=executor.outcome)
+            executor.miss(gone, by_name=True)
             outcome = await executor.execute(agreed=plan.digest, door="run", allow=consents(answers))
         await look_again(engine, plan, outcome)
     except (asyncio.CancelledError, WizardError) as error:
