@@ -265,10 +265,10 @@ class PolicyStep(Step):
             if self.display:
                 self.fields.rows.focus()
 
-    def after_refusal(self, title: str, error: InputError, text: str) -> None:
+    def after_refusal(self, title: str, error: InputError, text: str, then: str = "Nothing was changed.") -> None:
         """Shows an error."""
         self.show()
-        self.explain(error_detail(title, error, text), f"{title}. {error}")
+        self.explain(error_detail(title, error, text, then=then), f"{title}. {error}")
 
     def after_merge(self, path: tuple[str | int, ...]) -> None:
         """Goes to the field that a merge changed."""

@@ -322,8 +322,9 @@ class FileDialogs:
             if draft is None:
                 self._step.after_refusal("The editor failed", error, "")
                 return
-            error.todo = f"{error.todo} Your text is kept. Press E to edit it again, or u to discard it."
-            self._step.after_refusal("This is not a valid policy yet", error, draft.decode("utf-8", "replace"))
+            error.todo = f"{error.todo} Press E to edit it again, or u to discard it."
+            text = draft.decode("utf-8", "replace")
+            self._step.after_refusal("This is not a valid policy yet", error, text, "Your text is kept.")
         else:
             self._step.changed()
             seen = "Your edits are one change." if changed else "Nothing was changed."

@@ -164,7 +164,7 @@ class _Tree:
                 view=field.view,
                 line=item.line,
                 value=clean(item.value),
-                problems=tuple(one for one in field.problems if item.line <= one.line <= item.last_line),
+                problems=tuple(one for one in field.problems if one.path[: len(item.path)] == item.path),
                 changed=item.data not in known,
                 item=item,
             )
@@ -198,10 +198,14 @@ def _assigned(problems: Sequence[Problem], paths: Sequence[Path]) -> dict[Path, 
 
 def field_of(problem: Problem, known: set[Path]) -> Path:
     """Returns the known field that a problem is about."""
-    for length in range(len(problem.path), 0, -1):
-        if problem.path[:length] in known:
-            return problem.path[:length]
-    return VERSION
+    path: Path = ()
+    found = VERSION
+    for key in problem.path:
+        if isinstance(key, int):
+            break
+        path = (*path, key)
+        found = path if path in known else found
+    return found
 
 
 def short_value(view: FieldView, fuse: str = "") -> str:

@@ -102,9 +102,7 @@ def _item_detail(row: Row, item: Item) -> RenderableType:
 
 def _heading_detail(row: Row) -> RenderableType:
     if row.path != VERSION:
-        return detail_text(
-            show_path(row.path), seen="a group of fields", do="The fields below it have values and field policies."
-        )
+        return detail_text(show_path(row.path), seen="a group of fields")
     seen = [f"version: {row.value}" + (f", line {row.line}" if row.line else "")]
     seen += [
         f"{problem.severity}: {f'line {problem.line}: ' if problem.line else ''}{problem.message}"

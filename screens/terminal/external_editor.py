@@ -17,6 +17,8 @@ from wizard.errors import InputError
 from wizard.files import read_snapshot, why
 from wizard.policy import LARGEST
 
+_AGAIN = "Press E to open it again."
+
 
 def editor_command() -> list[str]:
     """Returns the user's editor, found as other tools find it."""
@@ -41,7 +43,7 @@ def edited(content: bytes, name: str) -> bytes:
             path.write_bytes(content)
             run_editor(path)
             if not path.exists():
-                raise InputError(f"The editor {editor_command()[0]} removed the copy.", "Your changes are still here.")
+                raise InputError(f"The editor {editor_command()[0]} removed the copy.", _AGAIN)
             return read_snapshot(path, limit=LARGEST).content or b""
     except OSError as error:
         raise InputError(f"No copy for the editor can be written: {why(error)}.", "Set TMPDIR to a folder.") from None
@@ -64,9 +66,9 @@ def run_editor(path: Path) -> None:
             process.kill()
             process.wait()
     if code < 0:
-        raise InputError(f"The editor {command[0]} was ended by {signal_name(-code)}.", "Its text was not used.")
+        raise InputError(f"The editor {command[0]} was ended by {signal_name(-code)}.", _AGAIN)
     if code:
-        raise InputError(f"The editor {command[0]} failed with exit code {code}.", "Its text was not used.")
+        raise InputError(f"The editor {command[0]} failed with exit code {code}.", _AGAIN)
 
 
 def signal_name(number: int) -> str:

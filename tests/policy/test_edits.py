@@ -247,7 +247,7 @@ def test_typed_values_are_read_as_yaml_and_shown_again() -> None:
 
 
 def test_a_typed_value_is_held_against_the_schema() -> None:
-    assert value_problem(CPU, "four") == "cpu is text, not a number of at least 0. It must be a number (cores)."
+    assert value_problem(CPU, "four") == "cpu is four (text), not a number of at least 0. Write a number (cores)."
     assert value_problem(CPU, 4) == ""
     assert "list" in value_problem(("workspace", "specs", "kubernetes", "annotations"), {"a": "b"})
 

@@ -152,9 +152,9 @@ async def test_the_entries_of_a_value_have_rows_of_their_own(with_items: Path) -
         (
             "tolerations",
             "spot",
-            '{key: spot, operator: Exists, value: "true"}',
-            "spot, operator: Equal",
-            "spot, operator: Exists",
+            '{key: spot, operator: Equal, value: "false"}',
+            'spot, operator: Equal, value: "true"',
+            'spot, operator: Equal, value: "false"',
         ),
         ("env", "A", '"2"', 'A: "1"', 'A: "2"'),
     ],
@@ -212,7 +212,7 @@ async def test_an_entry_is_removed_after_a_question(with_items: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "typed", "problem"),
     [
-        ("tolerations", "{kye: a}", "did you mean key?"),
+        ("tolerations", "{kye: a}", "Did you mean key?"),
         ("tolerations", "[", "opens here and is not closed"),
         ("env", "word", "Enter a name and a value"),
         ("env", "A: 3", "A exists already"),

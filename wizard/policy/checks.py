@@ -18,8 +18,8 @@ from wizard.policy.entries import (
 )
 from wizard.policy.findings import Findings, Problem
 from wizard.policy.near import near
+from wizard.policy.rules import is_native, wrong_parts
 from wizard.policy.schema import schema
-from wizard.policy.shapes import wrong_parts
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
 from wizard.policy.words import WORDS
 from wizard.text.escaping import printable, visible
@@ -144,21 +144,21 @@ class _Check(Findings):
         target = resolved(node)
         if not (isinstance(target, Scalar) and target.is_null):
             count = own_or_inherited(target).get(FUSE_RESOURCE) if isinstance(target, Mapping) else None
-            for part, why in wrong_parts(entry.field, node):
-                if entry.path in PODMAN_FIELDS and count is not None and part is count[1]:
+            for wrong in wrong_parts(entry.field, node):
+                if entry.path in PODMAN_FIELDS and count is not None and wrong.node is count[1]:
                     continue  # said more precisely by ``fuse``
                 self.add(
-                    "problem" if entry.field.sure else "warning",
-                    "wrong-shape",
-                    part,
-                    path,
-                    f"The value of {show_path(entry.path)} {printable(why)}.",
-                    f"It must be {entry.field.shape_in_words}.",
+                    wrong.severity or ("problem" if entry.field.sure else "warning"),
+                    wrong.id,
+                    wrong.node,
+                    (*path, *wrong.keys),
+                    f"{show_path((*entry.path, *wrong.keys))} {wrong.what}.",
+                    wrong.todo,
                 )
         self.two_readings(node, path)
 
     def resources(self, found: dict[Path, Entry]) -> None:
-        """Checks what Podman needs, and the amounts that Kubernetes rejects."""
+        """Checks what Podman needs, and the requests that their limits rule out."""
         amounts: list[dict[str, Node]] = []
         for path in PODMAN_FIELDS:
             entry = found.get(path)
@@ -175,25 +175,13 @@ class _Check(Findings):
     def amounts(self, name: str, request_at: Node | None, limit_at: Node | None) -> None:
         """Checks the request and the limit of one resource as Kubernetes does."""
         request, limit = (quantity(node) if node is not None else None for node in (request_at, limit_at))
-        is_native = "/" not in name or "kubernetes.io/" in name
-        for at, amount in ((request_at, request), (limit_at, limit)):
-            value = value_of(amount) if amount is not None and not is_whole(amount) else None
-            if at is not None and value is not None and not is_native and value != int(value) and name != FUSE_RESOURCE:
-                self.add(
-                    "problem",
-                    "not-whole",
-                    at,
-                    (*PODMAN_FIELDS[at is limit_at], "value", name),
-                    f"{visible(name)} is {visible(amount or '')}. Kubernetes accepts only whole numbers of it.",
-                    "Write a whole number.",
-                )
         # a missing request defaults to the limit; only these resources can have a limit above the request
         if request_at is None or any(
             at is not None and value_of(amount) is None for at, amount in ((request_at, request), (limit_at, limit))
         ):
             return  # one that is no quantity was said already
         shown = [printable(part) if part is not None else "missing" for part in (request, limit)]
-        if is_native and not name.startswith("hugepages-"):
+        if is_native(name) and not name.startswith("hugepages-"):
             if limit_at is None:
                 return
             asked, most = value_of(request), value_of(limit)

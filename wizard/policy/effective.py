@@ -133,15 +133,20 @@ def fuse_guarantee(document: PolicyDocument) -> FuseGuarantee:
     if None not in counts and not same_amount(*counts):
         sure = False
         reasons.append("The request and the limit differ, and Kubernetes rejects such pods.")
+    rejected = next((one for one in podman_problems(document) if one.id in _REJECTED), None)
+    if sure and rejected is not None:
+        sure = False
+        reasons.append(f"Kubernetes rejects the pods: {rejected.message}")
     return FuseGuarantee(sure, tuple(reasons))
 
 
-_NO_FUSE = {
+_REJECTED = {"negative", "not-whole", "request-unlike-limit", "wrong-resource"}
+"""The problems of the two fields with which Kubernetes rejects the pods, whatever they request of FUSE."""
+
+_NO_FUSE = _REJECTED | {
     "fuse-missing",
     "fuse-misspelt",
     "fuse-of-another-plugin",
-    "not-whole",
-    "request-unlike-limit",
     "wrong-shape",
     "wrong-word",
 }

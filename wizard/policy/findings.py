@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import Entry, Path, entries, meant_paths
+from wizard.policy.entries import Entry, entries, meant_paths
 from wizard.policy.readings import Reading, differ, is_merge_key, readings
 from wizard.policy.schema import schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
 from wizard.text.escaping import printable
+
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
     """A problem or warning of ``policy check``; ``severity`` is ``problem`` or ``warning``.
 
-    ``line`` and ``column`` count from 1, and are 0 for a missing thing, which has no place.
+    ``path`` has the number of each item on the way. ``line`` and ``column`` count from 1, and are 0 for a missing
+    thing, which has no place.
     """
 
     severity: str
@@ -49,9 +52,12 @@ class Findings:
     def __init__(self, document: PolicyDocument) -> None:
         self.document = document
         self.found: list[Problem] = []
+        self._told: set[Node] = set()
 
     def add(self, severity: str, id: str, node: Node | None, path: Path, message: str, hint: str = "") -> None:
         line, column = self.document.tree.place(node.start) if node is not None else (0, 0)
+        if node is not None:
+            self._told.add(node)
         self.found.append(Problem(severity, id, line, column, path, message, hint))
 
     def sorted(self) -> tuple[Problem, ...]:
@@ -81,7 +87,8 @@ class Findings:
                     if isinstance(value, Collection):
                         waiting.append((value, here))
             elif isinstance(node, Collection):
-                waiting += [(item, path) for item in node.children if isinstance(item, Collection)]
+                items = enumerate(node.children)
+                waiting += [(item, (*path, number)) for number, item in items if isinstance(item, Collection)]
 
     def unknown_tags(self) -> None:
         for node in self.document.tree.tagged:
@@ -138,11 +145,14 @@ class Findings:
         )
 
     def two_readings(self, node: Node, path: Path) -> None:
-        """Adds a warning for each scalar in a node that the two versions of YAML read differently."""
+        """Adds a warning for each scalar that the two versions of YAML read differently.
+
+        It adds none if there is another finding about the scalar.
+        """
         waiting = [(node, path)]
         while waiting:
             one, here = waiting.pop()
-            if isinstance(one, Scalar) and differ(one):
+            if isinstance(one, Scalar) and differ(one) and one not in self._told:
                 old, new = readings(one)
                 self.add(
                     "warning",
@@ -150,13 +160,21 @@ class Findings:
                     one,
                     here,
                     f"{show_path(here)}: {two_readings_in_words(one, old, new)}",
-                    "Put it in quotes, or write it in an unambiguous form (true, 10).",
+                    _unambiguous(old, new),
                 )
             elif isinstance(one, Mapping):
                 for key, value in one.pairs:
                     waiting += [(key, here), (value, (*here, key_text(key) or ""))]
             elif isinstance(one, Collection):
-                waiting += [(item, here) for item in one.children]
+                waiting += [(item, (*here, number)) for number, item in enumerate(one.children)]
+
+
+def _unambiguous(old: Reading, new: Reading) -> str:
+    """Returns what to write instead of a scalar with two readings."""
+    forms = [str(one.value).lower() for one in (old, new) if one.kind in ("bool", "int", "float")]
+    if not forms:
+        return "Put it in quotes."
+    return f"Write {' or '.join(dict.fromkeys(forms))}, or put it in quotes if it is text."
 
 
 def two_readings_in_words(node: Scalar, old: Reading, new: Reading) -> str:

@@ -16,13 +16,23 @@ from wizard.policy.entries import own_or_inherited, summary
 from wizard.policy.findings import Problem
 from wizard.policy.paths import Path, Place
 from wizard.policy.readings import data_of
+from wizard.policy.rules import sentence_about
 from wizard.policy.schema import schema
-from wizard.policy.shapes import wrong_shape
 from wizard.policy.text_editor import Append, Edit, Remove, Set, apply
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
 from wizard.policy.views import entries_from_text, text_or_value, value_from_text
 
-_WRONG = ("wrong-word", "wrong-shape", "not-whole", "version-unsupported", "fuse-misspelt")
+_WRONG = (
+    "fuse-misspelt",
+    "negative",
+    "not-whole",
+    "toleration",
+    "version-unsupported",
+    "wrong-name",
+    "wrong-resource",
+    "wrong-shape",
+    "wrong-word",
+)
 """The problems with which a value is not written."""
 
 _NAMES = ("key", "name")
@@ -98,8 +108,8 @@ def new_item_problem(document: PolicyDocument, field: tuple[str, ...], data: Any
 def item_problem(field: tuple[str, ...], data: Any) -> str:
     """Returns why a value with some items is not valid for its field, as a sentence; "" if it is."""
     known = schema().fields.get(field)
-    why = wrong_shape(known, data) if known is not None else ""
-    return f"{field[-1]} {why}." if why else ""
+    is_item = isinstance(data, list)
+    return sentence_about(known, data, () if is_item else field[-1:], item=is_item) if known is not None else ""
 
 
 def edits_to_set(place: Place, data: Any) -> tuple[Path, list[Edit]]:
@@ -123,7 +133,7 @@ def edits_to_set(place: Place, data: Any) -> tuple[Path, list[Edit]]:
 
 
 def _typed(value: Any, shape: str) -> Any:
-    is_number = shape == "integer" and isinstance(value, str) and value.isascii() and value.isdigit()
+    is_number = shape in ("integer", "signed") and isinstance(value, str) and re.fullmatch("-?[0-9]+", value)
     return int(value) if is_number else value
 
 
@@ -160,7 +170,8 @@ def new_problems(before: PolicyDocument, after: PolicyDocument) -> list[Problem]
 
 def _identity(problem: Problem) -> tuple[object, ...]:
     # the number of an item changes when one before it is removed
-    return problem.id, problem.path, re.sub(r"\bitem [0-9]+", "item", problem.message)
+    path = tuple(0 if isinstance(key, int) else key for key in problem.path)
+    return problem.id, path, re.sub(r"\[[0-9]+\]", "[]", problem.message)
 
 
 def typed_value(place: Place, text: str, *, version: int = 1) -> Any:

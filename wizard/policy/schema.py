@@ -21,6 +21,7 @@ IN_WORDS = {
     "text": "text",
     "number": "a number",
     "integer": "a whole number",
+    "signed": "a whole number",
     "boolean": "true or false",
     "texts": "a mapping of names to text",
     "quantities": 'a mapping of resources to quantities, such as smarter-devices/fuse: "1"',

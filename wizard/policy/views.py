@@ -12,8 +12,8 @@ from wizard.policy.document import PolicyDocument, checked_text, show_path
 from wizard.policy.entries import PODMAN_FIELDS, Entry, Path, entries, summary
 from wizard.policy.findings import Problem
 from wizard.policy.readings import data_of
+from wizard.policy.rules import sentence_about
 from wizard.policy.schema import Field, schema
-from wizard.policy.shapes import wrong_shape
 from wizard.policy.tree import Mapping, Node, Scalar, key_text
 from wizard.policy.writing import Manner, inline, node_of
 
@@ -125,5 +125,4 @@ def _value_node(text: str) -> Node:
 def value_problem(path: Path, data: Any) -> str:
     """Returns why a value is not valid for its field, as a sentence; "" if it is valid or the field is unknown."""
     field = schema().fields.get(path)
-    why = wrong_shape(field, data) if field is not None and data is not None else ""
-    return f"{path[-1]} {why}. It must be {field.shape_in_words}." if why and field is not None else ""
+    return sentence_about(field, data, path[-1:]) if field is not None and data is not None else ""
