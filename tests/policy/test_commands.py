@@ -409,6 +409,23 @@ def test_the_pre_commit_hooks_run_commands_that_there_are(run: Runner) -> None:
         assert run(*arguments, merged, unmerged).code == 1
 
 
+def test_what_a_check_finds_are_annotations_of_github_actions(run: Runner) -> None:
+    bad = run.file(RUNNING.replace(b"dedicated", b"5"), "p,1.yaml")
+    broken, good = run.file(b"a: [", "b.yaml"), run.file(MERGED, "c.yaml")
+    done = run("check", "-o", "github", bad, broken, good)
+    assert done.code == 4
+    lines = done.out.decode().splitlines()
+    assert all(line.startswith(("::error file=", "::warning file=")) for line in lines)
+    place = f"{bad.replace(',', '%2C')},line=57,col=18,title=podman-wizard toleration"
+    said = 'workspace.specs.kubernetes.tolerations[0].key is 5 (a number), not text. Write "5".'
+    assert f"::error file={place}::{said}" in lines
+    assert lines[-1].startswith(f"::error file={broken},line=1,col=4,title=podman-wizard input-error::This is not")
+    warnings = run("check", "-o", "github", good)
+    assert (warnings.code, warnings.out.decode().partition(" ")[0]) == (0, "::warning")
+    strict = run("check", "-o", "github", "--strict", good)
+    assert (strict.code, strict.out.decode().partition(" ")[0]) == (1, "::error")
+
+
 def test_a_file_that_is_refused_does_not_keep_the_others_from_being_checked(run: Runner) -> None:
     bad, tab, good = run.file(b"a: [", "a.yaml"), run.file(b"\ta: 1\n", "b.yaml"), run.file(MERGED, "c.yaml")
     done = run("check", bad, tab, good)

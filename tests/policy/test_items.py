@@ -317,6 +317,10 @@ def test_an_item_goes_with_its_own_comments_and_the_last_one_leaves_an_empty_lis
     assert "        value: []\n" in done.out.decode()
 
 
+GPU = f"{KUBERNETES}.tolerations[key=gpu,effect=NoSchedule]"
+NO_EXECUTE = f"{KUBERNETES}.tolerations[key=gpu,effect=NoExecute]"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -329,7 +333,20 @@ def test_an_item_goes_with_its_own_comments_and_the_last_one_leaves_an_empty_lis
         (("set", f"{KUBERNETES}.cpu.policy", "wirte"), 4, "Did you mean write?"),
         (("set", f"{KUBERNETES}.cpu", "["), 4, "[ opens here and is not closed"),
         (("set", f"{KUBERNETES}.tolerations[0].efect", "x"), 4, "Did you mean effect?"),
+        (("set", f"{KUBERNETES}.cpu.polciy", "read"), 4, f"Did you mean {KUBERNETES}.cpu.policy?"),
         (("unset", f"{KUBERNETES}.disk"), 4, "does not exist"),
+        (
+            ("unset", f"{GPU}.vlaue"),
+            4,
+            f"Did you mean {KUBERNETES}.tolerations[key=gpu,effect=NoSchedule,value=1].value?",
+        ),
+        (("unset", f"{KUBERNETES}.tolerations[1].zebra"), 4, f"{NO_EXECUTE}.key, {NO_EXECUTE}.effect."),
+        (("unset", f"{KUBERNETES}.tolerations[key=gpuu,effect=NoExecute].efect"), 4, f"or {NO_EXECUTE}.effect?"),
+        (("unset", f"{KUBERNETES}.toleration[1].effect"), 4, f"Did you mean {KUBERNETES}.tolerations[1].effect?"),
+        (("unset", f"{KUBERNETES}.tolerations[0].value.x"), 4, "[key=gpu,effect=NoSchedule,value=1].value?"),
+        (("unset", f"{KUBERNETES}.annotations[a/b.d].vale"), 4, f"Did you mean {KUBERNETES}.annotations["),
+        (("unset", f"{KUBERNETES}.env.c"), 4, f"Did you mean {KUBERNETES}.env.C?"),
+        (("unset", f"{KUBERNETES}.env.ZEBRA"), 4, f'What exists there: {KUBERNETES}.env."A.B", {KUBERNETES}.env.C.'),
         (("unset", f"{KUBERNETES}.env.NONE"), 4, "does not exist"),
         (("set", "workspace..x", "1"), 2, "is not a path"),
         (("set", "[0]", "1"), 2, "is not a path"),

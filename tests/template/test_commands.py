@@ -338,6 +338,10 @@ def test_problems_are_annotations_of_github_actions(run: Run) -> None:
     assert command.startswith("error file=my%2Cmain.tf,line=")
     assert "title=podman-wizard device-missing" in command
     assert "smarter-devices/fuse is in neither requests nor limits. Run podman-wizard template merge" in message
+    Path("broken.tf").write_text('resource "kubernetes_pod" "main" {\n')
+    for files in (["broken.tf"], ["my,main.tf", "broken.tf"]):
+        done = run("check", *files, "-o", "github")
+        assert (done.code, b"::error file=broken.tf,line=" in done.out) == (4, True)
 
 
 def test_the_pre_commit_hook_runs_a_command_that_there_is(run: Run) -> None:

@@ -82,8 +82,10 @@ def add_parser(
     new.set_defaults(run=run_new)
 
     text = "List the problems of a policy"
-    checks = commands.add_parser("check", parents=[*parents, output], help=text, description=text)
+    checks = commands.add_parser("check", parents=parents, help=text, description=text)
     checks.add_argument("file", metavar="FILE", nargs="+", help="policy file, or - for stdin")
+    text = "output format; github annotates the lines of a pull request in GitHub Actions"
+    checks.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help=text)
     checks.add_argument("--strict", action="store_true", help="treat warnings as problems")
     checks.set_defaults(run=run_check)
     _add_setting(commands, [*parents, output])
@@ -336,6 +338,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     A file that cannot be read or is not a policy is reported, and the others are still checked.
     """
     from wizard.policy.checks import check
+    from wizard.printing.annotations import refusal_annotation
 
     listed: list[dict[str, Any]] = []
     refused: list[InputError] = []
@@ -347,13 +350,13 @@ def run_check(arguments: argparse.Namespace) -> int:
             continue
         for problem in check(document):
             listed.append(problem_as_json(document.name, problem))
-            if arguments.output == "text":
-                severity = "problem" if arguments.strict else problem.severity
-                place = place_of(document.name, problem.line, problem.column)
-                hint = f"    {problem.hint}\n" if problem.hint else ""
-                put(f"{place}: {severity}: {problem.message} [{problem.id}]\n{hint}".encode())
+            severity = "problem" if arguments.strict else problem.severity
+            if arguments.output != "json":
+                put(_problem_lines(document.name, problem, severity, arguments.output).encode())
     bad = bool(refused) or any(arguments.strict or problem["severity"] == "problem" for problem in listed)
-    if arguments.output == "json":
+    if arguments.output == "github":
+        put("".join(f"{refusal_annotation(error)}\n" for error in refused).encode())
+    elif arguments.output == "json":
         content = {"passed": not bad, "problems": listed, "refused": refused_as_json(refused)}
         put_json(content, refused[-1] if refused else None)
     problems = sum(problem["severity"] == "problem" for problem in listed)
@@ -368,6 +371,17 @@ def run_check(arguments: argparse.Namespace) -> int:
     if refused:
         raise refused[-1]
     return ExitCode.PROBLEMS if bad else ExitCode.DONE
+
+
+def _problem_lines(name: str, problem: Problem, severity: str, output: str) -> str:
+    """Returns a problem as compilers print it, which editors and CI systems parse, or for GitHub Actions."""
+    if output == "github":
+        from wizard.printing.annotations import annotation
+
+        text = f"{problem.message} {problem.hint}"
+        return f"{annotation(severity, problem.id, text, name, problem.line, problem.column)}\n"
+    hint = f"    {problem.hint}\n" if problem.hint else ""
+    return f"{place_of(name, problem.line, problem.column)}: {severity}: {problem.message} [{problem.id}]\n{hint}"
 
 
 def refused_as_json(refused: list[InputError]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import ConflictError, ExitCode, InputError, UsageError, WizardError
+from wizard.printing.annotations import annotation, refusal_annotation
 from wizard.printing.lines import document, out, say
 from wizard.template.merge import Conflict, MergeResult, merge_template
 from wizard.template.module import Module, read_stdin, read_template
@@ -280,6 +281,8 @@ def template_check(arguments: argparse.Namespace) -> int:
         try:
             checked.append(_checked(arguments, name, needs))
         except InputError as error:
+            if arguments.output == "github":
+                out(refusal_annotation(error))
             if len(arguments.files) == 1:
                 raise
             refused.append(error)
@@ -369,18 +372,8 @@ def _print_problem(one: Problem) -> None:
 
 
 def _print_annotation(one: Problem) -> None:
-    """Prints a problem as a workflow command of GitHub Actions, which shows it at its line of a pull request."""
-    level = {"problem": "error", "warning": "warning"}.get(one.severity, "notice")
-    place = {"file": one.file, "line": one.line, "col": one.column, "title": f"podman-wizard {one.id}"}
-    properties = ",".join(f"{key}={_escaped(str(value), ':,')}" for key, value in place.items() if value)
-    out(f"::{level} {properties}::{_escaped(f'{one.message} {one.hint}'.strip())}", lines=True)
-
-
-def _escaped(text: str, more: str = "") -> str:
-    """Returns text as workflow commands need it (actions/toolkit, packages/core/src/command.ts)."""
-    for character in f"%\r\n{more}":
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text
+    """Prints a problem for GitHub Actions."""
+    out(annotation(one.severity, one.id, f"{one.message} {one.hint}", one.file, one.line, one.column))
 
 
 def passes(problems: Iterable[Problem]) -> bool:

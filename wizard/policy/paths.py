@@ -14,7 +14,7 @@ from typing import Any
 
 from wizard.errors import InputError, UsageError
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import entries, meant_paths
+from wizard.policy.entries import entries, meant_paths, own_or_inherited
 from wizard.policy.lookup import lookup
 from wizard.policy.near import near
 from wizard.policy.readings import data_of
@@ -114,6 +114,10 @@ class Finder:
         self.document = document
         self.text = text
         self.path: Path = ()
+        self._missing: Selector | None = None
+        """What should select an item, and selects none."""
+        self._rest: tuple[str, ...] = ()
+        """The keys that follow it in the path."""
 
     def find(self) -> Place:
         """Returns where the path leads. Raises InputError if it is ambiguous, or if nothing can be there."""
@@ -127,7 +131,7 @@ class Finder:
                 part = self._named_item(node, part, parts)
             if isinstance(part, Selector):
                 if isinstance(node, Sequence) or (self._is_list() and not isinstance(node, Mapping)):
-                    number = self._item(node, part) if isinstance(node, Sequence) else None
+                    number = self._item(node, part, _keys_of(parts)) if isinstance(node, Sequence) else None
                     if number is None:
                         return self._new_item(part, parts)
                     self.path = (*self.path, number)
@@ -176,17 +180,17 @@ class Finder:
         is_flat = found is not None and found.shape in ("texts", "quantities") and self.path == (*found.path, "value")
         return len(keys) if is_flat and not isinstance(node, Sequence) else 1
 
-    def _item(self, sequence: Sequence, selector: Selector) -> int | None:
+    def _item(self, sequence: Sequence, selector: Selector, rest: tuple[str, ...]) -> int | None:
         if selector.number is not None:
             return selector.number if selector.number < len(sequence.children) else None
         numbers = [n for n, item in enumerate(sequence.children) if selector.matches(data_of(item))]
         if len(numbers) > 1:
             lines = ", ".join(str(self.document.line(sequence.children[number])) for number in numbers)
-            choices = ", ".join(item_paths(self.document, self.path, numbers))
+            choices = " or ".join(self._inside(number, rest) for number in numbers)
             raise self.document.refusal(
                 sequence.children[numbers[1]],
                 f"{printable(self.text)} is ambiguous: {len(numbers)} items match (lines {lines}).",
-                f"Name one of them: {choices}.",
+                f"Did you mean {choices}?",
             )
         return numbers[0] if numbers else None
 
@@ -208,6 +212,7 @@ class Finder:
 
     def _new_item(self, selector: Selector, parts: list[str | Selector]) -> Place:
         found = self._field()
+        self._missing, self._rest = selector, _keys_of(parts)
         if selector.number is not None or len(parts) > 1 or any(isinstance(part, Selector) for part in parts):
             raise self.refusal()
         name = "name" if found is not None and "key" not in found.items and "name" in found.items else "key"
@@ -227,13 +232,81 @@ class Finder:
 
     def refusal(self) -> InputError:
         """Returns the error about a path that does not exist, with those that are near."""
-        close = [path for path in near_paths(self.document, self.text) if path != self.text]
+        near_ones, others = self._near_inside()
+        close = [path for path in near_ones or near_paths(self.document, self.text) if path != self.text]
         todo = f"Did you mean {' or '.join(close)}?" if close else "For all fields, run podman-wizard policy effect."
+        if others and not near_ones:
+            todo = f"What exists there: {', '.join(others[:_MOST_NEAR])}."
         return InputError(f"{printable(self.text)} does not exist.", todo, file=self.document.name)
+
+    def _near_inside(self) -> tuple[list[str], list[str]]:
+        """Returns what is near in the value that the path leads into, and all that is there."""
+        found = self._field()
+        if found is None:
+            return [], []
+        if self._missing is not None:
+            return self._near_items(self._missing)
+        for depth in range(len(found.path) + 1, len(self.path)):
+            parent, name = _target(lookup(self.document, self.path[:depth])), self.path[depth]
+            start = self._shown(self.path[:depth])
+            if isinstance(parent, Sequence):
+                continue
+            if not isinstance(parent, Mapping):
+                word = near(str(name), ("policy", "value")) if depth == len(found.path) + 1 else ""
+                return [f"{start}.{word}" if word else start], []
+            own = own_or_inherited(parent)
+            if name not in own:
+                meant = near(str(name), own)
+                rest = tuple(str(key) for key in self.path[depth + 1 :])
+                close = [f"{start}.{show_path((meant, *_corrected(own[meant][1], rest)))}"] if meant else []
+                return close, [f"{start}.{show_path((key,))}" for key in own]
+        return [], []
+
+    def _near_items(self, selector: Selector) -> tuple[list[str], list[str]]:
+        sequence = _target(lookup(self.document, self.path))
+        items = [data_of(item) for item in sequence.children] if isinstance(sequence, Sequence) else []
+        names = [str(item.get("key", item.get("name", ""))) if isinstance(item, dict) else "" for item in items]
+        wanted = dict(selector.values)
+        meant = near(wanted.get("key", wanted.get("name", selector.text)), filter(None, names))
+        numbers = [number for number, name in enumerate(names) if meant and name == meant]
+        return [self._inside(number, self._rest) for number in numbers], item_paths(self.document, self.path)
+
+    def _inside(self, number: int, rest: tuple[str, ...]) -> str:
+        """Returns the path of an item of the list here, or of what ``rest`` probably leads to in it."""
+        item = lookup(self.document, (*self.path, number))
+        keys = _corrected(item, rest) if item is not None else ()
+        return ".".join([*item_paths(self.document, self.path, [number]), *([show_path(keys)] if keys else [])])
+
+    def _shown(self, path: Path) -> str:
+        """Returns a path as a user writes it: without ``value``, and with an item's values in place of its number."""
+        field = self._field()
+        for depth, key in enumerate(path):
+            if isinstance(key, int):
+                [start] = item_paths(self.document, path[:depth], [key])
+                rest = show_path(path[depth + 1 :])
+                return f"{start}{'.' if rest and rest[0] != '[' else ''}{rest}"
+        return show_path(field.path if field is not None and path == (*field.path, "value") else path)
 
 
 def _target(node: Node | None) -> Any:
     return resolved(node) if node is not None else None
+
+
+def _keys_of(parts: list[str | Selector]) -> tuple[str, ...]:
+    return tuple(part for part in itertools.takewhile(lambda one: isinstance(one, str), parts) if isinstance(part, str))
+
+
+def _corrected(node: Node, keys: tuple[str, ...]) -> Path:
+    """Returns the existing keys below a node that are, or are near, the given ones; it ends where none is near."""
+    made: tuple[str, ...] = ()
+    for key in keys:
+        target = resolved(node)
+        own = own_or_inherited(target) if isinstance(target, Mapping) else {}
+        meant = key if key in own else near(key, own)
+        if not meant:
+            break
+        made, node = (*made, meant), own[meant][1]
+    return made
 
 
 def _same(data: Any, text: str) -> bool:
@@ -265,6 +338,13 @@ def _selector_of(item: Any) -> str:
     return f"[{','.join(f'{key}={printable(item[key])}' for key in plain[:3])}]" if plain and plain == names else ""
 
 
+def _exists(document: PolicyDocument, text: str) -> bool:
+    try:
+        return Finder(document, text).find().exists
+    except InputError:
+        return False
+
+
 def near_paths(document: PolicyDocument, text: str) -> list[str]:
     """Returns existing and possible paths that are near one that does not exist."""
     known: dict[str, None] = {}
@@ -276,9 +356,12 @@ def near_paths(document: PolicyDocument, text: str) -> list[str]:
     ends = [name for name in ("policy", "value") if keys[-1:] == (name,) or near(keys[-1], ["policy", "value"]) == name]
     bare = keys[:-1] if ends and len(keys) > 1 else keys
     meant = [show_path(path) + "".join(f".{end}" for end in ends) for path in meant_paths(bare)]
-    field_name = text.partition("[")[0]
-    if "[" in text and field_name in known:
-        meant = [path for path in known if path.startswith(f"{field_name}[")] or meant
+    head, bracket, tail = text.partition("[")
+    if bracket and head in known:
+        meant = [path for path in known if path.startswith(f"{head}[")] or meant
+    elif bracket:
+        above = tuple(part for part in parse_path(head) if isinstance(part, str))
+        meant = [path for one in meant_paths(above) if _exists(document, path := f"{show_path(one)}[{tail}")] or meant
     if not meant:
         from difflib import get_close_matches
 
