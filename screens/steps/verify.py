@@ -116,7 +116,7 @@ class VerifyStep(ListStep[TestStep | Proof]):
 
         async def work(engine: Engine, operation: Operation) -> None:
             assert facts is not None
-            session.proofs = await verify_nodes(engine, facts, choice, operation.take, native=not with_fuse)
+            session.take_proofs(await verify_nodes(engine, facts, choice, operation.take, native=not with_fuse))
 
         device = "with one FUSE device each" if with_fuse else "none of which requests FUSE"
         lines = [] if with_fuse else ["No node advertises FUSE yet, so only native overlay is tested, without FUSE."]

@@ -38,7 +38,7 @@ from wizard.sandbox.scenarios import SCENARIOS
 
 Ids = dict[str, set[str]]
 
-NOT_INSTALLED = {"info": {"plugin.installed", "plugin.capacity-vs-maxpods", "docs.podman"}}
+NOT_INSTALLED = {"info": {"plugin.installed", "plugin.capacity-vs-maxpods", "docs.podman", "node.needs-fuse"}}
 """What is said of every cluster that has nodes and no device manager yet."""
 
 JAMMY = "modules.apparmor@ubuntu-22.04_5.15_containerd-1.7"
@@ -338,6 +338,8 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
         "The pools set the label themselves",
         cluster(node(labels={"karpenter.sh/nodepool": "default"}), scaled_pools=(LABELLED,)),
     ),
+    ("node.needs-fuse", "info", "Only storage in the container needs FUSE", cluster(node())),
+    ("node.needs-fuse", "unknown", "Not known whether", cluster(node(kernel="4.18.0-553.el8_10.x86_64"))),
     ("node.autoscaled", "skipped", "No autoscaled pools found", cluster(node())),
     ("node.autoscaled", "skipped", "No autoscaled pools found", cluster(node(), scaled_pools=(OLD,))),
     ("node.autoscaled", "unknown", "get configmaps in kube-system", cluster(node(), unread=(NO_STATUS,))),

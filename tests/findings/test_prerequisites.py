@@ -136,7 +136,7 @@ def test_what_is_unfit_and_not_meant_is_only_told() -> None:
     )
     assert wrong(facts) == {}
     told = [one.id for one in judged(facts).prerequisites if one.outcome is Outcome.INFO and one.category == "nodes"]
-    assert told == ["node.taints", "node.os-arch", "node.virtual"]
+    assert told == ["node.taints", "node.os-arch", "node.virtual", "node.needs-fuse"]
     assert finding(facts, "node.eligible").title == "1 of 4 nodes qualifies, kernel 6.1"
 
 

@@ -13,7 +13,7 @@ from wizard.engine.coder import coder_actions
 from wizard.engine.coder_v2 import PushTemplate, push_actions
 from wizard.engine.events import Event, Listener
 from wizard.engine.executor import Executor, RunOutcome
-from wizard.engine.podman_check import probe_nodes
+from wizard.engine.podman_check import measured_by, probe_nodes
 from wizard.errors import ClusterError, ProblemsFound
 from wizard.facts.cluster import ClusterFacts
 from wizard.manifest.ownership import require_known_fields
@@ -151,7 +151,8 @@ async def look_again(engine: Engine, plan: Plan, outcome: RunOutcome) -> Plan:
     answers = plan.judgement.answers
     facts = await engine.read_facts(verify_in=answers.verify.namespace)
     answers = answers.without_nodes(_vanished(plan, facts))
-    judgement = Judgement(Reading.of(facts), answers, plan.judgement.probes)
+    measured = measured_by(outcome.proofs) or plan.judgement.measured
+    judgement = Judgement(Reading.of(facts), answers, plan.judgement.probes, measured=measured)
     return await ask(engine, judgement)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from wizard.engine.pods import run_pod
 from wizard.facts.cluster import ClusterFacts, KubernetesObject
 from wizard.facts.rollout import Shortfall
 from wizard.finding import Outcome, Remedy
+from wizard.findings.needs_fuse import Measured, NeedsFuse
 from wizard.findings.security_modules import (
     PROBE_DEADLINE,
     Probe,
@@ -30,7 +31,6 @@ from wizard.findings.verification import (
     VERIFY_DEADLINE,
     Check,
     Diagnosis,
-    NeedsFuse,
     PodSettings,
     diagnose,
     lines_of,
@@ -84,6 +84,11 @@ class Proof:
             "excerpt": list(self.excerpt),
             "remedies": [remedy_json(remedy) for remedy in self.remedies],
         }
+
+
+def measured_by(proofs: Iterable[Proof]) -> tuple[Measured, ...]:
+    """Returns what these tests measured about the need for FUSE."""
+    return tuple(Measured(proof.node, proof.needs_fuse) for proof in proofs)
 
 
 def subjects(facts: ClusterFacts) -> tuple[NodeGroup, ...]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from wizard.errors import UsageError
 from wizard.finding import Remedy
+from wizard.findings.needs_fuse import NeedsFuse
 from wizard.findings.symptoms import (
     DEFAULT_NETWORK,
     LOG_SYMPTOMS,
@@ -285,10 +286,6 @@ class Check:
 def remedy_json(remedy: Remedy) -> dict[str, str]:
     """Returns a fix as JSON."""
     return {"text": remedy.text, "command": remedy.command, "who": remedy.who, "touches": remedy.touches}
-
-
-NeedsFuse = Literal["yes", "own-file-system", "no", "unknown"]
-"""Which workspaces of a node type need FUSE: all, those whose storage is in the container's own file system, none."""
 
 
 @dataclass(frozen=True, slots=True)

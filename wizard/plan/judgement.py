@@ -22,6 +22,7 @@ from wizard.facts.differences import FieldOwner
 from wizard.facts.live import Live
 from wizard.facts.objects import ObjectRef, leaves
 from wizard.finding import Finding
+from wizard.findings.needs_fuse import Measured
 from wizard.findings.prerequisites import Situation, judge_prerequisites
 from wizard.findings.security_modules import Probe, judge_security_modules
 from wizard.manifest import Basis, Rendering, attribution, devices_in, render, selects_every_node
@@ -86,7 +87,7 @@ class part(cached_property[T], Generic[T]):  # noqa: N801 - it is used as a deco
 
 
 def from_inputs(*inputs: str) -> Callable[[Callable[[Any], T]], part[T]]:
-    """Declares a part of a judgement: of the reading, and of these answers, ``probes``, or ``checks``."""
+    """Declares a part of a judgement: of the reading, and of these answers, ``probes``, ``checks``, or ``measured``."""
 
     def declare(function: Callable[[Any], T]) -> part[T]:
         return part(inputs, function)
@@ -111,6 +112,8 @@ class Judgement:
     answers: Answers
     probes: tuple[Probe, ...] = ()
     checks: tuple[ObjectCheck, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    """What the Podman test found about the need for FUSE."""
 
     @property
     def facts(self) -> ClusterFacts:
@@ -128,6 +131,7 @@ class Judgement:
         answers: Answers | None = None,
         probes: tuple[Probe, ...] | None = None,
         checks: tuple[ObjectCheck, ...] | None = None,
+        measured: tuple[Measured, ...] | None = None,
     ) -> Judgement:
         """Returns the judgement with other inputs; parts whose inputs are equal are carried over.
 
@@ -138,6 +142,7 @@ class Judgement:
             answers=self.answers if answers is None else answers,
             probes=self.probes if probes is None else probes,
             checks=self.checks if checks is None else checks,
+            measured=self.measured if measured is None else measured,
         )
         self._carry_over(new)
         if checks is None and self.checks and not asks_the_same(self, new):
@@ -340,7 +345,7 @@ class Judgement:
             for owner in foreign_fields(live, item)
         )
 
-    @from_inputs(*OBJECT_INPUTS, "security_modules.probe", "verify")
+    @from_inputs(*OBJECT_INPUTS, "security_modules.probe", "verify", "measured")
     def prerequisites(self) -> tuple[Finding, ...]:
         """The findings of the first step; a selection that does not fit the cluster is one of them."""
         try:
@@ -364,6 +369,7 @@ class Judgement:
             changing=self.changing,
             labelling=bool(self.to_label),
             selection_error=selection_error,
+            measured=self.measured,
         )
         return judge_prerequisites(situation)
 
@@ -377,7 +383,7 @@ PARTS: Final[Mapping[str, part[Any]]] = {name: one for name, one in vars(Judgeme
 
 
 def _input(judgement: Judgement, name: str) -> Any:
-    if name in ("probes", "checks"):
+    if name in ("probes", "checks", "measured"):
         return getattr(judgement, name)
     return attrgetter(name)(judgement.answers)
 

@@ -96,8 +96,10 @@ class Session:
 
     def judged(self, facts: ClusterFacts) -> Judgement:
         """Returns what follows from other facts with the choices of now; the server is not asked yet."""
-        probes = self.judgement.probes if self.judgement else ()
-        return Judgement(Reading.of(facts), self.answers, probes)
+        if self.judgement is None:
+            return Judgement(Reading.of(facts), self.answers)
+        known = self.judgement
+        return Judgement(Reading.of(facts), self.answers, known.probes, measured=known.measured)
 
     def take_probes(self, probes: tuple[Probe, ...]) -> None:
         """Uses the results of probe pods."""
@@ -128,12 +130,21 @@ class Session:
             self.labelled = None if outcome.unlabels else outcome.labelled
         if outcome.rollout is not None:
             self.rollout, self.comparison = outcome.rollout, outcome.comparison
-        self.proofs = outcome.proofs or self.proofs
+        if outcome.proofs:
+            self.take_proofs(outcome.proofs)
         if outcome.policy is not None:
             self.policy_saved = str(outcome.policy)
         if outcome.template is not None:
             self.template_saved = str(outcome.template)
         self.pushed = outcome.pushed or self.pushed
+
+    def take_proofs(self, proofs: tuple[Proof, ...]) -> None:
+        """Keeps the results of the Podman test; what it measured counts more than what the nodes report."""
+        from wizard.engine.podman_check import measured_by
+
+        self.proofs = proofs
+        if self.judgement is not None:
+            self._judge(self.judgement.changed(measured=measured_by(proofs)))
 
     def take_undone(self, steps: Sequence[UndoStep]) -> None:
         """Forgets the results that these steps of an undo took back; other results and the choices stay."""

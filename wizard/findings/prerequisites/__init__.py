@@ -12,6 +12,7 @@ from wizard.findings.prerequisites.admission import autopilot, openshift, pod_se
 from wizard.findings.prerequisites.connection import clock, reachable, version
 from wizard.findings.prerequisites.device_manager import capacity, duplicates, installed, kubelet_path, memory, running
 from wizard.findings.prerequisites.documents import documents
+from wizard.findings.prerequisites.fuse import need
 from wizard.findings.prerequisites.node_pools import durable, scaled
 from wizard.findings.prerequisites.nodes import eligible, kernel, os_arch, ready, tainted, virtual
 from wizard.findings.prerequisites.owners import field_owners, gitops
@@ -104,6 +105,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("node.virtual", "nodes", "virtual nodes", "DaemonSets do not run there.", virtual, ("nodes",)),
     Rule("node.kernel-min", "nodes", "kernels", "FUSE in user namespaces needs a recent one.", kernel, ("nodes",)),
+    Rule("node.needs-fuse", "nodes", "the need for FUSE", "Some workspaces can do without it.", need, ("nodes",)),
     Rule("node.ready", "nodes", "node readiness", "The rollout waits for every selected node.", ready, ("nodes",)),
     Rule(
         "node.label-durable",

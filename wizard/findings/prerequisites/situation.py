@@ -10,6 +10,7 @@ from wizard.choices.answers import Answers
 from wizard.facts.cluster import LEVEL_REFUSES, ClusterFacts, KubernetesObject, Unread
 from wizard.facts.differences import FieldOwner
 from wizard.finding import Confidence, Outcome, Remedy
+from wizard.findings.needs_fuse import Measured
 from wizard.manifest import Rendering, Switch
 from wizard.nodes.verdicts import NodeVerdict
 
@@ -29,7 +30,7 @@ class Situation:
     ``objects`` are those of the manifest as the apply would leave them, ``foreign`` the fields among them that other
     managers own with another value, ``expected_pods`` the number of nodes that get a pod. ``changing`` are the kinds
     of the objects that the plan would change, ``labelling`` tells whether nodes lack the label. ``selection_error``
-    says which selected nodes do not exist; then none is selected.
+    says which selected nodes do not exist; then none is selected. ``measured`` is what the Podman test found.
     """
 
     facts: ClusterFacts
@@ -43,6 +44,7 @@ class Situation:
     changing: Collection[str]
     labelling: bool
     selection_error: str = ""
+    measured: Sequence[Measured] = ()
 
     @cached_property
     def concerned(self) -> frozenset[str]:
