@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import (
+    KUBERNETES,
     PODMAN_FIELDS,
     Entry,
     Path,
@@ -18,6 +19,7 @@ from wizard.policy.entries import (
 )
 from wizard.policy.findings import Findings, Problem
 from wizard.policy.near import near
+from wizard.policy.readings import data_of
 from wizard.policy.rules import is_native, wrong_parts
 from wizard.policy.schema import schema
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
@@ -34,6 +36,7 @@ def podman_problems(document: PolicyDocument) -> tuple[Problem, ...]:
     """Returns the problems and warnings of the two fields that Podman needs."""
     checker = _Check(document)
     found = {entry.path: entry for entry in entries(document) if entry.path in PODMAN_FIELDS}
+    checker.fuse_counts(found)
     for entry in found.values():
         checker.one_field(entry)
     checker.resources(found)
@@ -43,15 +46,17 @@ def podman_problems(document: PolicyDocument) -> tuple[Problem, ...]:
 class _Check(Findings):
     def all(self) -> tuple[Problem, ...]:
         self.version()
-        self.duplicates()
+        self.keys()
         self.unknown_tags()
         self.lookalikes()
         found = {entry.path: entry for entry in entries(self.document)}
+        self.fuse_counts(found)
         for entry in found.values():
             if entry.field is None:
                 self.unknown_field(entry)
             self.one_field(entry)
         self.resources(found)
+        self.seccomp(found)
         return self.sorted()
 
     def version(self) -> None:
@@ -142,7 +147,11 @@ class _Check(Findings):
             return
         path = (*entry.path, "value")
         target = resolved(node)
-        if not (isinstance(target, Scalar) and target.is_null):
+        if isinstance(target, Scalar) and target.is_null:
+            if entry.path not in PODMAN_FIELDS:  # there, the FUSE device is missing
+                what = f"{show_path(entry.path)} has an empty value."
+                self.add("warning", "empty-value", node, path, what, "Write a value, or remove the line.")
+        else:
             count = own_or_inherited(target).get(FUSE_RESOURCE) if isinstance(target, Mapping) else None
             for wrong in wrong_parts(entry.field, node):
                 if entry.path in PODMAN_FIELDS and count is not None and wrong.node is count[1]:
@@ -155,26 +164,29 @@ class _Check(Findings):
                     f"{show_path((*entry.path, *wrong.keys))} {wrong.what}.",
                     wrong.todo,
                 )
-        self.two_readings(node, path)
+        self.two_readings(node, path, may_be_text=entry.field.shape not in ("boolean", "integer", "number"))
 
-    def resources(self, found: dict[Path, Entry]) -> None:
-        """Checks what Podman needs, and the requests that their limits rule out."""
-        amounts: list[dict[str, Node]] = []
+    def fuse_counts(self, found: dict[Path, Entry]) -> None:
+        """Checks what Podman needs. It comes before ``one_field``, because it says more about the counts."""
         for path in PODMAN_FIELDS:
             entry = found.get(path)
             value = resolved(part) if entry is not None and (part := entry.part("value")) is not None else None
             mapping = value if isinstance(value, Mapping) else None
-            own = own_or_inherited(mapping) if mapping is not None else {}
-            amounts.append({name: node for name, (_, node) in own.items()})
-            self.fuse(path, entry, mapping, amounts[-1].get(FUSE_RESOURCE))
-        requests, limits = amounts
+            self.fuse(path, entry, mapping, _requested(entry).get(FUSE_RESOURCE))
+
+    def resources(self, found: dict[Path, Entry]) -> None:
+        """Checks the requests that their limits rule out."""
+        requests, limits = (_requested(found.get(path)) for path in PODMAN_FIELDS)
+        alone = [name for name in limits if name not in requests]
         for name in dict.fromkeys([*requests, *limits]):
             if not (name == FUSE_RESOURCE and name not in limits):
-                self.amounts(name, requests.get(name), limits.get(name))
+                self.amounts(name, requests.get(name), limits.get(name), alone)
 
-    def amounts(self, name: str, request_at: Node | None, limit_at: Node | None) -> None:
-        """Checks the request and the limit of one resource as Kubernetes does."""
+    def amounts(self, name: str, request_at: Node | None, limit_at: Node | None, others: list[str]) -> None:
+        """Checks the request and the limit of one resource as Kubernetes does; ``others`` have only a limit."""
         request, limit = (quantity(node) if node is not None else None for node in (request_at, limit_at))
+        if any(at is not None and self.is_wrong(at) for at in (request_at, limit_at)):
+            return
         # a missing request defaults to the limit; only these resources can have a limit above the request
         if request_at is None or any(
             at is not None and value_of(amount) is None for at, amount in ((request_at, request), (limit_at, limit))
@@ -192,6 +204,8 @@ class _Check(Findings):
             return
         else:
             todo = "Set both to the same number."
+            if limit_at is None and (meant := near(name, [one for one in others if not is_native(one)])):
+                todo = f"The limits have {visible(meant)}. Write the same name in both."
         self.add(
             "problem",
             "request-unlike-limit",
@@ -250,6 +264,22 @@ class _Check(Findings):
                 "keep FUSE).",
             )
 
+    def seccomp(self, found: dict[Path, Entry]) -> None:
+        """Checks the two fields of a seccomp profile, of which Kubernetes accepts only some combinations."""
+        paths = [(*KUBERNETES, name) for name in ("seccomp-profile-type", "seccomp-profile-localhost-profile")]
+        kind_at, profile_at = (found[path].part("value") if path in found else None for path in paths)
+        kind, profile = (data_of(node) if node is not None else None for node in (kind_at, profile_at))
+        if kind == "Localhost" and profile is None and not (paths[1] in found and found[paths[1]].word == "write"):
+            what, at, path = f"is Localhost, which needs {paths[1][-1]}", kind_at, paths[0]
+            todo = f"Add {paths[1][-1]} with the path of the profile."
+        elif profile is not None and kind in ("Unconfined", "RuntimeDefault"):
+            what, at, path = f"has a value, though {paths[0][-1]} is {kind}", profile_at, paths[1]
+            todo = "Remove it, or write Localhost as the type."
+        else:
+            return
+        message = f"{show_path(path)} {what}. Kubernetes rejects such pods."
+        self.add("warning", "seccomp-profile", at, (*path, "value"), message, todo)
+
     def nearly_fuse(self, path: Path, key: Node, name: str, kind: str) -> None:
         """Adds a problem about a resource that is not the FUSE resource, though it looks like it."""
         why = "which no node offers" if kind == "misspelt" else "which another device plugin offers"
@@ -266,6 +296,14 @@ class _Check(Findings):
             f"{show_path(path)} requests {visible(name)}, {why}.",
             todo,
         )
+
+
+def _requested(entry: Entry | None) -> dict[str, Node]:
+    """Returns the amounts in a field's value by resource."""
+    value = entry.part("value") if entry is not None else None
+    mapping = resolved(value) if value is not None else None
+    own = own_or_inherited(mapping) if isinstance(mapping, Mapping) else {}
+    return {name: node for name, (_, node) in own.items()}
 
 
 def _only_word(node: Node) -> str:

@@ -8,7 +8,7 @@ from wizard.policy.document import PolicyDocument, show_path
 from wizard.policy.entries import Entry, entries, meant_paths
 from wizard.policy.readings import Reading, differ, is_merge_key, readings
 from wizard.policy.schema import schema
-from wizard.policy.tree import Collection, Mapping, Node, Scalar, key_text
+from wizard.policy.tree import Collection, Mapping, Node, Scalar, Sequence, key_text
 from wizard.text.escaping import printable
 
 Path = tuple[str | int, ...]
@@ -35,7 +35,7 @@ def merge_warnings(document: PolicyDocument) -> tuple[Problem, ...]:
     """Returns what a merge keeps but reports: unknown fields and tags, duplicate keys, two readings."""
     checker = Findings(document)
     checker.unknown_tags()
-    checker.duplicates()
+    checker.keys()
     checker.lookalikes()
     for entry in entries(document):
         if entry.field is None:
@@ -53,17 +53,28 @@ class Findings:
         self.document = document
         self.found: list[Problem] = []
         self._told: set[Node] = set()
+        self._wrong: set[Node] = set()
+        self._no_keys: set[Node] = set()
 
     def add(self, severity: str, id: str, node: Node | None, path: Path, message: str, hint: str = "") -> None:
         line, column = self.document.tree.place(node.start) if node is not None else (0, 0)
         if node is not None:
+            if node in self._no_keys:
+                return  # said as precisely as possible
             self._told.add(node)
+            if severity == "problem":
+                self._wrong.add(node)
         self.found.append(Problem(severity, id, line, column, path, message, hint))
+
+    def is_wrong(self, node: Node) -> bool:
+        """Whether there is a problem with a node."""
+        return node in self._wrong
 
     def sorted(self) -> tuple[Problem, ...]:
         return tuple(sorted(self.found, key=lambda problem: (problem.line, problem.column)))
 
-    def duplicates(self) -> None:
+    def keys(self) -> None:
+        """Adds problems about keys that appear twice, and about those that are no text."""
         waiting: list[tuple[Node, Path]] = [(self.document.tree.root, ())]
         while waiting:
             node, path = waiting.pop()
@@ -71,7 +82,11 @@ class Findings:
                 seen: set[str] = set()
                 for key, value in node.pairs:
                     name = key_text(key)
-                    if name is None:
+                    if name is None or (isinstance(key, Scalar) and key.is_null):
+                        kind = "empty" if name is not None else "a list" if isinstance(key, Sequence) else "a mapping"
+                        what = f"A key {f'of {show_path(path)} ' if path else ''}is {kind}."
+                        self.add("problem", "wrong-key", key, path, what, "Write text as the key.")
+                        self._no_keys.add(key)
                         continue
                     here = (*path, name)
                     if name in seen and not is_merge_key(key):
@@ -144,7 +159,7 @@ class Findings:
             hint,
         )
 
-    def two_readings(self, node: Node, path: Path) -> None:
+    def two_readings(self, node: Node, path: Path, *, may_be_text: bool = True) -> None:
         """Adds a warning for each scalar that the two versions of YAML read differently.
 
         It adds none if there is another finding about the scalar.
@@ -160,7 +175,7 @@ class Findings:
                     one,
                     here,
                     f"{show_path(here)}: {two_readings_in_words(one, old, new)}",
-                    _unambiguous(old, new),
+                    _unambiguous(old, new, may_be_text=may_be_text),
                 )
             elif isinstance(one, Mapping):
                 for key, value in one.pairs:
@@ -169,12 +184,13 @@ class Findings:
                 waiting += [(item, (*here, number)) for number, item in enumerate(one.children)]
 
 
-def _unambiguous(old: Reading, new: Reading) -> str:
+def _unambiguous(old: Reading, new: Reading, *, may_be_text: bool) -> str:
     """Returns what to write instead of a scalar with two readings."""
     forms = [str(one.value).lower() for one in (old, new) if one.kind in ("bool", "int", "float")]
     if not forms:
         return "Put it in quotes."
-    return f"Write {' or '.join(dict.fromkeys(forms))}, or put it in quotes if it is text."
+    todo = f"Write {' or '.join(dict.fromkeys(forms))}"
+    return f"{todo}, or put it in quotes if it is text." if may_be_text else f"{todo}."
 
 
 def two_readings_in_words(node: Scalar, old: Reading, new: Reading) -> str:

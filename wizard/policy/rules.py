@@ -14,7 +14,7 @@ from typing import Any
 from wizard.names import FUSE_RESOURCE
 from wizard.policy.document import show_path
 from wizard.policy.entries import KUBERNETES, PODMAN_FIELDS, fuse_like, own_or_inherited, quantity, value_of
-from wizard.policy.near import near
+from wizard.policy.near import distance, near, normalized
 from wizard.policy.readings import data_of
 from wizard.policy.schema import Field
 from wizard.policy.shapes import Wrong, is_quantity, shown, wrong_shapes
@@ -30,6 +30,12 @@ Keys = tuple[str | int, ...]
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_HOST = r"(?:[A-Za-z0-9]+(?:[.-]+[A-Za-z0-9]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_IMAGE = re.compile(
+    rf"(?:{_HOST}/)?{_PART}(?:/{_PART})*(?::[\w][\w.-]{{0,127}})?(?:@[\w+.-]+:[0-9a-fA-F]{{32,}})?", re.A
+)
+"""An image as the distribution project's reference grammar has it."""
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _LONGEST_NAME = 63
 _LONGEST_DOMAIN = 253
@@ -40,6 +46,7 @@ _OF_CONTAINERS = ("cpu", "memory", "ephemeral-storage")
 _PAGES = "hugepages-"
 _BYTES = ("memory", "ephemeral-storage")
 _FEWEST_BYTES = 1024 * 1024
+_MANY_CORES = 1000
 _KNOWN_RESOURCES = (*_OF_CONTAINERS, "hugepages-2Mi", "hugepages-1Gi", "nvidia.com/gpu", "amd.com/gpu", FUSE_RESOURCE)
 
 
@@ -109,7 +116,11 @@ def value_fault(value: str) -> tuple[str, str]:
     """Returns why Kubernetes does not accept a text as the value of a label, and what to do; like ``name_fault``."""
     if len(value) > _LONGEST_NAME:
         return f"it has {len(value)} characters, of which {_LONGEST_NAME} are allowed", "Shorten it."
-    return (_odd_character(value), _ALLOWED) if value and not _NAME.fullmatch(value) else ("", "")
+    if not value or _NAME.fullmatch(value):
+        return "", ""
+    if value != value.strip() and _NAME.fullmatch(value.strip()):
+        return "it begins or ends with a space", f"Did you mean {value.strip()}?"
+    return _odd_character(value), _ALLOWED
 
 
 @dataclass(frozen=True)
@@ -192,10 +203,10 @@ def _variables(value: Node) -> Iterator[Wrong]:
             why = "it contains =" if name else "it is empty"
             yield from pair.wrong_name(noun, (why, "Write a name, such as HTTP_PROXY."))
         elif not _VARIABLE.fullmatch(name):
-            why = "Kubernetes before 1.32 rejects it"
-            yield from pair.wrong_name(
-                noun, (why, "Use letters, digits, and underscores, with no digit first."), "warning"
-            )
+            fault = "Kubernetes before 1.32 rejects it", "Use letters, digits, and underscores, with no digit first."
+            if name != name.strip() and _VARIABLE.fullmatch(name.strip()):
+                fault = "it begins or ends with a space", f"Did you mean {name.strip()}?"
+            yield from pair.wrong_name(noun, fault, "warning")
     yield from _again(value)
 
 
@@ -216,8 +227,13 @@ def _resources(value: Node) -> Iterator[Wrong]:
         why, todo = resource_fault(pair.name)
         if why:
             yield Wrong(pair.name_at, pair.name_keys, why, todo, "wrong-resource", "problem")
-        else:
-            yield from _amount(pair)
+            continue
+        yield from _amount(pair)
+        short = normalized(pair.name)
+        meant = [known for known in _KNOWN_RESOURCES if "/" in known and distance(short, normalized(known), 1) == 1]
+        if meant and "/" in pair.name:
+            what, todo = f"is nearly {meant[0]}", f"Did you mean {meant[0]}?"
+            yield Wrong(pair.name_at, pair.name_keys, what, todo, "nearly-known-resource", "warning")
 
 
 def resource_fault(name: str) -> tuple[str, str]:
@@ -261,6 +277,9 @@ def _amount(pair: _Pair) -> Iterator[Wrong]:
     elif page is not None and amount % page:
         size = pair.name.removeprefix(_PAGES)
         yield wrong(f"not a multiple of the page size {size}", f"Write a multiple of {size}.")
+    elif pair.name == "cpu" and amount >= _MANY_CORES:
+        todo = f"Did you mean {re.sub('[^0-9.]+$', '', text)}m?"
+        yield wrong(f"which is {_plain(amount)} cores", todo, "many-cores", "warning")
     elif pair.name in _BYTES and 0 < amount < _FEWEST_BYTES:
         bytes_ = "less than 1 byte" if amount < 1 else f"only {_plain(amount)} bytes"
         todo = f"Did you mean {re.sub('[^0-9.]+$', '', text)}{'Mi' if amount < 1 else 'Gi'}?"
@@ -289,13 +308,12 @@ def _toleration(number: int, item: Node, own: dict[str, Node]) -> Iterator[Wrong
         keys = (number, name) if at is not None else (number,)
         return Wrong(at if at is not None else item, keys, what, todo, "toleration", "problem")
 
-    for name in ("key", "operator", "value", "effect"):
-        node = resolved(own[name]) if name in own else None
-        if isinstance(node, Scalar) and not isinstance(data_of(node), str):
-            yield wrong(name, f"is {shown(node)}, not text", f'Write "{printable(node.value)}".')
+    numbers = {name for name in _PARTS if name in own and not isinstance(data_of(own[name]), str)}
+    for name in sorted(numbers):
+        yield wrong(name, f"is {shown(own[name])}, not text", f'Write "{printable(_text(own[name]) or "")}".')
     key, operator, text, effect = (_text(own[name]) or "" if name in own else "" for name in _PARTS)
     if key:
-        why, todo = name_fault(key)
+        why, todo = name_fault(key) if "key" not in numbers else ("", "")
         if why:
             yield wrong("key", f"is {visible(key)}, not a valid taint key: {why}", todo)
     elif operator != "Exists":
@@ -304,8 +322,9 @@ def _toleration(number: int, item: Node, own: dict[str, Node]) -> Iterator[Wrong
         yield wrong("key", what, todo)
     if operator == "Exists" and text:
         yield wrong("value", f"is {visible(text)}, though operator is Exists", "Remove the value, or write Equal.")
-    elif why := value_fault(text)[0]:
-        yield wrong("value", f"is {visible(text)}, not a valid taint value: {why}", _ALLOWED)
+    elif "value" not in numbers and value_fault(text)[0]:
+        why, todo = value_fault(text)
+        yield wrong("value", f"is {visible(text)}, not a valid taint value: {why}", todo)
     if "tolerationSeconds" in own and effect != "NoExecute":
         what = f"is set, though effect is {effect}" if effect else "is set, though there is no effect"
         yield wrong("tolerationSeconds", what, "Remove it, or write effect: NoExecute.")
@@ -326,17 +345,25 @@ def _user(value: Node) -> Iterator[Wrong]:
 
 def _image(value: Node) -> Iterator[Wrong]:
     text = data_of(value)
-    if isinstance(text, str) and (not text or re.search(r"\s", text)):
-        why = "it contains a space" if text else "it is empty"
+    if isinstance(text, str) and not _IMAGE.fullmatch(text):
+        why = "it contains a space" if re.search(r"\s", text) else "its form is not NAME:TAG" if text else "it is empty"
         todo = "Write an image, such as docker.io/library/ubuntu:24.04."
+        if _IMAGE.fullmatch(text.strip()):
+            todo = f"Did you mean {text.strip()}?"
+        elif _IMAGE.fullmatch(text.lower()):
+            why, todo = "its name has upper-case letters", f"Did you mean {text.lower()}?"
         yield Wrong(value, (), f"is {shown(value, with_kind=False)}, not an image: {why}", todo, severity="problem")
 
 
 def _runtime_class(value: Node) -> Iterator[Wrong]:
     name = data_of(value)
     if isinstance(name, str) and (not _SUBDOMAIN.fullmatch(name) or len(name) > _LONGEST_DOMAIN):
-        is_case = _SUBDOMAIN.fullmatch(name.lower())
-        todo = f"Did you mean {name.lower()}?" if is_case else "Use lower-case letters, digits, dashes, and dots."
+        meant = name.strip().lower()
+        todo = (
+            f"Did you mean {meant}?"
+            if _SUBDOMAIN.fullmatch(meant)
+            else "Use lower-case letters, digits, dashes, and dots."
+        )
         what = f"is {shown(value, with_kind=False)}, not a valid name of a RuntimeClass"
         yield Wrong(value, (), what, todo, "wrong-name", "problem")
 
@@ -350,11 +377,24 @@ def _profile(value: Node) -> Iterator[Wrong]:
         )
 
 
-def _dev_urls(value: Node) -> Iterator[Wrong]:
+def _start(value: Node) -> Iterator[Wrong]:
+    for number, item in enumerate(_items(value)):
+        node = item.get("command")
+        if node is not None and not str(data_of(node)).strip():
+            todo = "Write a command, or remove the item."
+            yield Wrong(node, (number, "command"), "is empty", todo, "empty-value", "warning")
+
+
+def _items(value: Node) -> list[Mapping]:
+    """Returns the mappings of a list; an empty one stands for every other item."""
     target = resolved(value)
-    for number, item in enumerate(target.children if isinstance(target, Sequence) else ()):
-        mapping = resolved(item)
-        node = mapping.get("port") if isinstance(mapping, Mapping) else None
+    items = target.children if isinstance(target, Sequence) else ()
+    return [one if isinstance(one := resolved(item), Mapping) else Mapping([]) for item in items]
+
+
+def _dev_urls(value: Node) -> Iterator[Wrong]:
+    for number, item in enumerate(_items(value)):
+        node = item.get("port")
         port = data_of(node) if node is not None else None
         if node is not None and isinstance(port, int) and not 1 <= port <= 65535:
             todo = "Write a port from 1 to 65535."
@@ -362,6 +402,7 @@ def _dev_urls(value: Node) -> Iterator[Wrong]:
 
 
 _RULES: dict[tuple[str, ...], Callable[[Node], Iterator[Wrong]]] = {
+    ("workspace", "configure", "start"): _start,
     ("workspace", "dev-urls"): _dev_urls,
     (*KUBERNETES, "annotations"): _annotations,
     (*KUBERNETES, "env"): _variables,

@@ -14,6 +14,8 @@ from wizard.policy.tree import Mapping, Node, Scalar, Sequence, key_text, resolv
 from wizard.text.escaping import printable
 
 _LONGEST_SHOWN = 60
+_LARGEST = 2**63 - 1
+"""The largest integer that programs in Go, such as Coder and Kubernetes, can read."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ def _wrong_single(shape: str, value: Node, keys: tuple[str | int, ...], unit: st
         is_right = is_number and 0 <= data < math.inf
     else:
         is_right = isinstance(data, int) and not is_boolean and (data >= 0 or shape == "signed")
+        if is_right and abs(data) > _LARGEST:
+            return Wrong(
+                value, keys, f"is {shown(value, with_kind=False)}, too large a number", "Write a smaller number."
+            )
     if is_right:
         return None
     if shape in ("number", "integer", "signed") and isinstance(data, str) and data.strip().isdecimal():
@@ -112,8 +118,7 @@ def _wrong_mapping(field: Field, value: Node, keys: tuple[str | int, ...] = ()) 
             continue
         data, name = data_of(part), key_text(key)
         if name is None:
-            yield Wrong(key, keys, f"has {shown(key)} as a name", "Write text as the name.", severity="problem")
-            continue
+            continue  # said of all keys
         here = (*keys, name)
         if not name:
             todo = "Write a name before the colon, or remove the entry."
@@ -203,8 +208,8 @@ def _wrong_item(field: Field, item: Node, mapping: Mapping, number: int) -> Iter
             continue
         free = [other for other in field.items if other not in known]
         meant = near(name, free) or near(name, field.items)
-        if not meant and name == "name" and missing == ["key"]:  # as Kubernetes writes env
-            meant = "key"
+        if missing and meant not in missing:
+            meant = missing[0]
         if meant in missing:
             missing.remove(meant)  # told once
         todo = f"Did you mean {meant}?" if meant else f"Use {', '.join(free)}, or remove it." if free else "Remove it."
