@@ -20,7 +20,7 @@ from statistics import median
 
 import pytest
 
-from tests.benchmarks.rounds import with_bytecode
+from tests.benchmarks.rounds import Spent, spent
 from wizard.cluster import Gateway
 from wizard.engine.labels import IN_FLIGHT, set_labels
 from wizard.facts.cluster import NodeFacts
@@ -29,16 +29,6 @@ ROOT = Path(__file__).parents[2]
 NODES = 5000
 
 pytestmark = [pytest.mark.measured, pytest.mark.timeout(600)]
-
-# A process that a small one starts: the peak that the system reports begins with that of the parent.
-MEASURE = """
-import json, os, sys, time
-began = time.perf_counter()
-out = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
-process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[out])
-_, status, usage = os.wait4(process, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), time.perf_counter() - began, usage.ru_maxrss / 1024]))
-"""
 
 
 def find_kubectl() -> str | None:
@@ -51,25 +41,6 @@ def find_kubectl() -> str | None:
 KUBECTL = find_kubectl()
 ONE_AT_A_TIME = "one request at a time (no kubectl found)"
 PEER = "kubectl" if KUBECTL else ONE_AT_A_TIME
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What a process took."""
-
-    seconds: float
-    megabytes: float
-
-
-def spent(*command: str) -> Spent:
-    """Runs a command to its end."""
-    environment = {**with_bytecode(Path.home() / "bytecode"), "PYTHONPATH": str(ROOT)}
-    measured = subprocess.run(
-        [sys.executable, "-S", "-c", MEASURE, *command], env=environment, stdout=subprocess.PIPE, check=True
-    )
-    code, seconds, megabytes = json.loads(measured.stdout)
-    assert code == 0, command[:6]
-    return Spent(seconds, megabytes)
 
 
 @contextmanager

@@ -146,9 +146,17 @@ async def test_a_signal_ends_a_read_that_blocks(place: str, tmp_path: Path) -> N
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
-    layers = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
-    text = f"a0: &a0 [x, x]\n{layers}\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]\n"
+MANY = "{" + ", ".join(f"k{n}: x" for n in range(2000)) + "}"
+BOMBS = {
+    "aliases": "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)),
+    "merges": f"m: &m {MANY}\na11: &a11 {{<<: [{', '.join(['*m'] * 600)}]}}",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_an_alias_bomb_is_refused(bomb: str, tmp_path: Path) -> None:
+    text = f"a0: &a0 [x, x]\n{BOMBS[bomb]}\ncurrent-context: x\n"
+    text += "contexts: [{name: x, context: {cluster: c, user: u}}]\n"
     text += "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
     text += "users: [{name: u, user: {token: t, extensions: *a11}}]\n"
     (tmp_path / "k").write_text(text)

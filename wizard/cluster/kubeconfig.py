@@ -13,7 +13,7 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 import yaml
 
 from wizard.cluster.credentials import EXEC_API_VERSIONS, ExecConfig, Identity
+from wizard.cluster.plain_yaml import Lines, RepeatsItself, first_document, size_of
 from wizard.errors import ClusterError, InputError
 from wizard.files import read_snapshot
 from wizard.text.escaping import printable
@@ -42,6 +43,9 @@ TOKEN_MARGIN_SECONDS = 10.0
 
 NAMES_SHOWN = 10
 """How many contexts an error names."""
+
+REPEATS = "This kubeconfig repeats itself too often with aliases."
+CHECK_FILE = "Check that this is the right file."
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -81,31 +85,30 @@ class Access:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A named entry of clusters, contexts, or users, with its place; only the entries that are used are read."""
+    """A named entry of clusters, contexts, or users, with its place."""
 
-    node: yaml.Node | None
+    content: Any
     file: Path
     line: int
-    what: str
+    kind: str
+    name: str
 
     @cached_property
     def value(self) -> Mapping[str, Any]:
-        """The content, as mappings, lists, and text."""
+        """The content, checked: of ten thousand entries, only those that are used are."""
+        if self.content is not None and not isinstance(self.content, dict):
+            raise self.refuse(f"{self.kind} of {printable(self.name)!r} must be a mapping.")
         try:
-            content, size = _plain(self.node, {}) if self.node is not None else ({}, 0)
+            size = size_of(self.content)
         except RecursionError:
-            raise InputError("This entry is nested too deeply.", "", file=self.file, line=self.line) from None
+            raise self.refuse("This entry is nested too deeply.") from None
         if size > LARGEST_ENTRY:
-            raise self.refuse("This entry repeats itself too often with aliases.")
-        if content is not None and not isinstance(content, dict):
-            raise self.refuse(f"{self.what} must be a mapping.", "Fix that entry.")
-        return content or {}
+            raise self.refuse(REPEATS)
+        return self.content or {}
 
     def part(self, value: Mapping[str, Any]) -> _Entry:
         """Returns a mapping in this entry, as an entry."""
-        part = _Entry(None, self.file, self.line, self.what)
-        part.__dict__["value"] = value
-        return part
+        return replace(self, content=value)
 
     def text(self, key: str) -> str:
         value = self.value.get(key)
@@ -238,29 +241,21 @@ def _read_config(kubeconfig: str | None, environ: Mapping[str, str]) -> _Config:
         if content is None:
             continue
         files.append(path)
-        root = _compose(content, path)
-        if root is None:
-            continue
-        for key, node in _pairs(root):
-            if key == "current-context":
-                current = current or ("" if _is_null(node) else str(node.value))
-            elif key in kinds:
-                # Of two entries with the same name, the first one wins, as in kubectl.
-                for name, entry in _read_entries(key, node, path).items():
-                    kinds[key].setdefault(name, entry)
+        root, lines = _parse(content, path)
+        if not current and root.get("current-context") is not None:
+            current = str(root["current-context"])
+        for kind, entries in kinds.items():
+            # Of two entries with the same name, the first one wins, as in kubectl.
+            for name, entry in _read_entries(kind, root.get(kind), lines.get(kind) or [0], path).items():
+                entries.setdefault(name, entry)
     return _Config(tuple(files), current, kinds["clusters"], kinds["contexts"], kinds["users"])
 
 
-def _compose(content: bytes, path: Path) -> yaml.MappingNode | None:
+def _parse(content: bytes, path: Path) -> tuple[Mapping[str, Any], Lines]:
     # PowerShell writes UTF-16 with a mark; the YAML library of kubectl reads it too.
     encoding = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     try:
-        # Of several documents, kubectl reads the first.
-        loader = yaml.CSafeLoader(content.decode(encoding))
-        try:
-            root = loader.get_node() if loader.check_node() else None
-        finally:
-            loader.dispose()
+        root, lines = first_document(content.decode(encoding))
     except UnicodeDecodeError:
         raise InputError("The kubeconfig is not UTF-8.", "Save it as UTF-8.", file=path) from None
     except yaml.MarkedYAMLError as error:
@@ -272,76 +267,42 @@ def _compose(content: bytes, path: Path) -> yaml.MappingNode | None:
             line=mark.line + 1 if mark else 0,
             column=mark.column + 1 if mark else 0,
         ) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise InputError("The kubeconfig is not valid YAML.", printable(str(error)), file=path) from None
-    if root is None or _is_null(root):
-        return None
-    if not isinstance(root, yaml.MappingNode):
-        raise InputError(
-            "This is not a kubeconfig: the top level is not a mapping.", "Check that this is the right file.", file=path
-        )
-    return root
+    except RecursionError:
+        raise InputError("The kubeconfig is nested too deeply.", CHECK_FILE, file=path) from None
+    except RepeatsItself:
+        raise InputError(REPEATS, CHECK_FILE, file=path) from None
+    if root is None:
+        return {}, {}
+    if not isinstance(root, dict):
+        raise InputError("This is not a kubeconfig: the top level is not a mapping.", CHECK_FILE, file=path)
+    return root, lines
 
 
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-def _read_entries(kind: str, node: yaml.Node, path: Path) -> dict[str, _Entry]:
-    singular = kind.removesuffix("s")
-    if _is_null(node):
+def _read_entries(kind: str, found: Any, lines: Sequence[int], path: Path) -> dict[str, _Entry]:
+    """Returns the entries by name; ``lines`` has the line of the list, then those of its items if they are known."""
+    if found is None:
         return {}
-    if not isinstance(node, yaml.SequenceNode):
-        raise InputError(f"{kind} must be a list.", "", file=path, line=node.start_mark.line + 1)
+    if not isinstance(found, list):
+        raise InputError(f"{kind} must be a list.", "", file=path, line=lines[0])
+    singular = kind.removesuffix("s")
     entries: dict[str, _Entry] = {}
-    for item in node.value:
-        line = item.start_mark.line + 1
-        pairs = dict(_pairs(item)) if isinstance(item, yaml.MappingNode) else {}
-        name = pairs.get("name")
-        if not isinstance(name, yaml.ScalarNode) or _is_null(name):
+    for number, item in enumerate(found, 1):
+        line = lines[number] if number < len(lines) else lines[0]
+        name = item.get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
             raise InputError(f"Every entry of {kind} needs a name.", "Fix that entry.", file=path, line=line)
-        what = f"{singular} of {printable(name.value)!r}"
-        if name.value in entries:
+        if name in entries:
             # kubectl refuses such a file too: nobody knows which of the two is meant.
             raise InputError(
-                f"Two entries of {kind} have the name {printable(name.value)!r}.",
-                f"Remove or rename one of them; the other is in line {entries[name.value].line}.",
+                f"Two entries of {kind} have the name {printable(name)!r}.",
+                f"Remove or rename one of them; the other is in line {entries[name].line}.",
                 file=path,
                 line=line,
             )
-        entries[name.value] = _Entry(pairs.get(singular), path, line, what)
+        entries[name] = _Entry(item.get(singular), path, line, singular, name)
     return entries
-
-
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
-    """Yields the keys and values of a mapping, and of those that it merges (``<<``); the last of a key counts.
-
-    As in the YAML library of kubectl, a merge takes effect where it stands: it replaces keys before it.
-    """
-    for key, value in node.value:
-        if key.tag != "tag:yaml.org,2002:merge":
-            yield str(key.value), value
-            continue
-        for merged in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
-            if isinstance(merged, yaml.MappingNode):
-                yield from _pairs(merged)
-
-
-def _plain(node: yaml.Node, seen: dict[int, tuple[Any, int]]) -> tuple[Any, int]:
-    """Returns the node as dicts, lists, and text, and how many values it has.
-
-    Scalars stay text: a token can consist of digits.
-    """
-    if id(node) not in seen:
-        if isinstance(node, yaml.MappingNode):
-            parts = {key: _plain(value, seen) for key, value in _pairs(node)}
-            seen[id(node)] = {key: part for key, (part, _) in parts.items()}, 1 + sum(n for _, n in parts.values())
-        elif isinstance(node, yaml.SequenceNode):
-            items = [_plain(item, seen) for item in node.value]
-            seen[id(node)] = [part for part, _ in items], 1 + sum(n for _, n in items)
-        else:
-            seen[id(node)] = None if _is_null(node) else node.value, 1
-    return seen[id(node)]
 
 
 def _make_access(name: str, config: _Config, environ: Mapping[str, str]) -> Access:
