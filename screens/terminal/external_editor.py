@@ -7,7 +7,9 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -16,6 +18,7 @@ from typing import Any
 from wizard.errors import InputError
 from wizard.files import read_snapshot, why
 from wizard.policy import LARGEST
+from wizard.text.escaping import printable
 
 _AGAIN = "Press E to open it again."
 
@@ -60,7 +63,7 @@ def run_editor(path: Path) -> None:
         raise InputError(f"Cannot start the editor {command[0]}: {reason}.", todo) from None
     try:
         with _signals_reach(process):
-            code = process.wait()
+            code = _waited(process, command[0])
     finally:
         if process.poll() is None:
             process.kill()
@@ -69,6 +72,44 @@ def run_editor(path: Path) -> None:
         raise InputError(f"The editor {command[0]} was ended by {signal_name(-code)}.", _AGAIN)
     if code:
         raise InputError(f"The editor {command[0]} failed with exit code {code}.", _AGAIN)
+
+
+def _waited(process: subprocess.Popen[bytes], name: str) -> int:
+    """Waits for the editor and returns its exit code, negative for a signal.
+
+    An editor that only stops would leave a dead terminal, which may not even send ctrl+c as a signal: the user decides
+    what becomes of it. One that ctrl+z stops is continued by the shell, together with the wizard.
+    """
+    terminal = sys.__stdin__.fileno() if sys.__stdin__ is not None and sys.__stdin__.isatty() else None
+    before = termios.tcgetattr(terminal) if terminal is not None else None
+    while True:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode
+        is_continued = os.waitpid(process.pid, os.WCONTINUED | os.WNOHANG)[0] == process.pid
+        if terminal is None or before is None or is_continued:
+            continue
+        its = termios.tcgetattr(terminal)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        if _goes_on(terminal, name):
+            termios.tcsetattr(terminal, termios.TCSADRAIN, its)
+            process.send_signal(signal.SIGCONT)
+        else:
+            process.kill()
+
+
+def _goes_on(terminal: int, name: str) -> bool:
+    """Asks what to do with a stopped editor; returns whether it continues."""
+    question = f"The editor {printable(name)} is stopped. Press enter to continue it, or ctrl+c to end it."
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        os.write(terminal, f"\r\n{question}\r\n".encode())
+        return os.read(terminal, 1024) != b""
+    except KeyboardInterrupt:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def signal_name(number: int) -> str:

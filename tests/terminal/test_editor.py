@@ -92,6 +92,19 @@ def test_an_editor_that_hangs_is_ended_by_the_second_interrupt(
     editor.is_back("was ended by SIGKILL")
 
 
+def test_an_editor_that_stops_is_continued_or_ended(
+    tmux: Tmux, host: Host, mixed: StandaloneCluster, tmp_path: Path
+) -> None:
+    # without ISIG, as editors have the terminal, ctrl+c is no signal
+    editor = Editor(tmux, host, mixed, tmp_path, "stty -isig; kill -STOP $$; echo again; kill -STOP $$")
+    editor.pane.wait_for("is stopped. Press enter to continue it")
+    editor.pane.keys("Enter")
+    editor.pane.wait_for("again")
+    editor.pane.wait_for("again[^$]*is stopped. Press enter")
+    editor.pane.keys("C-c")
+    editor.is_back("was ended by SIGKILL")
+
+
 def test_an_editor_that_is_killed_gives_the_screens_back(
     tmux: Tmux, host: Host, mixed: StandaloneCluster, tmp_path: Path
 ) -> None:
