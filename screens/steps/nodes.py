@@ -32,7 +32,7 @@ from wizard.names import NAMESPACE
 from wizard.nodes.pools import pool_of
 from wizard.nodes.verdicts import NodeGroup, NodeVerdict, groups, judge, matches, parse_selector, vanished_words
 from wizard.plan.actions import SetLabels, label_commands
-from wizard.plan.derive import plan_labels, plan_wait
+from wizard.plan.derive import plan_labels, plan_wait, room_notes
 from wizard.text.counting import counted
 
 if TYPE_CHECKING:
@@ -562,6 +562,7 @@ class NodesStep(ListStep[Row]):
         late = [row for row in judgement.forecast if not row.gets_pod and not set(row.nodes).isdisjoint(names)]
         # The warnings come first: the names can be many.
         lines: list[str | Text] = [f"No pod: {row.title}, {counted(row.count, 'node')}: {row.why}" for row in late]
+        lines += room_notes(judgement)
         if not self.session.has_device_manager:
             lines.append("You have not applied the manifest. The label has no effect until you do.")
         if "SSH_CONNECTION" in os.environ and not {"TMUX", "STY"} & set(os.environ):

@@ -27,7 +27,6 @@ from screens.widgets.rows import Detail, RowList
 from screens.widgets.words import clean
 from wizard.errors import WizardError
 from wizard.steps import StepId, step_help, step_introduction
-from wizard.text.counting import counted
 
 if TYPE_CHECKING:
     from screens.widgets.dialogs import Choice, Dialog
@@ -246,18 +245,14 @@ class Step(Vertical):
         return next((gate.words for gate in self._gates(plan, only) if gate.kind != "disruption"), "")
 
     def _ask_to_take(self, lost: Sequence[Gate], then: Callable[[], None]) -> None:
-        """Asks whether nodes may lose FUSE, naming them."""
+        """Asks whether nodes may lose FUSE, or pods their node, naming them."""
         from screens.widgets.dialogs import Choice, Confirm
 
-        count = counted(len({name for gate in lost for name in gate.names}), "node")
-        lines = [
-            f"On {self.walk.cluster_words()}:",
-            "",
-            *(gate.words for gate in lost),
-            "",
-            "New workspaces there get no FUSE device. Running workspaces keep their device.",
-        ]
-        question = Confirm(f"Take FUSE from {count}?", lines, [Choice("take", f"Take FUSE from {count}", danger=True)])
+        lines = [f"On {self.walk.cluster_words()}:"]
+        for gate in lost:
+            lines += ["", gate.words, "", gate.means]
+        what = lost[0].asks if len(lost) == 1 else "Disrupt workspaces"
+        question = Confirm(f"{what}?", lines, [Choice("take", what, danger=True)])
         self.ask(question, lambda answer: then() if answer == "take" else None)
 
     def _confirm(

@@ -155,7 +155,7 @@ class Answers:
     nodes: NodesChoice = NodesChoice()
     rollout: RolloutChoice = RolloutChoice()
     allow_disruption: bool = False
-    """Whether nodes that offer FUSE may lose it."""
+    """Whether nodes that offer FUSE may lose it, and running pods on full nodes their place."""
     policy: PolicyChoice | None = None
     """None: no policy is written."""
     template: TemplateChoice | None = None

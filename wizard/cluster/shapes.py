@@ -65,6 +65,10 @@ def name(value: Any) -> None:
         raise Odd("is empty")
 
 
+def anything(_: Any) -> None:
+    """Accepts every value."""
+
+
 def flag(value: Any) -> None:
     """Accepts true and false."""
     if type(value) is not bool:
@@ -357,6 +361,13 @@ METADATA_ITEM = struct({"metadata": metadata})
 LIST_METADATA = struct(continue_=text, resourceVersion=text, remainingItemCount=number)
 METADATA_LIST = struct(metadata=LIST_METADATA, items=list_of(METADATA_ITEM))
 
+PODS_TABLE = struct(
+    metadata=LIST_METADATA,
+    columnDefinitions=list_of(struct({"name": text})),
+    rows=list_of(struct({"cells": list_of(anything)})),
+    items=list_of(struct(spec=struct(nodeName=text))),
+)
+
 VERSION = struct(gitVersion=text)
 USER_REVIEW = struct(status=struct(userInfo=struct(username=text)))
 ACCESS_REVIEW = struct(status=struct(allowed=flag, reason=text, evaluationError=text))
@@ -443,6 +454,12 @@ FACTS = struct(
     clock_skew=real,
     warnings=list_of(text),
     pod_refusal=text,
+    full_nodes=list_of(
+        struct(
+            {"node": name, "excess": number},
+            pods=list_of(struct({"namespace": text, "name": text, "priority": number})),
+        )
+    ),
     scaled_pools=list_of(
         struct(
             {"manager": text, "name": text, "nodes": number, "smallest": number},

@@ -52,8 +52,10 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
     async with connected(target_of(arguments)) as engine:
         # The wait compares its result with the forecast, which needs the other facts as well.
         facts = await (engine.read_facts() if waits else engine.read_nodes())
-        if remove:
+        if not waits:
             facts = await _with_daemon_set(engine, facts)
+        if not (waits or remove):
+            facts = await engine.with_full_nodes(facts)
         if remove or not choice.names:
             require_nodes(facts)
         work = _Work(arguments, Judgement(Reading.of(facts), _answers(choice, arguments)), remove=remove)
@@ -178,7 +180,7 @@ class _Work:
         if self._losing and self._choice.names:
             lose = "loses" if len(self._losing) == 1 else "lose"
             out(f"{named(self._losing)} {lose} FUSE: new workspaces there get no FUSE device.")
-        for line in self._pods.lines():
+        for line in (*self._pods.lines(), *self.plan.notes):
             out(line)
         if dry:
             out(f"{counted(len(self._names), 'node')} to {self._word}.")

@@ -172,7 +172,9 @@ def _add_manifest(commands: Any) -> None:
 
 def _add_allow_disruption(made: Parser) -> None:
     made.add_argument(
-        "--allow-disruption", action="store_true", help="continue even if nodes that advertise FUSE now would lose it"
+        "--allow-disruption",
+        action="store_true",
+        help="continue even if nodes that advertise FUSE lose it, or pods are displaced from full nodes",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 from wizard.cluster import ApiRefusal, Gateway
 from wizard.cluster.concurrency import together
+from wizard.cluster.full_nodes import full_nodes
 from wizard.cluster.permissions import review_permissions
 from wizard.cluster.shapes import FACTS, Odd, require_flat
 from wizard.errors import InputError
@@ -29,9 +31,10 @@ from wizard.facts.cluster import (
     Right,
     Unread,
 )
+from wizard.facts.full_nodes import PODS_OF_ALL_NODES, FullNode
 from wizard.files import read_snapshot, write_file
 from wizard.names import BORROWED_NAMESPACE, ENFORCE_LABEL, NAMESPACE, PROBE_NAMESPACE
-from wizard.nodes.autoscaling import read_scaled_pools
+from wizard.nodes.autoscaling import Read, read_scaled_pools
 
 T = TypeVar("T")
 
@@ -110,6 +113,7 @@ async def collect(
         ),
     ]
     identity, rights, nodes, pods, daemon_sets, scaled_pools, *objects = await together(work)
+    full = await _full_nodes(gateway, read, nodes or (), pods or ())
     # Only a pod shows what admission rejects: the API does not expose a cluster's own Pod Security default.
     where = NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE
     try:
@@ -133,7 +137,28 @@ async def collect(
         warnings=gateway.warnings,
         pod_refusal=pod_refusal,
         scaled_pools=scaled_pools,
+        full_nodes=full,
     )
+
+
+async def _full_nodes(
+    gateway: Gateway, read: Read[Any], nodes: Iterable[NodeFacts], pods: Iterable[KubernetesObject]
+) -> tuple[FullNode, ...]:
+    """Returns the full nodes that have no pod of the device manager yet."""
+    served = {str((pod.get("spec") or {}).get("nodeName")) for pod in pods}
+    bare = [node for node in nodes if node.name not in served]
+    if not bare:
+        return ()
+    return await read(PODS_OF_ALL_NODES, "list", "pods in all namespaces", full_nodes(gateway, bare)) or ()
+
+
+async def with_full_nodes(gateway: Gateway, facts: ClusterFacts) -> ClusterFacts:
+    """Adds the full nodes to facts that have only nodes."""
+    unread = list(facts.unread)
+    read = partial(_read, unread)
+    pods = await read("device manager pods", "list", "pods", gateway.list("Pod", NAMESPACE))
+    full = await _full_nodes(gateway, read, facts.nodes or (), pods or ())
+    return replace(facts, plugin_pods=pods or (), full_nodes=full, unread=tuple(unread))
 
 
 async def collect_nodes(gateway: Gateway, identity: ClusterIdentity) -> ClusterFacts:

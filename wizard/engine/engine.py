@@ -204,6 +204,12 @@ class Engine:
 
         return await collect_nodes(self.gateway, self.identity)
 
+    async def with_full_nodes(self, facts: ClusterFacts) -> ClusterFacts:
+        """Adds the full nodes to the facts of ``read_nodes``."""
+        from wizard.engine.collect import with_full_nodes
+
+        return await with_full_nodes(self.gateway, facts)
+
     def other_wizard(self) -> str:
         """Takes the lock; returns which other process holds it, "" if this one has it now."""
         if self._lock is None:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from wizard.facts.full_nodes import FullNode, RunningPod
 from wizard.names import FUSE_RESOURCE, NODE_LABEL, NODE_LABEL_VALUE
 
 FACTS_VERSION = 1
@@ -185,6 +186,8 @@ class ClusterFacts:
     """The server's message if admission rejects a dry run of the device manager's pod: Pod Security, a webhook, or a
     required quota for critical pods."""
     scaled_pools: tuple[ScaledPool, ...] = ()
+    full_nodes: tuple[FullNode, ...] = ()
+    """The nodes without a pod of the device manager, and without room for one more pod."""
 
     def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
         """Returns the required permissions if probe pods or test pods run in these namespaces (default: in none)."""
@@ -221,5 +224,13 @@ class ClusterFacts:
         # A null was taken out, and this field has no default: the pool has no limit.
         pools = ({"largest": None, **pool} for pool in content.get("scaled_pools", ()))
         content["scaled_pools"] = tuple(ScaledPool(**pool) for pool in pools)
+        content["full_nodes"] = tuple(
+            FullNode(
+                one["node"],
+                one["excess"],
+                tuple(RunningPod(**pod) for pod in one["pods"]) if one.get("pods") is not None else None,
+            )
+            for one in content.get("full_nodes", ())
+        )
         content["warnings"] = tuple(content.get("warnings", ()))
         return cls(**content)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from wizard import quantities
 from wizard.facts.cluster import ClusterFacts, KubernetesObject, NodeFacts
+from wizard.facts.full_nodes import PRIORITIES, RunningPod
 from wizard.manifest import enforced_level
 from wizard.names import NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes.taints import CONTROL_PLANE_TAINTS, until_they_pass, untolerated
@@ -94,6 +95,7 @@ def forecast(
     fates = {verdict.node.name: _fate(verdict.node, verdict.node.name in labeled, objects) for verdict in verdicts}
     fates = _under_pod_security(fates, level or enforced_level(facts)[0], objects)
     fates = _under_quota(fates, facts, objects)
+    fates = _on_full_nodes(fates, facts, objects)
     rows: defaultdict[tuple[str, _Fate], list[str]] = defaultdict(list)
     for verdict in verdicts:
         rows[verdict.system, fates[verdict.node.name]].append(verdict.node.name)
@@ -101,6 +103,49 @@ def forecast(
         ForecastRow(title, tuple(names), fate.gets_pod, fate.why, fate.short) for (title, fate), names in rows.items()
     ]
     return tuple(sorted(found, key=lambda row: (not row.gets_pod, -row.count, row.title)))
+
+
+def displaced_pods(
+    facts: ClusterFacts, objects: Sequence[KubernetesObject], nodes: Collection[str]
+) -> dict[str, tuple[RunningPod, ...] | None]:
+    """Returns by node the running pods that the device manager's pod displaces: those nodes have no room for it.
+
+    None: the node is full, and its pods were not read. A node on which it cannot displace any is left out.
+    """
+    priority = _priority(objects)
+    if priority is None:
+        return {}
+    found = {one.node: one.displaced(priority) for one in facts.full_nodes if one.node in nodes}
+    return {name: pods for name, pods in found.items() if pods is None or pods}
+
+
+def _priority(objects: Sequence[KubernetesObject]) -> int | None:
+    """Returns the priority of the device manager's pod; None if its class is not one that every cluster has."""
+    daemon_set = _object(objects, "DaemonSet")
+    if not daemon_set:
+        return None
+    return PRIORITIES.get(str(daemon_set["spec"]["template"]["spec"].get("priorityClassName") or ""))
+
+
+def _on_full_nodes(
+    fates: Mapping[str, _Fate], facts: ClusterFacts, objects: Sequence[KubernetesObject]
+) -> dict[str, _Fate]:
+    changed = dict(fates)
+    priority = _priority(objects)
+    if priority is None:
+        return changed
+    for one in facts.full_nodes:
+        fate = fates.get(one.node)
+        if fate is None or not fate.gets_pod:
+            continue
+        pods = one.displaced(priority)
+        if pods is None:
+            changed[one.node] = replace(fate, why="in place of a pod of lower priority: the node is full")
+        elif pods:
+            changed[one.node] = replace(fate, why=f"in place of {', '.join(map(str, pods))}: the node is full")
+        else:
+            changed[one.node] = _Fate(False, "the node is full, and no pod there has a lower priority", "full")
+    return changed
 
 
 def _fate(node: NodeFacts, named: bool, objects: Sequence[KubernetesObject]) -> _Fate:
@@ -229,10 +274,15 @@ class Comparison:
     def state(self) -> Literal["ok", "warning", "done", "failed", "unknown"]:
         """The state word: of the forecast, and after the rollout of the result."""
         if not self.happened:
-            return "ok" if self.gets_pod else "warning"
+            return "ok" if self.gets_pod and not self.displaces else "warning"
         if self.happened == NOT_KNOWN:
             return "unknown"
         return "done" if self.ready else "failed" if self.wrong else "warning"
+
+    @property
+    def displaces(self) -> bool:
+        """Whether other pods have to go for the pods on these nodes."""
+        return self.gets_pod and self.expected == POD and bool(self.why)
 
     @property
     def forecast(self) -> str:

@@ -130,7 +130,7 @@ class Desk:
         gates = [gate for gate in closed(plan.gates, "plain", actions=kinds) if gate.kind == "disruption"]
         for gate in gates:
             out(f"Warning: {gate.words}")
-            out("New workspaces there get no FUSE device; running workspaces keep their device.")
+            out(gate.means)
             if not await agreed("Continue all the same?"):
                 out("Nothing was changed.")
                 return None

@@ -10,7 +10,7 @@ from typing import Final
 from wizard.choices.answers import NodesChoice
 from wizard.plain.asking import ask, or_say
 from wizard.plain.desk import Desk
-from wizard.plan.derive import plan_labels
+from wizard.plan.derive import plan_labels, room_notes
 from wizard.plan.gates import GateKind
 from wizard.printing.lines import out, print_comparison
 from wizard.text.counting import counted
@@ -82,6 +82,8 @@ class NodesStep:
         if not names:
             out("No selected node lacks the label.")
             return
+        for note in room_notes(self._desk.judgement):
+            out(note)
         await self._desk.act(plan, ("label",), f"Label {counted(len(names), 'node')}?")
 
     async def _unlabel(self) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Literal, TypeVar
 from wizard.choices.answers import Answers
 from wizard.facts.changes import Change, changes_of_set_fields, counts
 from wizard.facts.cluster import ClusterFacts, ClusterIdentity, KubernetesObject
+from wizard.facts.full_nodes import PODS_OF_ALL_NODES
 from wizard.facts.objects import ObjectRef
 from wizard.manifest import Rendering, selects_every_node
-from wizard.manifest.forecast import ForecastRow
+from wizard.manifest.forecast import ForecastRow, displaced_pods
 from wizard.names import BORROWED_NAMESPACE, NAMESPACE, NODE_LABEL, NODE_LABEL_VALUE
 from wizard.nodes.verdicts import NodeVerdict
 from wizard.plan.actions import (
@@ -29,8 +30,9 @@ from wizard.plan.actions import (
     set_labels,
     wait_for_rollout,
 )
-from wizard.plan.gates import Gate, disruption_gate, gates_of, read_only_gate
+from wizard.plan.gates import Gate, displacing_gate, disruption_gate, gates_of, read_only_gate
 from wizard.plan.judgement import Judgement, Reading
+from wizard.text.counting import counted
 
 Stage = Literal["planned", "asked"]
 SomeAction = TypeVar("SomeAction", bound=Action)
@@ -127,7 +129,7 @@ def derive(
         actions=tuple(actions),
         gates=gates_of(judgement, read_only=read_only, asked=asked),
         left_to_do=tuple(left_to_do),
-        notes=tuple(_notes(judgement)),
+        notes=(*_notes(judgement), *room_notes(judgement)),
     )
 
 
@@ -236,6 +238,18 @@ def _notes(judgement: Judgement) -> Iterable[str]:
         yield f"{kinds}: checked in namespace {BORROWED_NAMESPACE}, because {where} does not exist yet."
 
 
+def room_notes(judgement: Judgement) -> tuple[str, ...]:
+    """Returns a note if it is not known whether nodes that get a new pod have room for it."""
+    served = {str((pod.get("spec") or {}).get("nodeName")) for pod in judgement.facts.plugin_pods}
+    new = [name for row in judgement.forecast if row.gets_pod for name in row.nodes if name not in served]
+    return tuple(
+        f"Not checked: whether {counted(len(new), 'node')} {'has' if len(new) == 1 else 'have'} room for one more pod "
+        f"({unread.verb} {unread.resource}). On a full node, the device manager displaces a pod of lower priority."
+        for unread in judgement.facts.unread
+        if unread.what == PODS_OF_ALL_NODES and new
+    )
+
+
 NO_CLUSTER = ClusterFacts(read_at="", identity=ClusterIdentity(context="", server="", version="", distribution=""))
 """What is known without a cluster."""
 
@@ -261,9 +275,13 @@ def plan_labels(
     losing = losing_without_label(judgement, changing) if remove else ()
     if losing and not by_name:
         gates.append(disruption_gate(losing, "the label is removed", frozenset({"label"})))
+    new = {verdict.node.name for verdict in changing} if not remove else set[str]()
+    if pods := displaced_pods(judgement.facts, judgement.objects, new):
+        gates.append(displacing_gate(pods, frozenset({"label"})))
     if read_only:
         gates.append(read_only_gate(read_only))
-    return Plan(judgement, "asked", (action,) if changing else (), tuple(gates))
+    notes = room_notes(judgement) if new else ()
+    return Plan(judgement, "asked", (action,) if changing else (), tuple(gates), notes=notes)
 
 
 def plan_wait(judgement: Judgement) -> Plan:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from wizard.errors import ClusterError, ConflictError, ExitCode, ProblemsFound, WizardError
+from wizard.facts.full_nodes import RunningPod
 from wizard.finding import Outcome, blockers
 from wizard.manifest.ownership import conflict_error, undecided
 from wizard.names import NODE_LABEL
@@ -61,6 +62,10 @@ class Gate:
     todo_by_option: str = ""
     alone: bool = False
     """Whether it is closed only if the labels are not set together with the objects."""
+    means: str = ""
+    """What follows for workspaces, in sentences."""
+    asks: str = ""
+    """What someone agrees to, as a question begins ("Take FUSE from 3 nodes")."""
 
     @property
     def words(self) -> str:
@@ -117,7 +122,8 @@ def gates_of(judgement: Judgement, *, read_only: str = "", asked: bool = True) -
 
     ``read_only`` says why this session cannot change anything. ``asked`` tells whether the server was asked.
     """
-    found = [_disruption(judgement), _read_only(read_only), _blockers(judgement), _acknowledgement(judgement)]
+    found = [_disruption(judgement), _displacing(judgement), _read_only(read_only), _blockers(judgement)]
+    found.append(_acknowledgement(judgement))
     if asked:
         found += [_conflicts(judgement), _foreign_labels(judgement), _rejected(judgement)]
     return tuple(gate for gate in found if gate is not None)
@@ -136,18 +142,56 @@ def _disruption(judgement: Judgement) -> Gate | None:
 def disruption_gate(names: Sequence[str], why: str, actions: frozenset[str], *, alone: bool = False) -> Gate:
     """Returns the gate for nodes that offer FUSE and lose it; ``alone``: only if the labels are not set as well."""
     one = len(names) == 1
+    means = "New workspaces there get no FUSE device; running workspaces keep their device."
     return Gate(
         "disruption",
         f"Nothing was changed. {counted(len(names), 'node')} that {'offers' if one else 'offer'} FUSE now "
         f"{'loses' if one else 'lose'} it ({why}): {named(names)}.",
-        "New workspaces there get no FUSE device; running workspaces keep their device. To do it all the same, set "
-        "allow-disruption: true in the answers file.",
+        f"{means} {_IN_ANSWERS}",
         f"{counted(len(names), 'node')} {'loses' if one else 'lose'} FUSE ({why}): {named(names)}.",
         tuple(names),
         actions,
-        "New workspaces there get no FUSE device; running workspaces keep their device. To do it all the same, use "
-        "--allow-disruption.",
+        f"{means} {_BY_OPTION}",
         alone=alone,
+        means=means,
+        asks=f"Take FUSE from {counted(len(names), 'node')}",
+    )
+
+
+_IN_ANSWERS: Final = "To do it all the same, set allow-disruption: true in the answers file."
+_BY_OPTION: Final = "To do it all the same, use --allow-disruption."
+
+
+def _displacing(judgement: Judgement) -> Gate | None:
+    """Pods that have to go for the device manager's pod: when the label comes, or with the DaemonSet."""
+    new = "DaemonSet" in judgement.changing
+    labeled = judgement.to_label if judgement.answers.nodes.label else ()
+    pods = {name: found for name, found in judgement.displaced.items() if new or name in labeled}
+    actions = {"label" if name in labeled else "apply" for name in pods}
+    return displacing_gate(pods, frozenset(actions)) if pods else None
+
+
+def displacing_gate(pods: Mapping[str, Sequence[RunningPod] | None], actions: frozenset[str]) -> Gate:
+    """Returns the gate for full nodes, on which running pods have to go; ``pods`` has them by node, None: not read."""
+    told = [f"{pod} on {node}" for node, found in pods.items() for pod in found or ()]
+    told += [f"a pod on {node}" for node, found in pods.items() if found is None]
+    count = counted(len(told), "running pod")
+    on = "1 full node" if len(pods) == 1 else f"{len(pods)} full nodes"
+    text = f"The device manager displaces {count} on {on}: {named(told)}."
+    means = (
+        "Its pod is critical for a node, so the scheduler evicts pods of lower priority if a node has no room. Leave "
+        "these nodes out, or make room there first."
+    )
+    return Gate(
+        "disruption",
+        f"Nothing was changed. {text}",
+        f"{means} {_IN_ANSWERS}",
+        text,
+        tuple(pods),
+        actions,
+        f"{means} {_BY_OPTION}",
+        means=means,
+        asks=f"Displace {count}",
     )
 
 

@@ -19,6 +19,7 @@ from wizard.errors import WizardError
 from wizard.facts.changes import changes_between, counts
 from wizard.facts.cluster import ClusterFacts, KubernetesObject
 from wizard.facts.differences import FieldOwner
+from wizard.facts.full_nodes import RunningPod
 from wizard.facts.live import Live
 from wizard.facts.objects import ObjectRef, leaves
 from wizard.finding import Finding
@@ -26,7 +27,7 @@ from wizard.findings.needs_fuse import Measured
 from wizard.findings.prerequisites import Situation, judge_prerequisites
 from wizard.findings.security_modules import Probe, judge_security_modules
 from wizard.manifest import Basis, Rendering, attribution, devices_in, render, selects_every_node
-from wizard.manifest.forecast import Comparison, ForecastRow, compare, forecast
+from wizard.manifest.forecast import Comparison, ForecastRow, compare, displaced_pods, forecast
 from wizard.manifest.gitops import keeper_of
 from wizard.manifest.ownership import (
     Contest,
@@ -254,6 +255,12 @@ class Judgement:
         """Which nodes get a pod once the objects are applied and the selected nodes are labelled, and why not."""
         nodes = self.verdicts or self.chosen
         return forecast(self.facts, nodes, set(self.expected), self.objects, level=self.level)
+
+    @from_inputs(*OBJECT_INPUTS)
+    def displaced(self) -> Mapping[str, tuple[RunningPod, ...] | None]:
+        """By node that gets a pod in the plan, the running pods that it displaces; None: not known which."""
+        getting = {name for row in self.forecast if row.gets_pod for name in row.nodes}
+        return displaced_pods(self.facts, self.objects, getting)
 
     @from_inputs("checks")
     def level(self) -> str:

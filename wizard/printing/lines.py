@@ -142,7 +142,7 @@ def print_comparison(rows: Sequence[Comparison]) -> None:
     for row in rows:
         line = f"{row.state:8} {row.name:{width}}  forecast: {row.forecast:{wide}}"
         out(f"{line}  result: {row.happened}" if happened else line.rstrip())
-        if row.ready or (row.gets_pod and not row.happened):
+        if row.ready or (row.gets_pod and not row.happened and not row.displaces):
             continue
         names = ", ".join(row.nodes[:3]) + (f" and {len(row.nodes) - 3} more" if len(row.nodes) > 3 else "")
         about = f"{names}: {row.seen or row.why}" if row.seen or row.why else ""

@@ -29,6 +29,7 @@ from wizard.sandbox.watching import Log
 SCHEDULING, PULLING, STARTING, REGISTERING = 0.15, 1.1, 0.5, 0.4
 """Seconds that a pod's steps take, plus or minus a third."""
 RUNNING, STOPPING, BACK_OFF, RESCHEDULING = 1.0, 0.4, 2.0, 1.0
+TOO_MANY = "Too many pods"
 DEVICE_PLUGINS = "/var/lib/kubelet/device-plugins"
 ZONE_LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
@@ -51,6 +52,8 @@ class Kubelets:
         """The resources of which a pod got devices, by the pod's UID."""
         self._waiting: dict[Key, str] = {}
         """Pods without a node, with their UID."""
+        self._on_node: defaultdict[str, set[Key]] = defaultdict(set)
+        """The pods of each node that have not ended."""
         self._ends = [
             self._store.listen("pods", self._pod_changed),
             self._store.listen("nodes", self._node_changed),
@@ -86,6 +89,9 @@ class Kubelets:
     def _pod_changed(self, change: Change) -> None:
         pod = change.version.obj
         uid = pod["metadata"]["uid"]
+        if node := pod["spec"].get("nodeName"):
+            ended = change.type == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed")
+            (self._on_node[node].discard if ended else self._on_node[node].add)(change.version.key)
         if change.type == "DELETED":
             self._forget(uid)
             self._logs.pop(uid, None)
@@ -93,6 +99,7 @@ class Kubelets:
             self._waiting.pop(change.version.key, None)
             if _is_plugin(pod):
                 self._withdraw(pod)
+            self._try_waiting_again()
         elif change.type == "ADDED":
             if name := pod["spec"].get("nodeName"):
                 self._after(uid, 0, self._bound, change.version.key, uid, name)
@@ -116,6 +123,9 @@ class Kubelets:
             and before["metadata"].get("labels") == node["metadata"].get("labels")
         ):
             return
+        self._try_waiting_again()
+
+    def _try_waiting_again(self) -> None:
         for key, uid in list(self._waiting.items()):
             if not self._timers[uid]:
                 self._after(uid, SCHEDULING, self._schedule, key, uid)
@@ -147,7 +157,27 @@ class Kubelets:
                 self._bind(pod, node.obj)
                 return
             reasons[why] = reasons.get(why, 0) + 1
+        if name and set(reasons) == {TOO_MANY} and self._preempt(pod, name):
+            return
         self._unschedulable(pod, reasons, pinned=bool(name))
+
+    def _preempt(self, pod: Object, node: str) -> bool:
+        """Evicts the least important pod of a node if it is less important than ``pod``, which is then tried again."""
+        found = (self._store.get("pods", key) for key in self._on_node[node])
+        victims = [one.obj for one in found if one and one.obj["spec"].get("priority", 0) < pod["spec"]["priority"]]
+        if not victims:
+            return False
+        lowest = min(one["spec"].get("priority", 0) for one in victims)
+        victim = max(
+            (one for one in victims if one["spec"].get("priority", 0) == lowest),
+            key=lambda one: str(one["status"].get("startTime", "9")),
+        )
+        if not victim["metadata"].get("deletionTimestamp"):
+            text = f"Preempted by pod {pod['metadata']['uid']} on node {node}"
+            self._recorder.record(victim, "Normal", "Preempted", text, events.SCHEDULER)
+            key = (victim["metadata"]["namespace"], victim["metadata"]["name"])
+            self._cluster.delete(POD, *key, Deletion(grace=None), Write(SYSTEM, "kube-scheduler"))
+        return True
 
     def _unfit(self, pod: Object, node: Object, wanted: Mapping[str, int], taken: Mapping[str, int]) -> str:
         if node["spec"].get("unschedulable") and not tolerates(
@@ -159,6 +189,9 @@ class Kubelets:
                 return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
         if not fits_selector(pod["spec"], node):
             return "node(s) didn't match Pod's node affinity/selector"
+        name, room = node["metadata"]["name"], node["status"].get("allocatable", {}).get("pods")
+        if room is not None and len(self._on_node[name]) >= int(amount(room)):
+            return TOO_MANY
         for resource, count in wanted.items():
             if int(amount(node["status"].get("allocatable", {}).get(resource, "0"))) - taken.get(resource, 0) < count:
                 return f"Insufficient {resource}"
