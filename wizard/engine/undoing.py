@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from wizard.engine.engine import Engine
     from wizard.facts.cluster import KubernetesObject
 
-TRIES: Final = 8
-"""How often an object is read again if something else writes to it (usually its status) during the undo."""
-
 DELETION_SECONDS: Final = 120.0
 """How long to wait until a deleted object is gone: pods have 30 seconds to end."""
 
@@ -199,8 +196,9 @@ class _Undoing:
     async def _on_object(self, step: UndoStep) -> None:
         """Deletes or restores an object if nobody claimed it since the preview."""
         from wizard.cluster import ApiRefusal
+        from wizard.cluster.concurrency import attempts
 
-        for _ in range(TRIES):
+        async for _ in attempts():
             try:
                 if await self._try_object(step):
                     break

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from wizard.choices.answers import UNDECIDED, OwnershipChoice
-from wizard.cluster.concurrency import together
+from wizard.cluster.concurrency import attempts, together
 from wizard.cluster.content_patch import content_patch
 from wizard.cluster.gateway import ApplyResult, Gateway
 from wizard.cluster.refusals import ApiRefusal, ApplyConflict, FieldConflict
@@ -35,9 +35,6 @@ from wizard.manifest.gitops import keeper_of
 from wizard.manifest.guide import added_to_guide
 from wizard.manifest.ownership import without_fields
 from wizard.names import BORROWED_NAMESPACE, ENFORCE_LABEL, FIELD_MANAGER, TAKEN_OVER_ANNOTATION
-
-TRIES: Final = 5
-"""How often a dry run or an apply is repeated because a controller wrote the object's status in between."""
 
 ADOPTED_MANAGERS: Final = (CLIENT_SIDE_APPLY, FIELD_MANAGER)
 """The managers whose fields are taken over without asking."""
@@ -204,13 +201,16 @@ class _Asking:
 
         A controller that writes its status is enough for that. Raises ApiRefusal.
         """
-        for _ in range(TRIES - 1):
+        said: ApiRefusal | None = None
+        async for _ in attempts():
             try:
                 return await self._ask(check, item)
             except ApiRefusal as refusal:
                 if refusal.status != 409 or refusal.namespace_terminating:
                     raise
-        return await self._ask(check, item)
+                said = refusal
+        assert said is not None
+        raise said
 
     async def _ask(self, check: ObjectCheck, item: KubernetesObject) -> ObjectCheck:
         kind = item["kind"]
@@ -316,7 +316,7 @@ async def apply_checked(
     first: KubernetesObject | None = None
     expected = content_key(check.before) if check.before is not None else ""
     announced, taken_over, said = False, False, ""
-    for _ in range(TRIES):
+    async for _ in attempts():
         live = await gateway.get(ref.kind, ref.name, ref.namespace)
         if (content_key(live) if live is not None else "") != expected:
             raise PlanChanged(ref)
