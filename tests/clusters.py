@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.contract import validate_output
 from tests.real_api_server import RealCluster
 from wizard.journal.state import state_folder
 from wizard.sandbox import Sandbox, Scenario
@@ -106,6 +107,7 @@ async def command(*arguments: str, folder: Path | None = None, typed: str = "", 
     out, error = await process.communicate(typed.encode() or None)
     assert process.returncode is not None
     assert b"Traceback" not in error, error.decode()
+    validate_output(out.decode())
     return Ended(process.returncode, out.decode(), error.decode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import settings
 
 from tests import alone
-from wizard.text import redaction
+from tests.contract import validate
+from wizard.text import documents, redaction
 
 # How long an example takes is the machine's business; what must be quick is measured in tests/benchmarks.
 settings.register_profile("podman-wizard", deadline=None)
@@ -52,6 +54,19 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 def no_known_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets the secrets of earlier tests: what one of them registers would be hidden on another's screen."""
     monkeypatch.setattr(redaction, "_secrets", [])
+
+
+@pytest.fixture(autouse=True)
+def documents_in_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validates every document of -o json that a command prints in this process."""
+    original = documents.versioned
+
+    def validated(*arguments: Any, **options: Any) -> dict[str, Any]:
+        made = original(*arguments, **options)
+        validate(json.loads(json.dumps(made, default=str)))
+        return made
+
+    monkeypatch.setattr(documents, "versioned", validated)
 
 
 @pytest.fixture(autouse=True)

@@ -12,16 +12,26 @@ import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
-from wizard.choices.answers import Answers, Decision, ManifestChoice, NodesChoice, OwnershipChoice
+from wizard.choices.answers import (
+    Answers,
+    Decision,
+    ManifestChoice,
+    NodesChoice,
+    OwnershipChoice,
+    PolicyChoice,
+    TemplateChoice,
+)
 from wizard.coder.credentials import base_url
 from wizard.errors import InputError, UsageError
 from wizard.files import read_snapshot
 from wizard.manifest.ownership import check_decision
+from wizard.quantities import seconds_of
 
 LIMIT = 1_000_000
 """The largest answers file that is read, in bytes."""
@@ -30,6 +40,9 @@ DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 """A number that has the same value for every reader: YAML 1.1 reads 0110 as 72, and 1:30 as 90."""
 
 
+DURATIONS = ("rollout.timeout",)
+"""The keys that take seconds, or a text such as ``5m``."""
+
 STDIN = "stdin"
 """The name of the standard input in messages."""
 
@@ -37,8 +50,8 @@ STDIN = "stdin"
 def read_answers(path: Path) -> Answers:
     """Reads the choices of an answers file, ``-`` for stdin. Raises InputError with file, line and column.
 
-    Paths in an answers file on stdin count from the current folder. An empty stdin is refused: it is rather a pipe
-    that failed than the wish to use every default.
+    Paths in the file count from its folder, on stdin from the current one; ``~/`` is the home folder. An empty stdin
+    is refused: it is rather a pipe that failed than the wish to use every default.
     """
     if str(path) == "-":
         content = sys.stdin.buffer.read(LIMIT + 1)
@@ -46,9 +59,29 @@ def read_answers(path: Path) -> Answers:
             raise InputError(f"The answers file is larger than {LIMIT} bytes.", "Check what is piped.", file=STDIN)
         if not content.strip():
             raise InputError("The answers file is empty.", "For every default, pipe {}.", file=STDIN)
-        return parse_answers(content, STDIN)
+        return _located(parse_answers(content, STDIN), Path())
     content = read_snapshot(path, limit=LIMIT).content or b""
-    return parse_answers(content, str(path))
+    return _located(parse_answers(content, str(path)), path.parent)
+
+
+def _located(answers: Answers, folder: Path) -> Answers:
+    """Returns the choices with their paths counted from a folder."""
+
+    def located(text: str | None) -> str | None:
+        return str(folder / Path(text).expanduser()) if text else text
+
+    def with_files(choice: _Files) -> _Files:
+        return replace(choice, file=located(choice.file), output=located(choice.output))
+
+    return replace(
+        answers,
+        cluster=replace(answers.cluster, kubeconfig=located(answers.cluster.kubeconfig)),
+        policy=with_files(answers.policy) if answers.policy else None,
+        template=with_files(answers.template) if answers.template else None,
+    )
+
+
+_Files = TypeVar("_Files", PolicyChoice, TemplateChoice)
 
 
 def parse_answers(content: bytes, name: str) -> Answers:
@@ -203,7 +236,9 @@ class _Reader:
         for key, value in node.value:
             where = f"{path}.{key.value}" if path else str(key.value)
             if not isinstance(key, yaml.ScalarNode) or key.value not in names:
-                self._refuse(key, f"{where} is not a key of the answers file.", f"Valid keys: {', '.join(names)}.")
+                meant = get_close_matches(str(key.value), list(names), n=1)
+                todo = f"Did you mean {meant[0]}?" if meant else f"Valid keys: {', '.join(names)}."
+                self._refuse(key, f"{where} is not a key of the answers file.", todo)
             if names[key.value] in values:
                 self._refuse(key, f"{where} appears twice.", "Keep one of them.")
             values[names[key.value]] = self.read(hints[names[key.value]], value, where)
@@ -243,6 +278,11 @@ class _Reader:
         is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
         options = typing.get_args(kind) if is_union else (kind,)
         value = self._constructor.construct_object(node) if isinstance(node, yaml.ScalarNode) else node
+        if path in DURATIONS and isinstance(value, str):
+            try:
+                return seconds_of(value)
+            except ValueError as error:
+                self._refuse(node, f"{path}: {error}.")
         for option in options:
             if typing.get_origin(option) is Literal:
                 if value in typing.get_args(option):

@@ -25,6 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = argparse.Namespace()
     _mend_streams()
+    if given[:1] == ["__complete"]:  # the shells ask for names: not a command for people
+        from wizard.commands.completing import complete
+
+        return complete(given[1:])
     if os.path.expanduser("~") == "~":  # noqa: PTH111 (pathlib costs start-up time, and raises)
         # The user has no passwd entry and no HOME, as in some containers; container runtimes set it to / as well.
         os.environ["HOME"] = "/"
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser = make_parser("kubectl podman-wizard" if _is_plugin() else "podman-wizard", only=commands_wanted(given))
         parsed = parser.parse_args(_with_joined_values(given))
         _refuse_misplaced(parsed)
+        _set_loudness(parsed)
         return int((parsed.run or _open_wizard)(parsed))
     except WizardError as error:
         from wizard.text.escaping import printable
@@ -90,7 +95,7 @@ def _document(error: WizardError) -> None:
     from wizard.printing.lines import document
 
     with contextlib.suppress(OSError):
-        document({}, error=error)
+        document("error", {}, error=error)
 
 
 def _complain(text: str) -> None:
@@ -118,6 +123,21 @@ def _refuse_misplaced(parsed: argparse.Namespace) -> None:
             f"--{given[0]} is an option of the wizard and cannot be used with the command {parsed.command}.",
             f"For the options of the command, run podman-wizard {parsed.command} --help.",
         )
+    useless = [name for name in ("kubeconfig", "context", "sandbox") if hasattr(parsed, name)]
+    if useless and getattr(parsed, "offline", False):
+        raise UsageError(f"{parsed.command} asks no cluster, so --{useless[0]} would do nothing.", "Leave it out.")
+
+
+def _set_loudness(parsed: argparse.Namespace) -> None:
+    if getattr(parsed, "verbose", False):
+        from wizard.printing.lines import say
+        from wizard.text import trace
+
+        trace.listen(say)
+    if getattr(parsed, "quiet", False):
+        from wizard.printing.lines import Teller
+
+        Teller.quiet = True
 
 
 def _report(error: Exception) -> str:
@@ -213,6 +233,11 @@ def _open_plain(arguments: argparse.Namespace, answers: Answers | None) -> int:
         target_of(arguments, answers), Session(answers), speed=sandbox_speed(), fresh=arguments.wizard_fresh
     )
     return run_async(work)
+
+
+def complete_for_kubectl() -> None:
+    """The entry point of ``kubectl_complete-podman_wizard``, which kubectl runs."""
+    sys.exit(main(["__complete", *sys.argv[1:]]))
 
 
 def entry() -> None:

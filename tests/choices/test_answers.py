@@ -57,7 +57,7 @@ def test_an_empty_file_means_the_defaults(text: bytes) -> None:
         (b"ownership: {DaemonSet .spec: skip}\n", "a.yaml:1:13", "Only a whole object can be skipped"),
         (b"ownership: {DaemonSet: fail}\n", "a.yaml:1:24", "must be one of take, leave, skip"),
         (b"ownership: {DaemonSet: take, DaemonSet: skip}\n", "a.yaml:1:30", "appears twice"),
-        (b"rollout: {timeout: soon}\n", "a.yaml:1:20", "rollout.timeout must be a whole number"),
+        (b"rollout: {timeout: soon}\n", "a.yaml:1:20", "rollout.timeout: 'soon' is not a duration above 0"),
         (b"nodes: {names: a}\n", "a.yaml:1:16", "nodes.names must be a list"),
         (b"nodes: [a]\n", "a.yaml:1:8", "nodes must be a mapping"),
         (b"nodes: {all: true, all: false}\n", "a.yaml:1:20", "nodes.all appears twice"),

@@ -110,7 +110,7 @@ async def test_a_server_that_is_not_there_is_exit_code_3(tmp_path: Path) -> None
     ended = await command("check", "--kubeconfig", str(kubeconfig), "-o", "json")
     assert ended.code == 3
     assert "Cannot reach the API server 127.0.0.1:1" in ended.error
-    assert (ended.document["schema_version"], set(ended.document)) == (1, {"schema_version", "error"})
+    assert (ended.document["schema_version"], set(ended.document)) == (1, {"schema_version", "document", "error"})
     assert ended.document["error"]["exit_code"] == 3
     assert ended.document["error"]["what"] in ended.error
     assert "secret-token" not in ended.error + ended.out

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.clusters import ROOT, command
 from tests.terminal.far_end import FarTerminal
 from wizard.cli import main
 from wizard.commands.completion import script
@@ -53,6 +57,9 @@ CASES = [
     ("policy merge ", r"my-policy\.yaml", "--in-place"),
     ("policy merge --in", r"policy merge --in-place ", "my-policy"),
     ("plan --to my-", r"plan --to my-folder/", "my-answers"),
+    ("check --context arn:aws:eks:eu:1:cl", r"check --context arn:aws:eks:eu:1:cluster/prod ", "staging"),
+    ("--context=stag", r"--context=staging ", "arn"),
+    ("nodes label --sandbox=mixed rhc", r"nodes label --sandbox=mixed rhcos-worker-1 ", "sles"),
     ("verify --namespace my-", r"verify --namespace my-", "my-answers"),
 ]
 
@@ -69,9 +76,16 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarTermina
     (folder / "my-folder").mkdir()
     completions = tmp_path / f"completions.{name}"
     completions.write_text(script(make_parser(), name))
-    terminal = FarTerminal(
-        SHELLS[name], (100, 40), {"PS1": "$ ", "LC_ALL": "C.UTF-8", "ZDOTDIR": str(tmp_path)}, folder
-    )
+    kubeconfig = tmp_path / "kubeconfig"
+    names = ("arn:aws:eks:eu:1:cluster/prod", "staging")
+    kubeconfig.write_text(json.dumps({"contexts": [{"name": one, "context": {"cluster": "c"}} for one in names]}))
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "podman-wizard"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m wizard "$@"\n')
+    program.chmod(0o755)
+    environment = {"PS1": "$ ", "LC_ALL": "C.UTF-8", "ZDOTDIR": str(tmp_path), "KUBECONFIG": str(kubeconfig)}
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    terminal = FarTerminal(SHELLS[name], (100, 40), environment | path, folder)
     try:
         terminal.settle()
         terminal.send(f"{LIST_AT_ONCE[name]}; source {completions}; echo so''urced\r")
@@ -126,3 +140,24 @@ def test_in_zsh_it_can_lie_in_fpath(tmp_path: Path) -> None:
     )
     ended = subprocess.run(["zsh", "-f", "-c", lines], capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == ("_podman-wizard\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (["nodes", "la"], "label\tLabel nodes for the device manager\n:4\n"),
+        (["check", "--output", "j"], "json\n:4\n"),
+        (["check", "-o=j"], "-o=json\n:4\n"),
+        (["check", "--fail-on=b"], "--fail-on=blocker\n:4\n"),
+        (["sandbox", "fl"], "flaky\n:4\n"),
+        (["run", "--answers", ""], ":0\n"),
+        (["plan", "--to", "x"], ":16\n"),
+        (["nodes", "list", "--sandbox", "rh"], "rhcos-worker-1\n:4\n"),
+        (["nodes", "list", "--kubeconfig", "/nowhere", "a"], ":4\n"),
+        (["nosuch", ""], None),
+    ],
+)
+async def test_kubectl_is_answered_as_cobra_answers(words: list[str], printed: str | None) -> None:
+    ended = await command("__complete", *words)
+    assert ended.code == 0, ended.error
+    assert printed is None or ended.out == printed

@@ -295,7 +295,7 @@ def test_check_lists_problems_with_their_places(run: Run, main_tf: Path) -> None
     assert (merged.code, merged.json["passed"]) == (0, True)
     with_cluster = run("check", "main.tf", "--sandbox=mixed", "-o", "json")
     assert with_cluster.code == 1
-    assert "apparmor-missing" in [problem["id"] for problem in with_cluster.json["problems"]]
+    assert "apparmor-missing" in [problem["id"] for problem in with_cluster.json["templates"][0]["problems"]]
 
 
 def test_parts_and_its_former_name_print_the_same(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

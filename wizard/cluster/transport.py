@@ -24,6 +24,7 @@ from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
 from wizard.cluster.stock_client import stock_client
 from wizard.errors import InputError
 from wizard.text.escaping import printable
+from wizard.text.trace import note_request
 from wizard.tls import KeyIsEncrypted, follow_go, load_client_certificate, usable_certificates
 
 if TYPE_CHECKING:
@@ -224,7 +225,9 @@ class Transport:
         credential = await self._credentials.current()
         response: aiohttp.ClientResponse | None = None
         try:
+            began = time.time()
             response = await self._open(credential, request)
+            note_request("WATCH", path, response.status, began)
             if response.status >= 300:
                 answer = Answer(response.status, response.headers, await self._read(response, request))
                 if answer.status == 401:
@@ -267,6 +270,7 @@ class Transport:
             raise self._failures.explain(
                 error, request.timeout, reached=self._reached, began=response is not None
             ) from None
+        note_request(request.method, request.path, response.status, began)
         self._reached = True
         self._read_date(response.headers.get("Date", ""), began)
         warnings = read_warnings(response.headers.getall("Warning", ()))

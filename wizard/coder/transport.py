@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
@@ -21,6 +22,7 @@ from wizard.cluster.kubeconfig import is_socks, proxy_for
 from wizard.coder.credentials import CoderCredentials
 from wizard.coder.refusals import CoderError, Refused
 from wizard.coder.words import one_line
+from wizard.text.trace import note_request
 from wizard.tls import follow_go
 
 LARGEST_ANSWER = 16 * 1024 * 1024
@@ -203,6 +205,7 @@ class Transport:
         elif content is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(content).encode()
+        began = time.time()
         try:
             async with self._session.request(
                 method,
@@ -214,6 +217,7 @@ class Transport:
                 timeout=self._patience(body, limit),
             ) as response:
                 read = await self._read(response, changing, limit)
+                note_request(method, self.url + path, response.status, began)
                 return Answer(response.status, response.headers, read if response.ok else self._without_token(read))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._unreachable(error, changing) from None

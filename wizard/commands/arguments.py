@@ -30,15 +30,15 @@ class Parser(argparse.ArgumentParser):
             self._check_options(args)
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self._refuse(f"{self._name} does not take the argument {unknown[0]}.")
+            self._refuse(f"{self.name} does not take the argument {unknown[0]}.")
         return parsed, []
 
     def format_help(self) -> str:
         """Returns the help, with the examples of the command."""
         from wizard.commands.examples import EXAMPLES
 
-        program = self.prog[: -len(self._name)] if self._name in EXAMPLES and " " in self.prog else f"{self.prog} "
-        lines = [f"  {program}{example}" for example in EXAMPLES.get(self._name, ())]
+        program = self.prog[: -len(self.name)] if self.name in EXAMPLES and " " in self.prog else f"{self.prog} "
+        lines = [f"  {program}{example}" for example in EXAMPLES.get(self.name, ())]
         self.epilog = "\n".join(["examples:", *lines]) if lines else None
         return super().format_help()
 
@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
         known = list(map(str, action.choices))
         if isinstance(action, argparse._SubParsersAction):
             raise UsageError(
-                f"{self._name} has no command {value}.", _meant(str(value), known, f"Commands: {_all(known)}.")
+                f"{self.name} has no command {value}.", _meant(str(value), known, f"Commands: {_all(known)}.")
             )
         name = "/".join(action.option_strings) or str(action.metavar or action.dest)
         self._refuse(f"{value} is not a value of {name}.", _meant(str(value), known, f"Values: {_all(known)}."))
@@ -72,8 +72,8 @@ class Parser(argparse.ArgumentParser):
             if name not in options and (word[1] == "-" or word[:2] not in options):
                 owner = next((commands[later] for later in words if later in commands), None)
                 if owner is not None and any(name in action.option_strings for action in owner._actions):
-                    raise UsageError(f"{name} stands before its command.", f"Put it after {owner._name}.")
-                self._refuse(f"{self._name} has no option {name}.", _meant(name, options, ""))
+                    raise UsageError(f"{name} stands before its command.", f"Put it after {owner.name}.")
+                self._refuse(f"{self.name} has no option {name}.", _meant(name, options, ""))
 
     def _refuse(self, what: str, todo: str = "") -> NoReturn:
         error = UsageError(what, todo or f"For help, run {self.prog} --help.")
@@ -81,7 +81,7 @@ class Parser(argparse.ArgumentParser):
         raise error
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
         """The command without the program: ``nodes list``."""
         words = self.prog.removeprefix("kubectl ").split(maxsplit=1)
         return words[1] if len(words) > 1 else words[0]
@@ -122,12 +122,12 @@ def _reworded(message: str, parser: Parser) -> tuple[str, str]:
     if found:
         commands = next((list(a.choices) for a in parser._actions if isinstance(a, argparse._SubParsersAction)), None)
         if commands is not None:
-            return f"{parser._name} needs a command.", f"Commands: {_all(commands)}."
-        return f"{parser._name} needs {found['names'].replace(', ', ' and ')}.", ""
+            return f"{parser.name} needs a command.", f"Commands: {_all(commands)}."
+        return f"{parser.name} needs {found['names'].replace(', ', ' and ')}.", ""
     for pattern, sentence in ARGPARSE_ERRORS:
         found = pattern.fullmatch(message)
         if found:
-            return sentence.format(command=parser._name, **found.groupdict()).replace("..", "."), ""
+            return sentence.format(command=parser.name, **found.groupdict()).replace("..", "."), ""
     return message, ""
 
 

@@ -48,7 +48,9 @@ async def _check(arguments: argparse.Namespace) -> int:
     probe = _probed(judgement) if arguments.probe else None
     if arguments.output == "json":
         cluster = cluster_json(judgement.facts)
-        document({"cluster": cluster, "findings": [f.to_json() for f in findings], "ready": ready, "probe": probe})
+        document(
+            "check", {"cluster": cluster, "findings": [f.to_json() for f in findings], "ready": ready, "probe": probe}
+        )
     else:
         _print_findings(judgement.facts, findings)
         out(_verdict(findings))

@@ -189,6 +189,7 @@ def _print_upload(
     if arguments.output == "json":
         changes = _changes(client.url, prepared, enabled, uploaded)
         document(
+            "policy-upload",
             {
                 "changed": bool(changes),
                 "changes": changes,
@@ -245,7 +246,7 @@ async def _status(arguments: argparse.Namespace, credentials: CoderCredentials |
         found = await read_status(client)
         source = client.credentials.source
     if arguments.output == "json":
-        document({**found.to_json(), "credentials": source, "untried": UNTRIED})
+        document("coder-status", {**found.to_json(), "credentials": source, "untried": UNTRIED})
     else:
         _print_status(found, source)
     return ExitCode.PROBLEMS if found.problems else ExitCode.DONE
@@ -258,7 +259,7 @@ async def _status_of_v2(arguments: argparse.Namespace, credentials: CoderCredent
     async with connected_templates(credentials=credentials) as client:
         found = await read_status(client)
     if arguments.output == "json":
-        document({**found, "credentials": credentials.source})
+        document("coder-status-v2", {**found, "credentials": credentials.source})
         return ExitCode.DONE
     out(f"{'Coder':10} {found['url']}")
     out(f"{'Version':10} {found['version']} (Coder v2)")

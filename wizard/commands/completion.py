@@ -24,9 +24,12 @@ FOLDERS = ("DIR",)
 
 @dataclass(frozen=True)
 class Value:
-    """The possible values at a place: fixed words, a file, a folder, or any text (``words`` with no word)."""
+    """The possible values at a place: fixed words, a file, a folder, or any text (``words`` with no word).
 
-    kind: Literal["words", "files", "folders"]
+    The names of contexts and nodes are asked for when they are needed.
+    """
+
+    kind: Literal["words", "files", "folders", "contexts", "nodes"]
     words: tuple[str, ...] = ()
 
     @property
@@ -60,7 +63,7 @@ class Command:
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """Returns the completions of a parser for ``bash``, ``zsh``, or ``fish``."""
-    commands = tuple(_commands(parser))
+    commands = tuple(commands_of(parser))
     return _fish(commands) if shell == "fish" else _of_cases(commands, zsh=shell == "zsh")
 
 
@@ -75,7 +78,8 @@ def completion(arguments: argparse.Namespace) -> int:
 # Possible values --------------------------------------------------------------------------------------------------
 
 
-def _commands(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[Command]:
+def commands_of(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[Command]:
+    """Returns every command of a parser, itself first."""
     children: Mapping[str, argparse.ArgumentParser] = {}
     options: list[Option] = []
     value = None
@@ -85,17 +89,21 @@ def _commands(parser: argparse.ArgumentParser, path: Path = ()) -> Iterator[Comm
         elif action.help == argparse.SUPPRESS:
             continue
         elif action.option_strings:
-            takes = None if action.nargs == 0 else _value(action)
+            takes = None if action.nargs == 0 else _value(action, path)
             options.append(Option(tuple(action.option_strings), action.help or "", takes, action.nargs == "?"))
         else:
-            value = _value(action)
+            value = _value(action, path)
     yield Command(path, {name: child.description or "" for name, child in children.items()}, tuple(options), value)
     for name, child in children.items():
-        yield from _commands(child, (*path, name))
+        yield from commands_of(child, (*path, name))
 
 
-def _value(action: argparse.Action) -> Value:
+def _value(action: argparse.Action, path: Path) -> Value:
     name = str(action.metavar)
+    if "--context" in action.option_strings:
+        return Value("contexts")
+    if name == "NAME" and path[:1] == ("nodes",):
+        return Value("nodes")
     if name in FILES or name in FOLDERS:
         return Value("files" if name in FILES else "folders")
     adjustments = tuple(adjustment.id for adjustment in ADJUSTMENTS)
@@ -123,10 +131,20 @@ _podman_wizard_paths() {{  # prefers the shell's own completion, which the bash 
   local IFS=$'\\n'
   COMPREPLY=($(compgen "$2" -- "$word"))
 }}
+_podman_wizard_asked() {{  # names that only the kubeconfig or the cluster has
+  local IFS=$' \t' typed=() current line="${{COMP_LINE:0:COMP_POINT}}"
+  read -ra typed <<<"$line"
+  [[ $line == *[[:space:]] ]] && typed+=("")
+  current="${{typed[${{#typed[@]}}-1]}}"
+  local IFS=$'\n'
+  COMPREPLY=($(podman-wizard __complete "${{typed[@]:1}}" 2>/dev/null | command grep -v '^:' | cut -f 1))
+  # bash completes only what is behind the last "=" or ":"
+  COMPREPLY=("${{COMPREPLY[@]#"${{current%"${{current##*[:=]}}"}}"}}")
+}}
 _podman_wizard_files() {{ _podman_wizard_paths default -f; }}
 _podman_wizard_folders() {{ _podman_wizard_paths dirnames -d; }}
 _podman_wizard() {{
-  local place="" word="${{COMP_WORDS[COMP_CWORD]}}" option="${{COMP_WORDS[COMP_CWORD-1]}}" joined="" behind="" i
+  local place="" word="${{COMP_WORDS[COMP_CWORD]}}" option="" joined="" behind="" i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$place ${{COMP_WORDS[i]}}" in
@@ -135,8 +153,11 @@ _podman_wizard() {{
       {valued}) [[ ${{COMP_WORDS[i+1]}} == "=" ]] || ((i++)) ;;  # the next word is its value, not a command
     esac
   done
+  i=$COMP_CWORD
+  while [[ ${{COMP_WORDS[i]}} == ":" || ${{COMP_WORDS[i-1]}} == ":" ]]; do ((i--)); done  # bash splits at ":" too
+  option="${{COMP_WORDS[i-1]}}"
   if [[ $word == "=" ]]; then behind=yes word=""
-  elif [[ $option == "=" ]]; then behind=yes option="${{COMP_WORDS[COMP_CWORD-2]}}"
+  elif [[ $option == "=" ]]; then behind=yes option="${{COMP_WORDS[i-2]}}"
   elif [[ $word == --*=* ]]; then behind=yes option="${{word%%=*}}" joined="${{word%%=*}}=" word="${{word#*=}}"
   fi
 {cases}
@@ -153,6 +174,12 @@ _podman_wizard_words() {{
     local -a offers=("$@")
     _describe 'podman-wizard' offers
   fi
+}}
+_podman_wizard_asked() {{  # names that only the kubeconfig or the cluster has
+  local -a offers=(${{(f)"$(podman-wizard __complete "${{(@Q)words[2,CURRENT-1]}}" "$word" 2>/dev/null |
+    command grep -v '^:' | cut -f 1)"}})
+  [[ -n $behind ]] && offers=(${{offers#*=}})
+  compadd -- $offers
 }}
 _podman_wizard_files() {{ _files }}
 _podman_wizard_folders() {{ _files -/ }}
@@ -182,7 +209,9 @@ def _of_cases(commands: Sequence[Command], *, zsh: bool) -> str:
         )
 
     def offer(value: Value) -> str:
-        return offers(dict.fromkeys(value.words, "")) if value.kind == "words" else f"_podman_wizard_{value.kind}"
+        if value.kind == "words":
+            return offers(dict.fromkeys(value.words, ""))
+        return f"_podman_wizard_{'asked' if value.kind in ('contexts', 'nodes') else value.kind}"
 
     behind_a_word: list[str] = []
     behind_equals: list[str] = []
@@ -275,7 +304,15 @@ def _fish(commands: Sequence[Command]) -> str:
     return "".join(lines)
 
 
+FISH_ASKS = (
+    "(podman-wizard __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null"
+    " | string match -v ':*' | string replace -r '^--[a-z-]+=' '')"
+)
+
+
 def _fish_value(value: Value) -> str:
+    if value.kind in ("contexts", "nodes"):
+        return f" -f -a {_fish_quote(FISH_ASKS)}"
     if value.kind == "words":
         return f" -f -a {_fish_quote(' '.join(value.words))}" if value.words else " -f"
     return " -F" if value.kind == "files" else " -f -a '(__fish_complete_directories)'"

@@ -58,8 +58,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "plan": ("plan --to plan/", "plan --answers answers.yaml --to plan/"),
     "undo": ("undo --dry-run", "undo --yes", "undo --all --dry-run"),
     "sandbox": ("sandbox", "sandbox quota --kubeconfig-to kubeconfig.yaml"),
+    "images": ("images", "images --mirror registry.example.org/mirror"),
+    "answers": ("answers > answers.yaml",),
+    "schema": ("schema answers > answers.schema.json", "schema nodes list"),
     "completion": ("completion bash", "completion zsh"),
-    "help": ("help nodes label",),
+    "help": ("help nodes label", "help -o man > podman-wizard.1"),
     "version": ("version",),
 }
 """The examples of each command, without the program's name before them."""

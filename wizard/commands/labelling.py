@@ -70,7 +70,7 @@ async def _nodes_change(arguments: argparse.Namespace, *, remove: bool) -> int:
             work.print_before()
         if arguments.dry_run or error or not work.plan.actions:
             if arguments.output == "json":
-                document(work.content(), rows="changes", error=error)
+                document("nodes-label", work.content(), rows="changes", error=error)
             if error:
                 raise error
             return ExitCode.DONE
@@ -195,10 +195,10 @@ class _Work:
             outcome = await executor.execute(agreed=self.plan.digest, door="command", allow=allow)
         except WizardError as error:
             if as_json:
-                document(self.content(executor.outcome), rows="changes", error=error)
+                document("nodes-label", self.content(executor.outcome), rows="changes", error=error)
             raise
         if as_json:
-            document(self.content(outcome), rows="changes")
+            document("nodes-label", self.content(outcome), rows="changes")
         else:
             print_comparison(outcome.comparison)
         if outcome.labelled and outcome.labelled.failed:

@@ -102,7 +102,10 @@ async def _manifest_render(arguments: argparse.Namespace) -> int:
         backup = write_file(Path(arguments.to), text.encode())
         say(f"Wrote {arguments.to}." + (f" The previous file is in {backup}." if backup else ""))
     if arguments.output == "json":
-        document({"objects": list(rendering.objects), "adjustments": _switches_json(rendering), "to": arguments.to})
+        document(
+            "manifest-render",
+            {"objects": list(rendering.objects), "adjustments": _switches_json(rendering), "to": arguments.to},
+        )
     elif not arguments.to:
         sys.stdout.write(text)
     return ExitCode.DONE
@@ -152,7 +155,7 @@ async def _manifest_diff(arguments: argparse.Namespace) -> int:
     guide = against_guide(plan.rendering.objects)
     if arguments.output == "json":
         content = {"guide": guide, "objects": _diff_json(plan), "adjustments": _switches_json(plan.rendering)}
-        document({**_changes_json(plan), **content})
+        document("manifest-diff", {**_changes_json(plan), **content})
     else:
         out("Changes to the guide's manifest:")
         out(guide or "  none", lines=True)
@@ -229,6 +232,7 @@ def _show(arguments: argparse.Namespace, plan: Plan, overlay: Sequence[Path], ga
     error = gates[0].error("command") if gates else None
     if arguments.output == "json":
         document(
+            "manifest-apply",
             {
                 **(_changes_json(plan) if arguments.dry_run else {"changed": False, "changes": []}),
                 "objects": [result.to_json() for result in object_results(plan)],
@@ -282,13 +286,13 @@ async def _act(
         outcome, now = await act(engine, plan, listener, door="command", only=_applying(plan), allow=allow)
     except WizardError as error:
         if arguments.output == "json":
-            document(content(changed=False), error=error)
+            document("manifest-apply", content(changed=False), error=error)
         raise
     for one in plan.judgement.departures:
         if one.title in outcome.applied:
             say(f"{one.tool} manages {one.title} and may revert it. For its repository, use --overlay DIR.")
     if arguments.output == "json":
-        document(content(changed=outcome.changed))
+        document("manifest-apply", content(changed=outcome.changed))
     else:
         for note in notes_to_tell(plan):
             say(note)

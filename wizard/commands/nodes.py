@@ -36,7 +36,7 @@ async def _nodes_list(arguments: argparse.Namespace) -> int:
     verdicts = nodes_meant([judge(node) for node in facts.nodes or ()], choice)
     if arguments.output == "json":
         rows = [_row(verdict) for verdict in verdicts]
-        document({"nodes": rows, "total": len(rows)}, rows="nodes")
+        document("nodes-list", {"nodes": rows, "total": len(rows)}, rows="nodes")
         return ExitCode.DONE
     if choice.selector is not None and not verdicts:
         say(f"No node matches {choice.selector}.")

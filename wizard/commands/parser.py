@@ -7,6 +7,7 @@ imported once the command is known, so ``policy`` starts without a Kubernetes cl
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
@@ -14,6 +15,7 @@ from typing import Any
 
 from wizard import __version__
 from wizard.commands.arguments import Parser, duration, path
+from wizard.errors import ExitCode
 
 CONFIG_HELP = "path to the kubeconfig file (default: KUBECONFIG, then ~/.kube/config)"
 
@@ -82,8 +84,19 @@ def _group(commands: Any, name: str, text: str) -> Parser:
     return made
 
 
+def _offline(parent: Any, name: str, run: str, text: str, *, output: bool = False) -> Parser:
+    """Adds a command that asks no server."""
+    made: Parser = parent.add_parser(name, help=text, description=text)
+    module, _, function = run.partition(".")
+    made.set_defaults(run=later(f"wizard.commands.{module}", function), offline=True)
+    if output:
+        made.add_argument("-o", "--output", choices=("text", "json"), default="text", help="output format")
+    return made
+
+
 def _command(parent: Any, name: str, run: str, text: str, *, dry_run: bool = False, output: bool = True) -> Parser:
     made = _group(parent, name, text)
+    made.add_argument("-v", "--verbose", action="store_true", help="print each request to the cluster and to Coder")
     if run:
         module, _, function = run.partition(".")
         made.set_defaults(run=later(f"wizard.commands.{module}", function))
@@ -113,7 +126,7 @@ def _add_check(commands: Any) -> None:
 
 
 def _add_explain(commands: Any) -> None:
-    explain = _command(commands, "explain", "check.explain", "Explain a finding or an adjustment", output=False)
+    explain = _offline(commands, "explain", "check.explain", "Explain a finding or an adjustment")
     explain.add_argument("id", metavar="ID", nargs="?", help="ID to explain; omit it to list all")
 
 
@@ -148,6 +161,7 @@ def _add_manifest(commands: Any) -> None:
         made.add_argument(
             "-l", "--selector", metavar="S", help="label selector for the nodes to plan for (default: all that qualify)"
         )
+    _add_quiet(apply)
     apply.add_argument(
         "--ownership",
         choices=("fail", "take", "leave"),
@@ -204,6 +218,7 @@ def _add_nodes(commands: Any) -> None:
     unlabel.add_argument("--all", action="store_true", help="all labeled nodes")
     for made in (label, unlabel):
         _add_allow_disruption(made)
+    _add_quiet(label, unlabel)
 
 
 def _add_policy(commands: Any) -> None:
@@ -216,6 +231,11 @@ def _add_policy(commands: Any) -> None:
     upload.add_argument("--enable-templates", action="store_true", help="enable workspace templates first")
     _add_on_impact(upload)
     _add_deployment(upload)
+
+
+def _add_quiet(*commands: Parser) -> None:
+    for made in commands:
+        made.add_argument("-q", "--quiet", action="store_true", help="print results and no progress")
 
 
 def _add_on_impact(made: Parser) -> None:
@@ -276,7 +296,8 @@ def _add_template(commands: Any) -> None:
             help="what to do if another value or FUSE resource is set (default: fail)",
         )
     _add_parts(
-        _command(actions, "parts", "template.template_parts", "Print the parts to add by hand (HCL)"), "--device"
+        _offline(actions, "parts", "template.template_parts", "Print the parts to add by hand (HCL)", output=True),
+        "--device",
     )
 
 
@@ -332,11 +353,12 @@ def _add_coder(commands: Any) -> None:
     status.set_defaults(run=later("wizard.commands.coder", "status"))
     _add_deployment(status)
     text = "Print the parts for a Coder v2 template (the same as template parts)"
-    _add_parts(_command(actions, "template", "template.template_parts", text), "--resource")
+    _add_parts(_offline(actions, "template", "template.template_parts", text, output=True), "--resource")
 
 
 def _add_verify(commands: Any) -> None:
     verify = _command(commands, "verify", "verify.verify", "Test Podman in a pod on each node type", dry_run=True)
+    _add_quiet(verify)
     verify.add_argument("--image", metavar="I", help="Podman image (default: quay.io/podman/stable, pinned)")
     verify.add_argument("-n", "--namespace", metavar="N", help="namespace of the test pods (default: default)")
     verify.add_argument("--service-account", metavar="S", help="service account of the test pods (default: default)")
@@ -361,6 +383,7 @@ def _add_verify(commands: Any) -> None:
 
 def _add_run(commands: Any) -> None:
     run = _command(commands, "run", "run.run", "Run all steps unattended", dry_run=True)
+    _add_quiet(run)
     run.add_argument("--answers", metavar="FILE", type=path, required=True, help="answers file (YAML); - for stdin")
     run.add_argument("-y", "--yes", action="store_true", help="apply the changes")
     _add_allow_disruption(run)
@@ -375,6 +398,7 @@ def _add_plan(commands: Any) -> None:
 
 def _add_undo(commands: Any) -> None:
     undo = _command(commands, "undo", "undo.undo", "Undo the last run on this cluster", dry_run=True)
+    _add_quiet(undo)
     which = undo.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="undo all runs on this cluster")
     which.add_argument("--run", dest="run_id", metavar="ID", help="undo this run (undo --all --dry-run lists the runs)")
@@ -395,30 +419,63 @@ def _add_sandbox(commands: Any) -> None:
 
 
 def _add_completion(commands: Any) -> None:
-    completion = _command(commands, "completion", "", "Print completions for a shell", output=False)
+    completion = _offline(commands, "completion", "completion.completion", "Print completions for a shell")
     completion.description = (
         "Prints completions for a shell. For bash and zsh: source <(podman-wizard completion bash); "
         "for fish: podman-wizard completion fish | source"
     )
-    completion.set_defaults(run=later("wizard.commands.completion", "completion"))
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _add_answers(commands: Any) -> None:
+    text = "Print a commented answers file"
+    made = _offline(commands, "answers", "contracts.answers", text)
+    made.description = "Prints an answers file with every key commented out, its default, and what it is for."
+
+
+def _add_schema(commands: Any) -> None:
+    text = "Print the JSON Schema of a file or an output"
+    made = _offline(commands, "schema", "contracts.schema", text)
+    made.description = (
+        "Prints the JSON Schema of the answers file, of a template policy, or of what a command prints with -o json. "
+        "Without a name, it lists the names."
+    )
+    made.add_argument("name", metavar="NAME", nargs="*", help="answers, policy, or a command, such as nodes list")
+
+
+def _add_images(commands: Any) -> None:
+    text = "List the images that a cluster pulls"
+    made = _offline(commands, "images", "images.images", text, output=True)
+    made.description = "Lists every image that an apply, a probe, or a test pulls, for clusters without access to them."
+    made.add_argument("--answers", metavar="FILE", type=path, help="answers file (YAML) with other images; - for stdin")
+    made.add_argument(
+        "--mirror",
+        metavar="REGISTRY",
+        help="print the commands that copy the images there and use them",
+    )
 
 
 def _add_help(commands: Any) -> None:
     text = "Show the help of a command"
-    shown = _command(commands, "help", "", text, output=False)
+    shown = _offline(commands, "help", "parser.print_help", text)
     shown.add_argument("words", metavar="COMMAND", nargs="*", help="command and subcommand; omit them to list all")
-    shown.set_defaults(run=_print_help)
+    text = "output format; man and markdown print the reference of all commands"
+    shown.add_argument("-o", "--output", choices=("text", "man", "markdown"), default="text", help=text)
 
 
-def _print_help(arguments: argparse.Namespace) -> int:
-    make_parser().parse_args([*arguments.words, "--help"])
-    raise AssertionError("--help ends the process")
+def print_help(arguments: argparse.Namespace) -> int:
+    """Runs ``help``."""
+    parser = make_parser()
+    if arguments.output == "text":
+        parser.parse_args([*arguments.words, "--help"])
+    from wizard.commands import reference
+
+    sys.stdout.write(reference.man(parser) if arguments.output == "man" else reference.markdown(parser))
+    return ExitCode.DONE
 
 
 def _add_version(commands: Any) -> None:
-    shown = _command(commands, "version", "", "Print the version")
-    shown.set_defaults(run=later("wizard.commands.version", "version"))
+    _offline(commands, "version", "version.version", "Print the version", output=True)
 
 
 OF_ALL_COMMANDS = ("completion", "help")
@@ -437,6 +494,9 @@ COMMANDS: dict[str, Callable[[Any], None]] = {
     "plan": _add_plan,
     "undo": _add_undo,
     "sandbox": _add_sandbox,
+    "images": _add_images,
+    "answers": _add_answers,
+    "schema": _add_schema,
     "completion": _add_completion,
     "help": _add_help,
     "version": _add_version,

@@ -36,7 +36,7 @@ async def _plan(arguments: argparse.Namespace) -> int:
                     raise gate.error("plan")
             written = write_handover(found, Path(arguments.to))
     if arguments.output == "json":
-        document({"files": [str(path) for path in written], "plan": found.to_json()})
+        document("plan", {"files": [str(path) for path in written], "plan": found.to_json()})
     else:
         for path in written:
             out(str(path))

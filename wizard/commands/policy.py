@@ -155,7 +155,7 @@ def run_merge(arguments: argparse.Namespace) -> int:
     writes = not (error or arguments.check or arguments.dry_run)
     if refused and arguments.output == "json":
         nothing = {"changed": False, "changes": [], "conflicts": [], "warnings": [], "proof": "", "text": ""}
-        put_json({**nothing, "refused": refused_as_json(refused)}, error)
+        put_json("policy-merge", {**nothing, "refused": refused_as_json(refused)}, error)
     # a file that is refused leaves all of them unchanged
     code = max((_finish(result, snapshot, arguments, writes, error) for result, snapshot in results), default=0)
     for one in refused[:-1]:
@@ -279,7 +279,7 @@ def write_policy(path: Path, document: PolicyDocument, snapshot: Snapshot | None
 
 def _show(result: MergeResult, arguments: argparse.Namespace, error: WizardError | None, *, to_stdout: bool) -> None:
     if arguments.output == "json":
-        put_json(merge_as_json(result), error)
+        put_json("policy-merge", merge_as_json(result), error)
     elif arguments.diff:
         put(result.diff().encode())
     elif to_stdout and not arguments.check:
@@ -326,7 +326,7 @@ def run_new(arguments: argparse.Namespace) -> int:
 
     content = new_policy(arguments.preset)
     if arguments.output == "json":
-        put_json({"preset": arguments.preset, "text": content.decode()})
+        put_json("policy-new", {"preset": arguments.preset, "text": content.decode()})
     else:
         put(content)
     return ExitCode.DONE
@@ -358,7 +358,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         put("".join(f"{refusal_annotation(error)}\n" for error in refused).encode())
     elif arguments.output == "json":
         content = {"passed": not bad, "problems": listed, "refused": refused_as_json(refused)}
-        put_json(content, refused[-1] if refused else None)
+        put_json("policy-check", content, refused[-1] if refused else None)
     problems = sum(problem["severity"] == "problem" for problem in listed)
     warnings = counted(len(listed) - problems, "warning")
     for one in refused[:-1]:
@@ -436,16 +436,15 @@ def put(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def put_json(data: dict[str, Any], error: WizardError | None = None) -> None:
-    """Prints the JSON document of a command; ``error`` is what it ends with."""
+def put_json(kind: str, data: dict[str, Any], error: WizardError | None = None) -> None:
+    """Prints the JSON document of a command; ``kind`` names its schema, and ``error`` is what it ends with."""
     import json
 
-    data = {"schema_version": 1, **data}
-    if error is not None:
-        data["error"] = error.to_json()
-        error.documented = True
+    from wizard.text import documents
+
     # JSON has no .nan and .inf, so they are shown as text
-    text = json.dumps(_json_safe(data), ensure_ascii=False, indent=2) + "\n"
+    made = _json_safe(documents.versioned(kind, data, error))
+    text = json.dumps(made, ensure_ascii=False, indent=2) + "\n"
     # a file name that is not UTF-8 contains lone surrogates, which JSON allows only as escapes
     put(text.encode(errors="backslashreplace"))
 

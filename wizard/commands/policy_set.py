@@ -69,7 +69,7 @@ def _run(arguments: argparse.Namespace, edit: Any) -> int:
     except InputError as error:
         if arguments.output == "json":
             nothing = {"changed": False, "changes": [], "warnings": [], "proof": "", "text": ""}
-            put_json({**nothing, "refused": refused_as_json([error])}, error)
+            put_json("policy-set", {**nothing, "refused": refused_as_json([error])}, error)
         raise
     for problem in warnings:
         place = place_of(made.name, problem.line, problem.column)
@@ -79,6 +79,7 @@ def _run(arguments: argparse.Namespace, edit: Any) -> int:
         before, after = _data(document, path), _data(made, path)
         change = {"path": show_path(path), "before": before, "after": after, "line": _line(made, path)}
         put_json(
+            "policy-set",
             {
                 "changed": changed,
                 "changes": [change] if changed else [],
@@ -86,7 +87,7 @@ def _run(arguments: argparse.Namespace, edit: Any) -> int:
                 "warnings": [problem_as_json(made.name, problem) for problem in warnings],
                 "proof": str(prove(document, made)),
                 "text": made.content.decode(),
-            }
+            },
         )
     elif arguments.diff:
         put(unified_diff(document, made).encode())
@@ -119,14 +120,17 @@ def run_effect(arguments: argparse.Namespace) -> int:
         document, _ = read_policy(arguments.file)
     except InputError as error:
         if arguments.output == "json":
-            put_json({"fields": [], "fuse": None, "refused": refused_as_json([error])}, error)
+            put_json("policy-effect", {"fields": [], "fuse": None, "refused": refused_as_json([error])}, error)
         raise
     rows, fuse = effective_view(document, document), fuse_guarantee(document)
     if arguments.output == "json":
         fields = [
             {"path": row.name, "effect": row.after, "value": row.value_after, "assumed": row.assumed} for row in rows
         ]
-        put_json({"fields": fields, "fuse": {"sure": fuse.sure, "reasons": list(fuse.reasons)}, "refused": []})
+        put_json(
+            "policy-effect",
+            {"fields": fields, "fuse": {"sure": fuse.sure, "reasons": list(fuse.reasons)}, "refused": []},
+        )
         return ExitCode.DONE
     width = max(len(row.name) for row in rows)
     for row in rows:

@@ -35,7 +35,7 @@ async def _sandbox(arguments: argparse.Namespace) -> int:
             about: dict[str, Any] = {"scenario": scenario, "url": running.url, "kubeconfig": arguments.kubeconfig_to}
             if coder is not None:
                 about["coder"] = {"url": coder.url, "token": coder.token}
-            document(about)
+            document("sandbox", about)
         else:
             out(f"Sandbox {scenario} is running at {running.url}")
             if arguments.kubeconfig_to:

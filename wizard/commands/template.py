@@ -166,7 +166,7 @@ def _finish(arguments: argparse.Namespace, module: Module, merged: Merged) -> in
     if not (error or arguments.check or arguments.dry_run or target is None):
         _write(target, result)
     if arguments.output == "json":
-        document(merge_json(result, needs), error=error)
+        document("template-merge", merge_json(result, needs), error=error)
     elif error is None:
         _print(arguments, result, to_stdout=target is None)
     if error is not None:
@@ -290,9 +290,8 @@ def template_check(arguments: argparse.Namespace) -> int:
         say(f"Not checked without a cluster: {', '.join(_FROM_CLUSTER)}. Use --context or --facts.")
     first = refused[0] if refused else None
     if arguments.output == "json":
-        several: dict[str, Any] = {"passed": not refused and all(one.passed for one in checked)}
-        several["templates"] = [one.to_json() for one in checked]
-        document(checked[0].to_json() if len(arguments.files) == 1 else several, error=first)
+        passed = not refused and all(one.passed for one in checked)
+        document("template-check", {"passed": passed, "templates": [one.to_json() for one in checked]}, error=first)
     else:
         _print_checked(checked, _print_annotation if arguments.output == "github" else _print_problem)
     for template in checked:
@@ -407,7 +406,7 @@ def template_parts(arguments: argparse.Namespace) -> int:
         backup = write_file(Path(arguments.to), text.encode())
         say(f"{arguments.to} was written." + (f" Its earlier content is in {backup}." if backup else ""))
     if arguments.output == "json":
-        document({**template_json(arguments.device, arguments.container), "to": arguments.to})
+        document("template-parts", {**template_json(arguments.device, arguments.container), "to": arguments.to})
     elif not arguments.to:
         sys.stdout.write(text)
     return ExitCode.DONE

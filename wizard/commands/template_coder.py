@@ -74,7 +74,7 @@ async def _list(arguments: argparse.Namespace, credentials: CoderCredentials | N
         url = client.url
     bad = any(row["check"] is not None and row["check"]["passed"] is False for row in rows)
     if arguments.output == "json":
-        document({"url": url, "version": version, "templates": rows}, rows="templates")
+        document("template-list", {"url": url, "version": version, "templates": rows}, rows="templates")
     else:
         _print_rows(rows)
     return ExitCode.PROBLEMS if bad else ExitCode.DONE
@@ -158,6 +158,7 @@ async def _pull(arguments: argparse.Namespace, credentials: CoderCredentials | N
     paths = unpack(archive, Path(arguments.to))
     if arguments.output == "json":
         document(
+            "template-pull",
             {
                 "changed": bool(paths),
                 "url": url,
@@ -166,7 +167,7 @@ async def _pull(arguments: argparse.Namespace, credentials: CoderCredentials | N
                 "version": {"id": active.id, "name": active.name},
                 "to": arguments.to,
                 "files": [str(path) for path in paths],
-            }
+            },
         )
     else:
         out(f"{counted(len(paths), 'file')} of {template.name}, version {active.name}, written to {arguments.to}.")
@@ -233,7 +234,7 @@ def _draft(arguments: argparse.Namespace, looked: Looked) -> Draft:
     tell_merge(arguments, module, result)
     if result.error is not None:
         if arguments.output == "json":
-            document(merge_json(result, merged.needs), error=result.error)
+            document("template-merge", merge_json(result, merged.needs), error=result.error)
         raise result.error
     path = result.before.name if given is None else _member(given, result.before.name, looked)
     return Draft(looked, path, result.document.content, result)
@@ -326,6 +327,7 @@ def _print_push(arguments: argparse.Namespace, draft: Draft, pushed: Pushed | No
 
         merge = merge_json(draft.merge, None)
         document(
+            "template-push",
             {
                 "changed": pushed is not None,
                 "changes": _changes(looked, pushed),

@@ -76,7 +76,7 @@ async def _undo(arguments: argparse.Namespace) -> int:
         if changing and (undoing.todo or undoing.runs):
             outcome = await execute_undo(engine, undoing, (lambda event: None) if arguments.output == "json" else tell)
     if arguments.output == "json":
-        document(_json(undoing, outcome, changing=changing))
+        document("undo", _json(undoing, outcome, changing=changing))
     if undoing.todo and not changing and not arguments.dry_run:
         raise UsageError("undo makes changes, so it requires --yes.", "The changes are listed above.")
     if arguments.output == "text" and changing:

@@ -112,7 +112,10 @@ async def _verify(arguments: argparse.Namespace) -> int:
             engine, facts, choice, listener, dry_run=arguments.dry_run, native=native, settings=settings
         )
     if arguments.output == "json":
-        document({"results": [proof.to_json() for proof in proofs], "fuse": not native, "dry_run": arguments.dry_run})
+        document(
+            "verify",
+            {"results": [proof.to_json() for proof in proofs], "fuse": not native, "dry_run": arguments.dry_run},
+        )
     else:
         print_proofs(proofs)
         if not proofs:

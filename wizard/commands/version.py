@@ -13,7 +13,9 @@ from wizard.printing.lines import document, out
 def version(arguments: argparse.Namespace) -> int:
     """Runs ``version``: the text is that of ``--version``."""
     if arguments.output == "json":
-        document({"version": __version__, "python": platform.python_version(), "platform": platform.platform()})
+        document(
+            "version", {"version": __version__, "python": platform.python_version(), "platform": platform.platform()}
+        )
     else:
         out(f"podman-wizard {__version__}")
     return ExitCode.DONE

@@ -42,6 +42,8 @@ def needs_cluster(answers: Answers) -> bool:
     files = answers.policy is not None or answers.template is not None
     only_others = files or answers.coder.enable_templates or answers.coder.upload
     untouched = replace(answers, policy=None, template=None, coder=Answers().coder)
+    if not answers.manifest.apply and not answers.nodes.label:
+        untouched = replace(untouched, manifest=Answers().manifest, nodes=Answers().nodes)
     return not (only_others and untouched == Answers())
 
 

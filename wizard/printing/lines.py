@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from wizard.engine.events import (
     HEARTBEAT_SECONDS,
@@ -19,14 +19,12 @@ from wizard.engine.events import (
 )
 from wizard.errors import WizardError
 from wizard.facts.rollout import Shortfall
+from wizard.text import documents
 from wizard.text.escaping import printable
 
 if TYPE_CHECKING:
     from wizard.facts.changes import Change
     from wizard.manifest.forecast import Comparison
-
-SCHEMA_VERSION: Final = 1
-"""The version of every JSON document that commands print."""
 
 
 def out(text: str = "", *, lines: bool = False) -> None:
@@ -54,19 +52,16 @@ def say(text: str) -> None:
     sys.stderr.write(printable(text, lines=True) + "\n")
 
 
-def document(content: dict[str, Any], *, rows: str = "", error: WizardError | None = None) -> None:
+def document(kind: str, content: Mapping[str, Any], *, rows: str = "", error: WizardError | None = None) -> None:
     """Prints the JSON document of a command, in ASCII: valid in every locale, and harmless in a terminal.
 
-    ``rows`` names a list in it that can be long: each of its items is printed on one line. ``error`` is what the
-    command ends with; it is then not printed again as a document of its own.
+    ``kind`` names its schema. ``rows`` names a list in it that can be long: each of its items is printed on one line.
+    ``error`` is what the command ends with.
     """
-    content = {"schema_version": SCHEMA_VERSION, **content}
-    if error is not None:
-        content["error"] = error.to_json()
-        error.documented = True
-    text = json.dumps({**content, rows: []} if rows else content, indent=2)
-    if rows and content[rows]:
-        lines = ",\n".join(f"    {json.dumps(row)}" for row in content[rows])
+    made = documents.versioned(kind, content, error)
+    text = json.dumps({**made, rows: []} if rows else made, indent=2)
+    if rows and made[rows]:
+        lines = ",\n".join(f"    {json.dumps(row)}" for row in made[rows])
         text = text.replace(f'"{rows}": []', f'"{rows}": [\n{lines}\n  ]', 1)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -81,12 +76,17 @@ class Teller:
     ``fields`` prints what changed in each object too, for commands that did not show it before.
     """
 
+    quiet: ClassVar[bool] = False
+    """Whether only results are printed, and no progress."""
+
     def __init__(self, *, fields: bool = False) -> None:
         self._progress = _NOTHING_TOLD
         self._fields = fields
 
     def __call__(self, event: Event) -> None:
         match event:
+            case ActionStarted() | ActionProgress() if self.quiet:
+                pass
             case ActionStarted():
                 self._progress = _NOTHING_TOLD
                 say(event.title)
@@ -171,5 +171,5 @@ def _missing(shortfalls: Sequence[Shortfall]) -> str:
 
 def tell_json(event: Event) -> None:
     """Prints an event as a line of JSON on stdout."""
-    sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **event.to_json()}) + "\n")
+    sys.stdout.write(json.dumps(documents.versioned("run", event.to_json())) + "\n")
     sys.stdout.flush()

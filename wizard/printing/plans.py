@@ -194,6 +194,7 @@ def print_gates(gates: Iterable[Gate]) -> None:
 def plan_document(plan: Plan, coder: Outlook | None, left: Sequence[str], error: WizardError | None) -> None:
     """Prints the document of a dry run of all steps."""
     document(
+        "run-dry-run",
         {
             **plan.to_json(),
             "changes": [change for action in plan.actions for change in action.to_json()["changes"]],
