@@ -15,7 +15,8 @@ from hypothesis import settings
 
 from tests import alone
 from tests.contract import validate
-from wizard.text import documents, redaction
+from wizard import documents
+from wizard.text import redaction
 
 # How long an example takes is the machine's business; what must be quick is measured in tests/benchmarks.
 settings.register_profile("podman-wizard", deadline=None)

@@ -440,7 +440,7 @@ def put_json(kind: str, data: dict[str, Any], error: WizardError | None = None) 
     """Prints the JSON document of a command; ``kind`` names its schema, and ``error`` is what it ends with."""
     import json
 
-    from wizard.text import documents
+    from wizard import documents
 
     # JSON has no .nan and .inf, so they are shown as text
     made = _json_safe(documents.versioned(kind, data, error))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from wizard import documents
 from wizard.engine.events import (
     HEARTBEAT_SECONDS,
     ActionEnded,
@@ -19,7 +20,6 @@ from wizard.engine.events import (
 )
 from wizard.errors import WizardError
 from wizard.facts.rollout import Shortfall
-from wizard.text import documents
 from wizard.text.escaping import printable
 
 if TYPE_CHECKING:
