@@ -362,6 +362,37 @@ def test_what_cannot_be_set_names_the_near_paths(run: Runner, arguments: tuple[s
     assert says in done.err
 
 
+@pytest.mark.parametrize(
+    ("value", "path", "new", "after"),
+    [
+        (
+            '[{"key": "a", "effect": "NoExecute"}]',
+            "[a].value",
+            "z",
+            '[{"key": "a", "effect": "NoExecute", "value": "z"}]',
+        ),
+        ('[{"key": "a"}]', "[b].value", "z", '[{"key": "a"}, {"key": "b", "value": "z"}]'),
+        ('[{"key": "a"}]', "[0]", "{key: b}", '[{"key": "b"}]'),
+        ("[{key: 'a', value: 'x'}, {key: \"b\"}]", "[a].value", "z", "[{key: 'a', value: 'z'}, {key: \"b\"}]"),
+        ("[{key: 'a', value: \"x\"}]", "[a].value", "z", "[{key: 'a', value: \"z\"}]"),
+    ],
+)
+def test_what_is_set_in_an_item_is_quoted_as_its_neighbors_are(
+    run: Runner, value: str, path: str, new: str, after: str
+) -> None:
+    text = TWO[: TWO.index("      tolerations:")] + "      tolerations: {policy: read, value: %s} # c\n"
+    done = run("set", run.file((text % value).encode()), f"{KUBERNETES}.tolerations{path}", new)
+    assert done.out.decode() == text % after
+
+
+def test_a_text_that_is_no_yaml_is_set_with_a_type(run: Runner) -> None:
+    file, path = run.file(TWO.encode()), f"{KUBERNETES}.env.C"
+    refused = run("set", file, path, "a: b")
+    assert (refused.code, refused.err.rstrip().endswith("To set it as text, add --type string.")) == (4, True)
+    assert b'C: "a: b"' in run("set", file, path, "a: b", "--type", "string").out
+    assert 'needs text, and "" is nothing. To set it as text, add --type string.' in run("set", file, path, "").err
+
+
 def test_a_value_is_yaml_1_2_or_text(run: Runner) -> None:
     file = run.file(TWO.encode())
     path = f"{KUBERNETES}.env.C"

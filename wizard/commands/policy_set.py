@@ -26,7 +26,7 @@ from wizard.policy.paths import Finder, Path
 from wizard.policy.readings import data_of
 from wizard.policy.text_editor import Edit
 from wizard.policy.views import value_from_text
-from wizard.text.escaping import printable
+from wizard.text.escaping import printable, visible
 
 _AS_TEXT = "To set it as text, add --type string."
 
@@ -36,13 +36,24 @@ def run_set(arguments: argparse.Namespace) -> int:
 
     def edit(document: PolicyDocument) -> tuple[Path, list[Edit]]:
         place = Finder(document, arguments.path).find()
-        data = arguments.value if arguments.type == "string" else value_from_text(arguments.value, version=2)
-        if isinstance(data, bool | int | float) and needs_text(place):
-            kind = "a boolean" if isinstance(data, bool) else "a number"
-            say(f"{printable(arguments.path)} needs text, and {printable(arguments.value)} is {kind}. {_AS_TEXT}")
-        return edits_to_set(place, data)
+        return edits_to_set(place, _value(arguments, is_text=needs_text(place)))
 
     return _run(arguments, edit)
+
+
+def _value(arguments: argparse.Namespace, *, is_text: bool) -> Any:
+    """Returns VALUE; if text is needed and it is something else, says how to set it as text."""
+    if arguments.type == "string":
+        return arguments.value
+    try:
+        data = value_from_text(arguments.value, version=2)
+    except InputError as error:
+        error.todo += f" {_AS_TEXT}" if is_text else ""
+        raise
+    if is_text and not isinstance(data, str | dict | list):
+        kind = "nothing" if data is None else "a boolean" if isinstance(data, bool) else "a number"
+        say(f"{printable(arguments.path)} needs text, and {visible(arguments.value)} is {kind}. {_AS_TEXT}")
+    return data
 
 
 def run_unset(arguments: argparse.Namespace) -> int:

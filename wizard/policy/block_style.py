@@ -101,8 +101,8 @@ class BlockStyle:
             self.editor.splice(key.end, key.end, f": {inline(new, manner_of(self.document, mapping), json=json)}")
             return new
         after_colon = colon.end()
-        manner = self._manner_for(mapping, old, new, after_colon)
         wanted, new = with_anchor(new, old.anchor), in_quotes(new, old)
+        manner = self._manner_for(mapping, old, new, after_colon)
         anchor = f" &{old.anchor}" if old.anchor is not None else ""
         if mapping.flow:
             head, lines = f" {inline(new, manner, json=json)}", list[str]()

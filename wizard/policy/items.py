@@ -11,6 +11,7 @@ directly above in the column of its dash, and those below that are indented deep
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from wizard.policy.block_style import in_quotes, with_anchor
@@ -19,8 +20,8 @@ from wizard.policy.document import show_path
 from wizard.policy.equality import equal_data
 from wizard.policy.readings import data_of
 from wizard.policy.surroundings import is_text_block
-from wizard.policy.tree import Alias, Mapping, Node, Sequence, after_properties, resolved
-from wizard.policy.writing import block_pairs, inline, key_quote, manner_of
+from wizard.policy.tree import Alias, Mapping, Node, Scalar, Sequence, after_properties, resolved
+from wizard.policy.writing import block_pairs, inline, key_quote, manner_of, quotes_keys
 
 TYPE_CHECKING = False  # typing itself would be the largest import of all
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Items:
         self.tree = editor.tree
         self.sequence = sequence
         self.path = path
-        self.json = json
+        maps = [item for item in sequence.children if isinstance(item, Mapping) and item.children]
+        self.json = all(quotes_keys(item) for item in maps) if maps else json
 
     def change(self, wish: Wish) -> Sequence:
         """Makes the changes inside the list, and returns the list that it must result in."""
@@ -117,13 +119,14 @@ class Items:
             if isinstance(item, Mapping) and isinstance(wish.value, Mapping) and item.children and wish.value.children:
                 inside = differences(item, wish.value)
                 if inside is not None and not editor.empties(item, inside) and not mixes(item, inside):
-                    return editor.mapping(item, inside, path, json=self.json)
+                    return editor.mapping(item, inside, path, json=quotes_keys(item))
             return self._replace(item, wish.value, path)
         if isinstance(item, Alias):
             what = f"{show_path(path)} is the alias *{item.name}; the edit would also change its anchor."
             raise editor.refusal(item, what, "Edit it by hand, or with --unshare, which copies the shared part first.")
         if isinstance(item, Mapping) and not editor.empties(item, wish):
-            return editor.mapping(item, wish, path, json=self.json)
+            json = quotes_keys(item) if item.children else self.json
+            return editor.mapping(item, wish, path, json=json)
         if isinstance(item, Sequence):
             return Items(editor, item, path, json=self.json).change(wish)
         if isinstance(item, Mapping):
@@ -133,6 +136,8 @@ class Items:
     def _replace(self, item: Node, new: Node, path: Path) -> Node:
         self.editor.refuse_shared(item, path, inside=True)
         manner = manner_of(self.editor.document)
+        if isinstance(item, Scalar) and item.style in ("'", '"'):
+            manner = replace(manner, quote=item.style)
         is_block = isinstance(item, Sequence | Mapping) and not item.flow
         end = self.around.end_before_line_ending(item) if is_block or is_text_block(item) else item.end
         written = inline(in_quotes(new, item), manner, json=self.json)
