@@ -274,7 +274,7 @@ def test_amounts_are_held_against_the_rules_of_kubernetes(amount: str, id: str) 
         ("[1]", "is a list, not a whole number of at least 1.", 'Write "1".'),
         ("{a: 1}", "is a mapping, not a whole number of at least 1.", 'Write "1".'),
         ("1e0", "is a number without quotes.", 'Write "1".'),
-        ("2k", "is a number without quotes.", 'Write "2000".'),
+        ("012", "is a number without quotes.", 'Write "10".'),
     ],
 )
 def test_a_count_is_judged_once_and_shown_as_it_is(count: str, message: str, hint: str) -> None:
@@ -571,6 +571,8 @@ def test_other_faults_of_a_policy_are_told_once() -> None:
     fields = "      seccomp-profile-type: {value: Unconfined}\n      seccomp-profile-localhost-profile: {value: a}\n"
     [problem] = check(kubernetes(fields))
     assert "has a value, though seccomp-profile-type is Unconfined." in problem.message
+    for odd in ("      cpu: {policy:\u00a0read}\n", "      cpu\u00a0: {policy: read}\n"):
+        assert [problem.id for problem in check(kubernetes(odd))] == ["odd-space"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from wizard.policy.entries import (
 )
 from wizard.policy.findings import Findings, Problem
 from wizard.policy.near import near
-from wizard.policy.readings import data_of
+from wizard.policy.readings import data_of, differ
 from wizard.policy.rules import is_native, wrong_parts
 from wizard.policy.schema import schema
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
@@ -96,7 +96,7 @@ class _Check(Findings):
         if entry.field is None:
             return
         for name, (key, _) in own_or_inherited(target).items():
-            if name not in ("policy", "value"):
+            if name not in ("policy", "value") and not self.has_odd_space(key):
                 meant = near(name, [word for word in ("policy", "value") if entry.part(word) is None])
                 self.add(
                     "warning",
@@ -244,7 +244,7 @@ class _Check(Findings):
                 f"The count of {FUSE_RESOURCE} is {shown}, not a whole number of at least 1.",
                 'Write "1".',
             )
-        elif isinstance(target, Scalar) and not target.style and target.tag is None:
+        elif isinstance(target, Scalar) and (differ(target) or not isinstance(data_of(target), str)):
             self.add(
                 "warning",
                 "count-not-text",

@@ -55,6 +55,7 @@ class Findings:
         self._told: set[Node] = set()
         self._wrong: set[Node] = set()
         self._no_keys: set[Node] = set()
+        self._odd: set[Node] = set()
 
     def add(self, severity: str, id: str, node: Node | None, path: Path, message: str, hint: str = "") -> None:
         line, column = self.document.tree.place(node.start) if node is not None else (0, 0)
@@ -69,6 +70,10 @@ class Findings:
     def is_wrong(self, node: Node) -> bool:
         """Whether there is a problem with a node."""
         return node in self._wrong
+
+    def has_odd_space(self, node: Node) -> bool:
+        """Whether a character of a scalar that looks like a space was reported."""
+        return node in self._odd
 
     def sorted(self) -> tuple[Problem, ...]:
         return tuple(sorted(self.found, key=lambda problem: (problem.line, problem.column)))
@@ -132,7 +137,9 @@ class Findings:
                 waiting += node.children
             if isinstance(node, Scalar) and not node.style and (space := STRUCTURAL_SPACE.search(node.value)):
                 what = f"{space_in_words(space[1] or space[2] or space[3])} is part of this text"
-                self.add("warning", "odd-space", node, (), f"{what}; YAML does not treat it as a space.", "Replace it.")
+                what += "; YAML does not treat it as a space"
+                self.add("warning", "odd-space", node, (), f"{what}.", "Replace it with a space.")
+                self._odd.add(node)
             elif isinstance(node, Mapping) and node.flow and text.startswith("{{", node.start):
                 what = "This is template syntax ({{), which YAML reads as a mapping."
                 self.add("warning", "template-syntax", node, (), what, "Render the template, and use the result.")
@@ -140,7 +147,8 @@ class Findings:
     def unknown_field(self, entry: Entry) -> None:
         """Adds a warning about a field that Coder does not know, with what was probably meant."""
         path = entry.path
-        if path in schema().groups:  # a group that is no mapping: its shape is reported
+        # a group that is no mapping, whose shape is reported, or a name with the wrong kind of space
+        if path in schema().groups or self.has_odd_space(entry.key):
             return
         meant = meant_paths(path, entry.node)
         hint = "Remove it, or correct its name."

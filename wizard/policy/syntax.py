@@ -90,7 +90,7 @@ def _in_words(error: yaml.MarkedYAMLError, text: str, noticed: int) -> Syntax:
         quote = text[start : start + 1]
         return _invalid("a quote opens here and is not closed", f"Close the text with {quote}.", start)
     if context == "while scanning a simple key":
-        return _invalid("this line has no colon", "Add a colon after the key.", start)
+        return _no_colon(text, start)
     quoted, opened = _before_the_error(text, noticed)
     if context == "while parsing a flow node" and opened is not None:
         context, start = "while parsing a flow sequence", opened
@@ -102,7 +102,7 @@ def _in_words(error: yaml.MarkedYAMLError, text: str, noticed: int) -> Syntax:
     if "mapping values are not allowed" in problem:
         word = _word_above(text, noticed)
         if word is not None:
-            return _invalid("this line has no colon", "Add a colon after the key.", word)
+            return _no_colon(text, word)
         todo = "Put a text that contains a colon in quotes. If this is a key, check the indentation and the line above."
         return _invalid("a colon is not allowed here", todo, noticed)
     if context == "while parsing a block mapping" and "expected key" in problem:
@@ -112,6 +112,8 @@ def _in_words(error: yaml.MarkedYAMLError, text: str, noticed: int) -> Syntax:
                 f"this line starts in column {column}, but the mapping above it (line {_line(text, start)}) in {other}"
             )
             return _invalid(what, "Correct the indentation.", noticed)
+    if "expected <document start>" in problem and (second := _second_root(text, noticed)) is not None:
+        return second
     character = text[noticed : noticed + 1]
     if ("start any token" in problem or context == "while scanning an alias") and character:
         first = text[start : start + 1]
@@ -120,8 +122,27 @@ def _in_words(error: yaml.MarkedYAMLError, text: str, noticed: int) -> Syntax:
     return _invalid(f"{printable(problem)}{more}", "Correct this line.", noticed)
 
 
+def _no_colon(text: str, at: int) -> Syntax:
+    if re.search(r"\w:\S", _line_at(text, at)):
+        return _invalid("the colon in this line has no space after it", "Add a space after the colon.", at)
+    return _invalid("this line has no colon", "Add a colon after the key.", at)
+
+
+def _second_root(text: str, noticed: int) -> Syntax | None:
+    """Returns why there seems to be a second document: the first line is no key, or is indented."""
+    first = re.search(r"^( *)(?![ #\n]|---)(.*)", text, re.M)
+    if first is None:
+        return None
+    if not re.search(r":(?: |$)", first[2]):
+        return _no_colon(text, first.start(2))
+    if not first[1]:
+        return None
+    above = f"the mapping above it (line {_line(text, first.start())}) in {len(first[1]) + 1}"
+    return _invalid(f"this line starts in column 1, but {above}", "Correct the indentation.", noticed)
+
+
 def _word_above(text: str, noticed: int) -> int | None:
-    """Returns where a word starts that is all of the line above, in the same column as the line of a position."""
+    """Returns where the line above starts, if it is in the same column as a position's line and is no key."""
     lines = text[: text.rfind("\n", 0, noticed) + 1].split("\n")[:-1]
     own = _line_at(text, noticed)
     at = sum(len(line) + 1 for line in lines)
@@ -131,7 +152,7 @@ def _word_above(text: str, noticed: int) -> int | None:
         if not word or word.startswith("#"):
             continue
         column = len(line) - len(line.lstrip(" "))
-        is_word = re.fullmatch(r"[\w./-]*\w", word) is not None and not word.startswith("- ")
+        is_word = re.match(r"\w(?!.*:(?: |$))", word) is not None
         return at + column if is_word and column == len(own) - len(own.lstrip(" ")) else None
     return None
 
