@@ -553,3 +553,28 @@ async def test_undo_gives_fields_back_and_spares_a_namespace_that_others_use(sta
         assert (await cluster.get(OBJECTS["Namespace"]))["status"]["phase"] == "Active"
         assert await cluster.get(OBJECTS["DaemonSet"]) is None
         assert await cluster.get(OBJECTS["ResourceQuota"]), "argocd changed it since"
+
+
+async def test_labels_that_went_and_nodes_that_came_since_are_found(tmp_path: Path) -> None:
+    async with cluster_of("sandbox", "mixed", tmp_path) as cluster:
+        assert (await cluster.command("run", "--answers", _answers(tmp_path), "--yes")).code == 0
+
+        async def drift() -> tuple[str, str, str]:
+            found = (await cluster.command("check", "-o", "json")).document["findings"]
+            one = next(one for one in found if one["id"] == "node.drift")
+            return one["outcome"], one["title"], " ".join(one["evidence"])
+
+        assert await drift() == ("ok", "Every node that qualifies has the label", "")
+        labelled = sorted(await cluster.labelled())
+        gone = labelled[0]
+        body = {"metadata": {"labels": {"smarter-device-manager": None}}}
+        patched = await cluster.send("PATCH", f"/api/v1/nodes/{gone}", body, "application/merge-patch+json")
+        assert patched == 200
+        outcome, title, evidence = await drift()
+        assert (outcome, title) == ("warning", f"1 of {len(labelled)} qualifying nodes lost the label")
+        assert evidence.startswith(f"{gone}: labeled by the run of 20")
+        # What the wizard itself took off is no drift.
+        assert (await cluster.command("nodes", "unlabel", labelled[2])).code == 0
+        assert (await drift())[1] == title
+        assert (await cluster.command("nodes", "label", gone, labelled[2])).code == 0
+        assert (await drift())[0] == "ok"

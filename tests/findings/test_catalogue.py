@@ -92,7 +92,7 @@ EXPECTED: dict[str, Ids] = {
         },
     },
     "owned": {
-        **NOT_INSTALLED,
+        "info": NOT_INSTALLED["info"] | {"node.drift"},
         "warning": {
             "gitops.owner",
             NOBLE,
@@ -202,6 +202,12 @@ def selecting(labels: dict[str, str]) -> dict[str, Any]:
     item = daemon_set()
     item["spec"]["selector"] = {"matchLabels": labels}
     return item
+
+
+RUN = {"a": "2026-11-21T00:00:00Z", "b": "2026-11-21T00:00:00Z"}
+INSTALLED = cluster(
+    node("a", labelled=True), node("b", created="2026-11-20T10:00:00Z"), objects={"DaemonSet": daemon_set()}
+)
 
 
 def denied() -> tuple[Right, ...]:
@@ -340,6 +346,17 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
     ),
     ("node.needs-fuse", "info", "Only storage in the container needs FUSE", cluster(node())),
     ("node.needs-fuse", "unknown", "Not known whether", cluster(node(kernel="4.18.0-553.el8_10.x86_64"))),
+    ("node.drift", "skipped", "Nothing installed", cluster(node())),
+    ("node.drift", "skipped", "No node is labeled yet", installed("DaemonSet", daemon_set())),
+    ("node.drift", "ok", "Every node that qualifies has", replace(INSTALLED, nodes=(node("a", labelled=True),))),
+    ("node.drift", "info", "1 of 2 qualifying nodes lacks the label", INSTALLED),
+    ("node.drift", "warning", "1 of 2 qualifying nodes lost the label", replace(INSTALLED, labelled_by_run=RUN)),
+    (
+        "node.drift",
+        "warning",
+        "1 of 2 qualifying nodes came without it",
+        replace(INSTALLED, labelled_by_run={"a": "2026-11-19T00:00:00Z"}),
+    ),
     ("node.autoscaled", "skipped", "No autoscaled pools found", cluster(node())),
     ("node.autoscaled", "skipped", "No autoscaled pools found", cluster(node(), scaled_pools=(OLD,))),
     ("node.autoscaled", "unknown", "get configmaps in kube-system", cluster(node(), unread=(NO_STATUS,))),

@@ -123,6 +123,7 @@ def _node_facts(node: KubernetesObject) -> NodeFacts:
             if name == "pods" or "/" in name
         },
         annotations={key: _text(annotations[key]) for key in SIGNS if key in annotations},
+        created=_text(metadata.get("creationTimestamp") or ""),
     )
 
 

@@ -424,7 +424,7 @@ _RIGHT = struct(
 _NODE_FACTS_TEXTS = dict.fromkeys(
     (
         *("os_image", "kernel", "container_runtime", "kubelet_version", "operating_system", "architecture"),
-        *("ready_message", "provider_id"),
+        *("ready_message", "provider_id", "created"),
     ),
     text,
 )
@@ -454,6 +454,7 @@ FACTS = struct(
     clock_skew=real,
     warnings=list_of(text),
     pod_refusal=text,
+    labelled_by_run=texts,
     full_nodes=list_of(
         struct(
             {"node": name, "excess": number},

@@ -7,11 +7,12 @@ recorded in the journal before it is tried and after it ended, so that it can be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,15 @@ class Engine:
         """
         from wizard.engine.collect import collect
 
-        return await collect(self.gateway, on_nodes=on_nodes, pods_in=dict.fromkeys((PROBE_NAMESPACE, verify_in)))
+        places = dict.fromkeys((PROBE_NAMESPACE, verify_in))
+        facts = await collect(self.gateway, on_nodes=on_nodes, pods_in=places)
+        return replace(facts, labelled_by_run=await asyncio.to_thread(self._labels_set))
+
+    def _labels_set(self) -> Mapping[str, str]:
+        """Returns which run set the label of a node; nothing if the journals cannot be read."""
+        with contextlib.suppress(InputError):
+            return journals.labels_set(journals.runs(self.folder))
+        return {}
 
     async def read_nodes(self) -> ClusterFacts:
         """Reads only the nodes, for commands about nodes."""

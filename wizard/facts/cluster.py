@@ -45,7 +45,7 @@ class NodeFacts:
     """One node, as the kubelet and the cloud provider describe it.
 
     ``allocatable`` has only the counts of ``pods`` and of device plugins' extended resources, ``annotations`` only the
-    SIGNS of whoever made the node.
+    SIGNS of whoever made the node. ``created`` is the time at which the node joined, as Kubernetes writes it.
     """
 
     name: str
@@ -63,6 +63,7 @@ class NodeFacts:
     provider_id: str = ""
     allocatable: Mapping[str, int] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
 
     @property
     def labelled(self) -> bool:
@@ -188,6 +189,8 @@ class ClusterFacts:
     scaled_pools: tuple[ScaledPool, ...] = ()
     full_nodes: tuple[FullNode, ...] = ()
     """The nodes without a pod of the device manager, and without room for one more pod."""
+    labelled_by_run: Mapping[str, str] = field(default_factory=dict)
+    """By node, the start of the wizard's run that set its label last, as the journal on this machine has it."""
 
     def rights_for(self, pods_in: Collection[str] = ()) -> tuple[Right, ...]:
         """Returns the required permissions if probe pods or test pods run in these namespaces (default: in none)."""

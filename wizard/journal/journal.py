@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -280,6 +280,17 @@ def left_by(latest_first: Sequence[Change], name: str) -> list[Any]:
         if "meant" in change.before:
             states.append(change.before["meant"])
     return states
+
+
+def labels_set(latest_first: Iterable[Run]) -> dict[str, str]:
+    """Returns by node the start of the run that set its label last; without nodes that lost it by a later run."""
+    latest: dict[str, tuple[str, bool]] = {}
+    for run in latest_first:
+        for change in reversed(run.changes if not run.undone else ()):
+            if change.kind == "label":
+                for node in change.after:
+                    latest.setdefault(node, (run.started, change.before["value"] is not None))
+    return {node: started for node, (started, is_set) in latest.items() if is_set}
 
 
 def mark(run: Run, entry: Literal["ended", "undone"]) -> None:

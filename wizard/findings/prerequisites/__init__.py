@@ -12,6 +12,7 @@ from wizard.findings.prerequisites.admission import autopilot, openshift, pod_se
 from wizard.findings.prerequisites.connection import clock, reachable, version
 from wizard.findings.prerequisites.device_manager import capacity, duplicates, installed, kubelet_path, memory, running
 from wizard.findings.prerequisites.documents import documents
+from wizard.findings.prerequisites.drift import drift
 from wizard.findings.prerequisites.fuse import need
 from wizard.findings.prerequisites.node_pools import durable, scaled
 from wizard.findings.prerequisites.nodes import eligible, kernel, os_arch, ready, tainted, virtual
@@ -114,6 +115,14 @@ RULES: tuple[Rule, ...] = (
         "A replacement node does not have the label.",
         durable,
         ("nodes",),
+    ),
+    Rule(
+        "node.drift",
+        "nodes",
+        "nodes that changed since",
+        "Nodes come and go after the installation.",
+        drift,
+        ("nodes", _DAEMON_SET),
     ),
     Rule("node.autoscaled", "nodes", "autoscaled pools", "It must know the resource to add nodes.", scaled),
     Rule(
