@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from screens.steps.policy_model import PolicyModel
-from screens.steps.policy_view import Effect, Start, problem_detail, source_text
+from screens.steps.policy_view import Effect, Start, problem_detail, short_message, source_text
 from screens.widgets.pages import Scroll
 from screens.widgets.rows import LongDetail, RowList
 from screens.widgets.words import clean, state_word
@@ -167,7 +167,7 @@ class ProblemsTab(SourceTab[Problem]):
 
     def __init__(self, model: PolicyModel) -> None:
         rows = RowList[Problem](
-            lambda problem: (state_word(problem.severity), str(problem.line or ""), clean(problem.message)),
+            lambda problem: (state_word(problem.severity), str(problem.line or ""), clean(short_message(problem))),
             (8, 4, 0),
             key=self.key,
             empty="No problems.",

@@ -164,11 +164,20 @@ def changed_lines(original: PolicyDocument, document: PolicyDocument) -> frozens
     return frozenset(number for hunk in hunks(old, new) for number in range(hunk.new_start, hunk.new_end))
 
 
+_COMMON = "workspace.specs.kubernetes."
+
+
+def short_message(problem: Problem) -> str:
+    """Returns the message for a row, in which most paths would take up all of the room."""
+    return problem.message.replace(_COMMON, "")
+
+
 def problem_detail(problem: Problem) -> RenderableType:
     """Returns the detail of a problem in the list."""
     title = show_path(problem.path) or "the file"
     place = f"line {problem.line}, column {problem.column}" if problem.line else "not in the file"
-    return detail_text(title, seen=[problem.message, place], do=[problem.hint, "Press enter to go to the field."])
+    hint = "Press m to add it." if problem.id == "fuse-missing" else problem.hint
+    return detail_text(title, seen=[problem.message, place], do=[hint, "Press enter to go to the field."])
 
 
 # What users can change ---------------------------------------------------------------------------------------
