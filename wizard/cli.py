@@ -242,6 +242,8 @@ def complete_for_kubectl() -> None:
 
 def entry() -> None:
     """The entry point of the installed commands."""
+    # During the imports alone, the garbage collector would run hundreds of times and find nothing.
+    gc.set_threshold(50_000)
     sys.exit(main())
 
 

@@ -20,7 +20,7 @@ from statistics import median
 
 import pytest
 
-from tests.benchmarks.rounds import Spent, spent
+from tests.benchmarks.rounds import Spent, python, ratio, spent
 from wizard.cluster import Gateway
 from wizard.engine.labels import IN_FLIGHT, set_labels
 from wizard.facts.cluster import NodeFacts
@@ -178,6 +178,39 @@ def test_labelling_takes_a_fraction_of_the_peers_time(
         if took <= limit * peer:
             break
     assert min(ratios) <= limit
+
+
+SMALL = """
+import asyncio, pathlib, sys
+from wizard.sandbox import Sandbox
+from wizard.sandbox.scenarios import scenario
+
+async def main():
+    document = {"title": "small", "description": "", "nodes": [{"system": "ubuntu-22.04", "name": "node"}]}
+    async with await Sandbox.start(scenario("small", document)) as sandbox:
+        sandbox.write_kubeconfig(pathlib.Path(sys.argv[1]))
+        print("ready")
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="no kubectl found")
+def test_a_cluster_of_one_node_is_answered_soon(tmp_path: Path) -> None:
+    """Nearly all of it is the start of Python and the import of the HTTP library, which kubectl has built in."""
+    kubeconfig = str(tmp_path / "kubeconfig")
+
+    def kubectl() -> object:
+        command = [str(KUBECTL), "--kubeconfig", kubeconfig, "get", "nodes"]
+        return subprocess.run(command, capture_output=True, check=True)
+
+    with started("-c", SMALL, kubeconfig):
+        for words, limit in ((["nodes", "list"], 5.2), (["check"], 8.8)):
+            wizard = python(tmp_path, "-m", "wizard", *words, "--kubeconfig", kubeconfig)
+            taken = ratio(kubectl, wizard, 7, limit)
+            print(f"podman-wizard {' '.join(words)} takes {taken:.1f} times as long as kubectl get nodes")
+            assert taken <= limit
 
 
 STALL = """

@@ -193,13 +193,18 @@ async def test_who_is_blamed_where_an_http_proxy_is_in_the_way(
     assert told.startswith(f"The certificate of the proxy {url.removeprefix('https://')} is not trusted: ")
 
 
-async def test_a_redirect_is_blamed_and_not_the_server(tmp_path: Path) -> None:
+async def test_a_redirect_is_blamed_and_not_the_server(tmp_path: Path, certificates: Certificates) -> None:
+    target = "https://localhost:1/login"
+
     async def away(_: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound("https://localhost:1/login")
+        raise web.HTTPFound(target)
 
     async with raw_api_server(away) as url:
         with pytest.raises(ClusterError, match="it redirected the request to localhost"):
             await Gateway.connect(write_kubeconfig(tmp_path / "k", url), None)
+        async with raw_api_server(answer, certificates.context()) as target:
+            with pytest.raises(ClusterError, match="it redirected the request to an https address"):
+                await Gateway.connect(write_kubeconfig(tmp_path / "k", url), None)
 
 
 async def test_a_proxy_of_the_environment_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

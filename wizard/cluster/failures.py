@@ -90,7 +90,7 @@ class Failures:
 
     def explain(self, error: Exception, timeout: float, *, reached: bool, began: bool = False) -> Failure:
         """Returns the failure for an error of the HTTP library; ``reached`` if the server answered before."""
-        import aiohttp
+        from wizard.http_library import aiohttp
 
         known = self._before_the_server(error) or self._connecting(error)
         if known is not None:
@@ -111,8 +111,9 @@ class Failures:
 
     def _before_the_server(self, error: Exception) -> Failure | None:
         """Returns the failure if it happened at the proxy, or after a redirect to another host."""
-        import aiohttp
         from yarl import URL
+
+        from wizard.http_library import aiohttp
 
         if isinstance(error, aiohttp.ClientHttpProxyError):
             what = f"The proxy rejected the connection to {self._host} ({error.status})."
@@ -131,6 +132,8 @@ class Failures:
                 return Failure(ClusterError(what, todo), sent=False, transient=False)
         if not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError)):
             return None
+        if isinstance(error, aiohttp.ClientSSLError) and not self._access.encrypted:
+            return self.not_an_api("it redirected the request to an https address", transient=False)
         # As the library writes it: in lower case, and with the letters of other scripts encoded.
         host, server = error.host, URL(self._access.server, encoded=True)
         port = error.port
@@ -144,7 +147,7 @@ class Failures:
         return None
 
     def _at_proxy(self, error: Exception) -> Failure:
-        import aiohttp
+        from wizard.http_library import aiohttp
 
         transient = False
         if isinstance(error, aiohttp.ClientConnectorDNSError) or "DNS" in type(error).__name__:
@@ -164,7 +167,7 @@ class Failures:
 
     def _connecting(self, error: Exception) -> Failure | None:
         """Returns the failure if no connection to the server could be opened."""
-        import aiohttp
+        from wizard.http_library import aiohttp
 
         host, source = self._host, self._access.source
         if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):

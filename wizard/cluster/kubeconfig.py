@@ -82,6 +82,11 @@ class Access:
     withheld: bool = False
     """Whether the user has credentials that are not sent, since the connection is not encrypted."""
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether there is TLS anywhere on the way."""
+        return any(address.startswith("https:") for address in (self.server, self.proxy))
+
 
 @dataclass(frozen=True)
 class _Entry:

@@ -9,9 +9,10 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
 from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError, ProxyType
 from python_socks.async_.asyncio import Proxy
+
+from wizard.http_library import aiohttp
 
 PORT = 1080
 """The port of a proxy without one."""

@@ -54,6 +54,7 @@ def _import_alone() -> StockClient:
     try:
         for name in ABOVE:
             sys.modules[name] = _place(name)
+        importlib.import_module("wizard.http_library")  # before the client imports aiohttp by itself
         configuration = importlib.import_module("kubernetes.aio.client.configuration")
         rest = importlib.import_module("kubernetes.aio.client.rest")
     finally:

@@ -28,7 +28,7 @@ from wizard.text.trace import note_request
 from wizard.tls import KeyIsEncrypted, follow_go, load_client_certificate, usable_certificates
 
 if TYPE_CHECKING:
-    import aiohttp
+    from wizard.http_library import aiohttp
 
 ATTEMPTS = 8
 """How often a request is tried, including the first time."""
@@ -219,7 +219,7 @@ class Transport:
         ``silence`` is the number of seconds without a byte after which the connection counts as lost. Raises
         ApiRefusal if the server rejects the request, ClusterError if the connection fails; nothing is repeated here.
         """
-        import aiohttp
+        from wizard.http_library import aiohttp
 
         request = _Request("GET", path, query, timeout=silence)
         credential = await self._credentials.current()
@@ -255,7 +255,7 @@ class Transport:
         if self._client is None:
             # The imports are slow, so they run on a thread and the loop continues.
             await asyncio.to_thread(stock_client)
-        import aiohttp
+        from wizard.http_library import aiohttp
 
         began, response = time.time(), None
         try:
@@ -298,9 +298,10 @@ class Transport:
         return b"".join(parts)
 
     async def _open(self, credential: Credential, request: _Request) -> aiohttp.ClientResponse:
-        import aiohttp
         from multidict import CIMultiDict
         from yarl import URL
+
+        from wizard.http_library import aiohttp
 
         client = await self._get_client(credential)
         headers = CIMultiDict(
@@ -368,6 +369,8 @@ class Transport:
 def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any:
     """Returns the stock client's connections: TLS, proxy, pool. Raises InputError for certificates it cannot use."""
     client = stock_client()
+    from wizard.http_library import without_authorities
+
     trusted = usable_certificates(access.ca) if access.ca else []
     if access.ca and not trusted:
         raise InputError(
@@ -376,18 +379,19 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
             file=access.source,
         )
     through_socks = is_socks(access.proxy)
-    made = client.rest(
-        client.configuration(
-            host=access.server,
-            ca_cert_data="\n".join(trusted) or None,
-            verify_ssl=access.verify,
-            tls_server_name=access.tls_server_name or None,
-            proxy=None if through_socks else access.proxy or None,
-            connection_pool_maxsize=CONNECTIONS,
-            # The environment was already read by kubectl's rules; ~/.netrc must not be used.
-            client_session_kwargs={"trust_env": False},
-        )
+    configuration = client.configuration(
+        host=access.server,
+        ca_cert_data="\n".join(trusted) or None,
+        verify_ssl=access.verify,
+        tls_server_name=access.tls_server_name or None,
+        proxy=None if through_socks else access.proxy or None,
+        connection_pool_maxsize=CONNECTIONS,
+        # The environment was already read by kubectl's rules; ~/.netrc must not be used.
+        client_session_kwargs={"trust_env": False},
     )
+    # The authorities of the system are many, and reading them takes as long as several requests.
+    with contextlib.nullcontext() if access.encrypted else without_authorities():
+        made = client.rest(configuration)
     follow_go(made.ssl_context)
     if through_socks:
         from wizard.cluster.socks import SocksConnector

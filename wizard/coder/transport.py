@@ -15,13 +15,12 @@ from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-import aiohttp
-
 from wizard.cluster.failures import reason_of
 from wizard.cluster.kubeconfig import is_socks, proxy_for
 from wizard.coder.credentials import CoderCredentials
 from wizard.coder.refusals import CoderError, Refused
 from wizard.coder.words import one_line
+from wizard.http_library import aiohttp
 from wizard.text.trace import note_request
 from wizard.tls import follow_go
 

@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wizard.answers_file import read_answers
 from wizard.choices.answers import Answers, NodesChoice
 from wizard.errors import InputError, UsageError
 
 
 def answers_given(arguments: argparse.Namespace) -> Answers:
     """Returns the choices of ``--answers``; the defaults without it."""
-    return read_answers(Path(arguments.answers)) if arguments.answers else Answers()
+    if not arguments.answers:
+        return Answers()
+    from wizard.answers_file import read_answers  # imports the manifest, which many commands do not need
+
+    return read_answers(Path(arguments.answers))
 
 
 @contextmanager

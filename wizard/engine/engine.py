@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers_file import write_answers
 from wizard.choices.answers import Answers
 from wizard.choices.target import Target
 from wizard.errors import ClusterError, ConflictError, InputError
@@ -242,7 +241,7 @@ class Engine:
         self._answers = answers
         if repeat and self._journal is None:
             run = self.interrupted_run()
-            if run is not None and run.answers == write_answers(answers):
+            if run is not None and run.answers == _written(answers):
                 self._resumed = run
 
     def is_new_here(self) -> bool:
@@ -305,7 +304,7 @@ class Engine:
         if self._journal is None:
             self.claim()
             resumes = self._resumed.path.name if self._resumed else ""
-            self._journal = journals.Journal(self.folder, write_answers(self._answers), resumes=resumes)
+            self._journal = journals.Journal(self.folder, _written(self._answers), resumes=resumes)
         return self._journal
 
     @asynccontextmanager
@@ -412,6 +411,13 @@ class JournaledChange:
         """Notes how it ended; a change that was never tried leaves no trace."""
         if self.number is not None:
             self.journal.end(self.number, result, self.after)
+
+
+def _written(answers: Answers) -> str:
+    """Returns the choices as an answers file."""
+    from wizard.answers_file import write_answers  # imports the manifest, which is not needed to read nodes
+
+    return write_answers(answers)
 
 
 def _folder_for(sandbox: Sandbox) -> Path:
