@@ -579,6 +579,8 @@ def test_other_faults_of_a_policy_are_told_once() -> None:
     ("request_of", "limit_of", "ids", "hint"),
     [
         ("a.b/c: 1", "a.b/d: 1", ["request-unlike-limit"], "The limits have a.b/d. Write the same name in both."),
+        ("a.b/c: 1", "", ["request-unlike-limit"], "Add a.b/c to resource-limits, with the same number."),
+        ("hugepages-z: 1", "hugepages-z: 2", ["wrong-resource", "wrong-resource"], "Did you mean hugepages-2Mi?"),
         ("a.b/c: 1", "a.b/c: 1.5", ["not-whole"], "Write a whole number."),
         ("a.b/c: 1", "a.b/c: 1e3", ["request-unlike-limit", "two-readings"], "Set both to the same number."),
     ],

@@ -20,11 +20,14 @@ from wizard.policy.entries import (
 from wizard.policy.findings import Findings, Problem
 from wizard.policy.near import near
 from wizard.policy.readings import data_of, differ
-from wizard.policy.rules import is_native, wrong_parts
+from wizard.policy.rules import is_native, resource_fault, wrong_parts
 from wizard.policy.schema import schema
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, resolved
 from wizard.policy.words import WORDS
 from wizard.text.escaping import printable, visible
+
+_MOST_NAMES = 20
+"""The number of names that are compared with a name that may be misspelt."""
 
 
 def check(document: PolicyDocument) -> tuple[Problem, ...]:
@@ -177,16 +180,19 @@ class _Check(Findings):
     def resources(self, found: dict[Path, Entry]) -> None:
         """Checks the requests that their limits rule out."""
         requests, limits = (_requested(found.get(path)) for path in PODMAN_FIELDS)
-        alone = [name for name in limits if name not in requests]
+        alone = [name for name in limits if name not in requests and not is_native(name)][:_MOST_NAMES]
         for name in dict.fromkeys([*requests, *limits]):
             if not (name == FUSE_RESOURCE and name not in limits):
                 self.amounts(name, requests.get(name), limits.get(name), alone)
 
     def amounts(self, name: str, request_at: Node | None, limit_at: Node | None, others: list[str]) -> None:
-        """Checks the request and the limit of one resource as Kubernetes does; ``others`` have only a limit."""
+        """Checks the request and the limit of one resource as Kubernetes does.
+
+        ``others`` are extended resources that have only a limit.
+        """
         request, limit = (quantity(node) if node is not None else None for node in (request_at, limit_at))
-        if any(at is not None and self.is_wrong(at) for at in (request_at, limit_at)):
-            return
+        if any(at is not None and self.is_wrong(at) for at in (request_at, limit_at)) or resource_fault(name)[0]:
+            return  # said with the resource itself
         # a missing request defaults to the limit; only these resources can have a limit above the request
         if request_at is None or any(
             at is not None and value_of(amount) is None for at, amount in ((request_at, request), (limit_at, limit))
@@ -204,7 +210,9 @@ class _Check(Findings):
             return
         else:
             todo = "Set both to the same number."
-            if limit_at is None and (meant := near(name, [one for one in others if not is_native(one)])):
+            if limit_at is None:
+                todo = f"Add {visible(name)} to {PODMAN_FIELDS[1][-1]}, with the same number."
+            if limit_at is None and (meant := near(name, others)):
                 todo = f"The limits have {visible(meant)}. Write the same name in both."
         self.add(
             "problem",

@@ -239,24 +239,26 @@ def _resources(value: Node) -> Iterator[Wrong]:
 def resource_fault(name: str) -> tuple[str, str]:
     """Returns why a container cannot request a resource of this name, and what to do; two empty texts if it can."""
     why, todo = name_fault(name)
-    meant = near(name, _KNOWN_RESOURCES) if "/" in name else near(name, _KNOWN_RESOURCES[:5])
-    same = [known for known in _KNOWN_RESOURCES if known.rpartition("/")[2] == name.strip(" /")]
-    if name == name.strip() and (same or meant):
-        todo = f"Did you mean {' or '.join(same or [meant])}?"
     if why:
-        return f"is not a valid resource name: {why}", todo
+        return f"is not a valid resource name: {why}", (name == name.strip() and _meant_resource(name)) or todo
     if name.startswith("requests."):
         return "is a name that only quotas use", f"Did you mean {name.removeprefix('requests.')}?"
     if name.startswith(_PAGES):
         size = name.removeprefix(_PAGES)
         if is_quantity(size) and (value_of(size) or 0) > 0:
             return "", ""
-        return f"has the page size {visible(size)}, which is not a quantity", todo
+        return f"has the page size {visible(size)}, which is not a quantity", _meant_resource(name)
     if "/" in name or name in _OF_CONTAINERS:
         return "", ""
-    if not (same or meant):
-        todo = f"Use {', '.join(_OF_CONTAINERS)}, {_PAGES}2Mi, or DOMAIN/NAME, such as nvidia.com/gpu."
-    return "is not a resource that a container can request", todo
+    todo = f"Use {', '.join(_OF_CONTAINERS)}, {_PAGES}2Mi, or DOMAIN/NAME, such as nvidia.com/gpu."
+    return "is not a resource that a container can request", _meant_resource(name) or todo
+
+
+def _meant_resource(name: str) -> str:
+    """Returns the question whether a well-known resource was meant; "" if none is near."""
+    same = [known for known in _KNOWN_RESOURCES if known.rpartition("/")[2] == name.strip(" /")]
+    meant = near(name, _KNOWN_RESOURCES if "/" in name else _KNOWN_RESOURCES[:5])
+    return f"Did you mean {' or '.join(same or [meant])}?" if same or meant else ""
 
 
 def _amount(pair: _Pair) -> Iterator[Wrong]:
