@@ -210,7 +210,7 @@ def effects(original: PolicyDocument, document: PolicyDocument) -> tuple[Effect,
         detail_text(
             "Does every workspace get a FUSE device?",
             seen=after.reasons,
-            then="Yes." if after.sure else "No. A workspace can start without one.",
+            then="Yes." if after.sure else "No. A workspace can start without one, or not start at all.",
             do=""
             if after.sure
             else "Press m to add what is missing. Use read or append instead of write to keep it in every workspace.",

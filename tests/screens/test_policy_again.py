@@ -212,7 +212,11 @@ async def test_an_entry_is_removed_after_a_question(with_items: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "typed", "problem"),
     [
-        ("tolerations", "{kye: a}", "Did you mean key?"),
+        ("tolerations", "{kye: a}", "kye is an unknown key. Did you mean key?"),
+        ("tolerations", "{value: a}", "The entry has no key, and operator is not Exists."),
+        ("tolerations", "{key: a, operator: Exists, value: b}", "value is b, though operator is Exists."),
+        ("tolerations", "gpu", "The entry is gpu (text), not a mapping."),
+        ("env", "'': b", 'env."" has an empty name.'),
         ("tolerations", "[", "opens here and is not closed"),
         ("env", "word", "Enter a name and a value"),
         ("env", "A: 3", "A exists already"),

@@ -71,7 +71,7 @@ def sentence_about(field: Field, data: Any, start: Keys = (), *, item: bool = Fa
     if wrong is None:
         return ""
     path = (*start, *wrong.keys[1:]) if item else (*start, *wrong.keys)
-    return f"{show_path(path)} {wrong.what}. {wrong.todo}"
+    return f"{show_path(path) or 'The entry'} {wrong.what}. {wrong.todo}"
 
 
 # --- names ---
