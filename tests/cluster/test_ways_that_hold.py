@@ -56,7 +56,7 @@ class Place:
         """An http proxy that wants ``asked`` as its authorization, and leads everything to its own host."""
         return await self._stack.enter_async_context(connect_proxy(asked, said))
 
-    def config(self, server: str, user: Mapping[str, Any] | None = None, **cluster: Any) -> str:
+    def config(self, server: str, user: Mapping[str, Any] | None = None, /, **cluster: Any) -> str:
         given = {"token": TOKEN} if user is None else user
         return write_kubeconfig(self.folder / "kubeconfig", server, cluster={**self.trusted, **cluster}, user=given)
 

@@ -162,7 +162,7 @@ async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> 
             await client.deployment()
     proxy = {"HTTPS_PROXY": "http://proxy.invalid:3128"}
     async with CoderClient(CoderCredentials("https://coder.invalid", "secret"), environ=proxy) as client:
-        with pytest.raises(CoderError, match=r"Cannot resolve the name of the proxy, proxy.invalid"):
+        with pytest.raises(CoderError, match=r"Cannot resolve the name of the proxy proxy.invalid:3128"):
             await client.deployment()
 
 

@@ -6,18 +6,13 @@ are: they quote addresses with their passwords.
 
 from __future__ import annotations
 
-import os
 import ssl
-from typing import Any
-from urllib.parse import urlsplit
 
-from wizard.cluster.kubeconfig import Access, is_socks
+from wizard.cluster.kubeconfig import Access
 from wizard.cluster.refusals import OddAnswer
+from wizard.cluster.routes import CONNECT_SECONDS, distrust, reason_of
 from wizard.errors import ClusterError
 from wizard.text.escaping import printable
-
-CONNECT_SECONDS = 10.0
-"""How long a connection can take."""
 
 REJECTED = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_UNSUPPORTED_CERTIFICATE")
 """Parts of the alerts by which a server rejects the certificate of a client."""
@@ -39,11 +34,8 @@ class Failures:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._host = urlsplit(access.server).netloc
-        proxy = urlsplit(access.proxy)
-        self._proxy = printable(f"{proxy.hostname}:{proxy.port}" if proxy.port else str(proxy.hostname or ""))
-        where = f"proxy-url in {access.source}" if access.proxy_is_configured else "HTTPS_PROXY and NO_PROXY"
-        self._check_proxy = f"Check {where}."
+        self._route = access.route
+        self._host = self._route.host
         self._check_client_certificate = (
             "A server closes the connection like this if it requires a client certificate, or if the one in "
             f"{access.source} has expired or is not trusted."
@@ -110,60 +102,22 @@ class Failures:
         return Failure(problem, sent=True, transient=True)
 
     def _before_the_server(self, error: Exception) -> Failure | None:
-        """Returns the failure if it happened at the proxy, or after a redirect to another host."""
+        """Returns the failure if it happened at the proxy, or after a redirect to another address."""
         from yarl import URL
 
         from wizard.http_library import aiohttp
 
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            what = f"The proxy rejected the connection to {self._host} ({error.status})."
-            return Failure(ClusterError(what, self._check_proxy), sent=False, transient=False)
-        if isinstance(error, aiohttp.ClientProxyConnectionError):
-            return self._at_proxy(error)
-        if self._access.proxy and isinstance(error, aiohttp.ConnectionTimeoutError):
-            return self._at_proxy(error)
-        if is_socks(self._access.proxy) and not isinstance(error, aiohttp.ClientConnectorError):
-            from wizard.cluster.socks import NotThroughProxy
-
-            if isinstance(error, NotThroughProxy):
-                said = printable(str(error)[:200]).rstrip(".").lower()
-                what = f"The proxy {self._proxy} did not connect to {self._host}: {said}."
-                todo = f"{self._check_proxy} Also check the server address in {self._access.source}."
-                return Failure(ClusterError(what, todo), sent=False, transient=False)
+        at_proxy = self._route.at_proxy(error)
+        if at_proxy is not None:
+            return Failure(ClusterError(*at_proxy), sent=False, transient=False)
         if not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError)):
             return None
-        if isinstance(error, aiohttp.ClientSSLError) and not self._access.encrypted:
+        if isinstance(error, aiohttp.ClientSSLError) and not self._route.encrypted:
             return self.not_an_api("it redirected the request to an https address", transient=False)
-        # As the library writes it: in lower case, and with the letters of other scripts encoded.
-        host, server = error.host, URL(self._access.server, encoded=True)
-        port = error.port
-        if self._access.proxy:
-            proxy = URL(self._access.proxy)
-            if (host, port) == (proxy.raw_host, proxy.port):
-                return self._at_proxy(error)
-        if host != server.raw_host:
-            shown = printable(str(host))
+        if error.host != URL(self._access.server, encoded=True).raw_host:
+            shown = printable(str(error.host))
             return self.not_an_api(f"it redirected the request to {shown}, which cannot be reached", transient=False)
         return None
-
-    def _at_proxy(self, error: Exception) -> Failure:
-        from wizard.http_library import aiohttp
-
-        transient = False
-        if isinstance(error, aiohttp.ClientConnectorDNSError) or "DNS" in type(error).__name__:
-            what = f"Cannot resolve the name of the proxy {self._proxy}."
-        elif isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
-            what = f"The certificate of the proxy {self._proxy} is not trusted: {_distrust(error)}."
-        elif isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-            what = f"Cannot open a secure connection to the proxy {self._proxy}: {reason_of(error)}."
-        elif isinstance(error, TimeoutError):
-            # Either of the two is silent: the proxy, or the server behind it.
-            what = (
-                f"No connection to {self._host} through the proxy {self._proxy} within {CONNECT_SECONDS:.0f} seconds."
-            )
-        else:
-            what = f"Cannot reach the proxy {self._proxy}: {reason_of(error)}."
-        return Failure(ClusterError(what, self._check_proxy), sent=False, transient=transient)
 
     def _connecting(self, error: Exception) -> Failure | None:
         """Returns the failure if no connection to the server could be opened."""
@@ -206,27 +160,10 @@ class Failures:
         return None
 
     def _explain_certificate(self, error: Exception) -> ClusterError:
-        why = _distrust(error)
+        why = distrust(error)
         todo = f"Check certificate-authority of the cluster in {self._access.source}"
         if "expired" in why or "not yet valid" in why:
             todo = "Check the clock of this machine. If it is right, the server's certificate must be renewed"
         elif "mismatch" in why or "doesn't match" in why or "not valid for" in why:
             todo = f"Check the server address, or set tls-server-name, in {self._access.source}"
         return ClusterError(f"The certificate of {self._host} is not trusted: {why}.", f"{todo}.")
-
-
-def _distrust(error: Any) -> str:
-    """Returns why a certificate is not trusted."""
-    cause = getattr(error, "certificate_error", error)
-    return printable(str(getattr(cause, "verify_message", "") or cause).rstrip("."))
-
-
-def reason_of(error: BaseException) -> str:
-    """Returns why a connection failed, in the system's words."""
-    cause = getattr(error, "os_error", error)
-    text = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    # asyncio writes "Connect call failed ('127.0.0.1', 1)" when the system reports "Connection refused".
-    number = getattr(cause, "errno", None)
-    if isinstance(number, int) and number > 0 and not isinstance(cause, ssl.SSLError):
-        text = os.strerror(number)
-    return printable(str(text)).strip().rstrip(".").replace("_", " ").lower()

@@ -24,6 +24,7 @@ import yaml
 
 from wizard.cluster.credentials import EXEC_API_VERSIONS, ExecConfig, Identity
 from wizard.cluster.plain_yaml import Lines, RepeatsItself, first_document, size_of
+from wizard.cluster.routes import SOCKS, Route
 from wizard.errors import ClusterError, InputError
 from wizard.files import read_snapshot
 from wizard.text.escaping import printable
@@ -34,9 +35,6 @@ LIMIT = 32_000_000
 
 LARGEST_ENTRY = 100_000
 """How many values an entry can have, each counted as often as an alias repeats it."""
-
-SOCKS = ("socks5", "socks5h")
-"""The schemes of SOCKS5 proxies."""
 
 TOKEN_MARGIN_SECONDS = 10.0
 """An id-token is not used so shortly before it expires, as in kubectl."""
@@ -83,9 +81,9 @@ class Access:
     """Whether the user has credentials that are not sent, since the connection is not encrypted."""
 
     @property
-    def encrypted(self) -> bool:
-        """Whether there is TLS anywhere on the way."""
-        return any(address.startswith("https:") for address in (self.server, self.proxy))
+    def route(self) -> Route:
+        """The way to the server."""
+        return Route(self.server, self.proxy, f"proxy-url in {self.source}" if self.proxy_is_configured else "")
 
 
 @dataclass(frozen=True)
@@ -385,11 +383,6 @@ def _read_proxy(cluster: _Entry, server: str, environ: Mapping[str, str]) -> tup
         return checked_proxy(configured, "proxy-url of the cluster"), True
     except InputError as error:
         raise cluster.refuse(error.what, error.todo) from None
-
-
-def is_socks(proxy: str) -> bool:
-    """Tells whether a proxy speaks SOCKS5."""
-    return urlsplit(proxy).scheme in SOCKS
 
 
 def checked_proxy(proxy: str, where: str) -> str:

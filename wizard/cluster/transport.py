@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode
 
 from wizard.cluster.credentials import Credential, Credentials, Interactive
-from wizard.cluster.failures import CONNECT_SECONDS, Failure, Failures, reason_of
-from wizard.cluster.kubeconfig import Access, is_socks
+from wizard.cluster.failures import Failure, Failures
+from wizard.cluster.kubeconfig import Access
 from wizard.cluster.refusals import LONGEST_MESSAGE, ApiRefusal, OddAnswer, Target, read_warnings
+from wizard.cluster.routes import CONNECT_SECONDS, is_socks, reason_of
 from wizard.cluster.shapes import Odd, Shape, decoded, require_flat
 from wizard.cluster.stock_client import stock_client
 from wizard.errors import InputError
@@ -390,7 +391,7 @@ def _make_client(access: Access, certificate: tuple[bytes, bytes] | None) -> Any
         client_session_kwargs={"trust_env": False},
     )
     # The authorities of the system are many, and reading them takes as long as several requests.
-    with contextlib.nullcontext() if access.encrypted else without_authorities():
+    with contextlib.nullcontext() if access.route.encrypted else without_authorities():
         made = client.rest(configuration)
     follow_go(made.ssl_context)
     if through_socks:

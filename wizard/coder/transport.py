@@ -6,6 +6,7 @@ limit; and it tells an answer of Coder from the page of a proxy.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import ssl
@@ -15,8 +16,8 @@ from types import TracebackType
 from typing import Any, ClassVar, NamedTuple, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from wizard.cluster.failures import reason_of
-from wizard.cluster.kubeconfig import is_socks, proxy_for
+from wizard.cluster.kubeconfig import proxy_for
+from wizard.cluster.routes import Route, distrust, is_socks, reason_of
 from wizard.coder.credentials import CoderCredentials
 from wizard.coder.refusals import CoderError, Refused
 from wizard.coder.words import one_line
@@ -27,14 +28,17 @@ from wizard.tls import follow_go
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes, uncompressed; the list of all workspaces of a large deployment has several megabytes."""
 
+LARGEST_REFUSAL = 1024 * 1024
+"""The same for an error; the rest of a longer one is not read."""
+
 TIMEOUT = 120.0
-"""Seconds for one request: a dry run merges the policy into the template of every workspace."""
+"""Seconds of silence: a dry run merges the policy into the template of every workspace."""
 
 CONNECT_TIMEOUT = 10.0
 """Seconds allowed for opening a connection."""
 
 _SMALL = 1024 * 1024
-"""Bytes; a larger body can take longer than other requests."""
+"""Bytes; a larger body takes as long as the line needs."""
 
 
 class Raw(NamedTuple):
@@ -84,17 +88,17 @@ class Transport:
         self._timeout = timeout
         self._environ = environ
         self._session: aiohttp.ClientSession | None = None
-        self._proxy = ""
+        self._route = Route(self.url)
+        self._reached = False
 
     async def __aenter__(self) -> Self:
         # aiohttp creates its own context when it is imported, and would miss an SSL_CERT_FILE that is set later.
-        verified = follow_go(ssl.create_default_context()) if self.url.startswith("https:") else True
-        self._proxy = proxy_for(self.url, self._environ)
-        if is_socks(self._proxy):
+        self._route = Route(self.url, proxy_for(self.url, self._environ))
+        verified = follow_go(ssl.create_default_context()) if self._route.encrypted else True
+        if is_socks(self._route.proxy):
             from wizard.cluster.socks import SocksConnector
 
-            connector: aiohttp.TCPConnector = SocksConnector(self._proxy, ssl=verified)
-            self._proxy = ""
+            connector: aiohttp.TCPConnector = SocksConnector(self._route.proxy, ssl=verified)
         else:
             connector = aiohttp.TCPConnector(ssl=verified)
         self._session = aiohttp.ClientSession(
@@ -205,28 +209,28 @@ class Transport:
             headers["Content-Type"] = "application/json"
             body = json.dumps(content).encode()
         began = time.time()
+        # Silence is limited, and not duration: a long list takes minutes on a slow line, and so does an upload.
+        limits = aiohttp.ClientTimeout(total=None, connect=min(CONNECT_TIMEOUT, self._timeout), sock_read=self._timeout)
+        response: aiohttp.ClientResponse | None = None
         try:
-            async with self._session.request(
-                method,
-                self.url + path,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxy or None,
-                timeout=self._patience(body, limit),
-            ) as response:
+            # A server that sends its headers drop by drop is never silent.
+            async with asyncio.timeout(None if len(body or b"") > _SMALL else self._timeout):
+                response = await self._session.request(
+                    method,
+                    self.url + path,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    proxy=None if is_socks(self._route.proxy) else self._route.proxy or None,
+                    timeout=limits,
+                )
+            self._reached = True
+            async with response:
                 read = await self._read(response, changing, limit)
                 note_request(method, self.url + path, response.status, began)
                 return Answer(response.status, response.headers, read if response.ok else self._without_token(read))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise self._unreachable(error, changing) from None
-
-    def _patience(self, body: bytes | None, limit: int) -> aiohttp.ClientTimeout:
-        """Returns how long a request can take; the transfer of a file only has to go on."""
-        connect = min(CONNECT_TIMEOUT, self._timeout)
-        if limit > LARGEST_ANSWER or len(body or b"") > _SMALL:
-            return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=self._timeout)
-        return aiohttp.ClientTimeout(total=self._timeout, connect=connect)
+            raise self._unreachable(error, changing, began=response is not None) from None
 
     def _without_token(self, body: bytes) -> bytes:
         # Errors are shown to the user, and a server can repeat what was sent to it.
@@ -238,8 +242,10 @@ class Transport:
         size = 0
         async for part in response.content.iter_any():
             size += len(part)
-            if size > limit:
+            if size > (limit if response.ok else LARGEST_REFUSAL):
                 response.close()  # do not wait for the rest
+                if not response.ok:
+                    break
                 raise CoderError(
                     f"{self.url} returned more than {limit // 1024 // 1024} MB; the rest was not read.",
                     "This is not a response from Coder. Check the URL, and any proxy in front of it.",
@@ -249,27 +255,22 @@ class Transport:
             parts.append(part)
         return b"".join(parts)
 
-    def _unreachable(self, error: Exception, changing: bool) -> CoderError:
-        host = urlsplit(self.url).netloc
+    def _unreachable(self, error: Exception, changing: bool, *, began: bool) -> CoderError:
+        """Returns the error for a response that did not arrive completely; ``began`` if a part of it did."""
+        at_proxy = self._route.at_proxy(error)
+        if at_proxy is not None:
+            return CoderError(*at_proxy)
+        host = self._route.host
         match error:
             case aiohttp.ClientConnectorCertificateError():
-                found = error.certificate_error
-                reason = one_line(getattr(found, "verify_message", "") or found)
                 return CoderError(
-                    f"Coder at {host} has a certificate that is not trusted: {reason}.",
+                    f"Coder at {host} has a certificate that is not trusted: {distrust(error)}.",
                     "Add its certificate authority to the system's, or set SSL_CERT_FILE to a file that contains it.",
                 )
-            case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-                return CoderError(f"The proxy rejected the connection to {host}.", "Check HTTPS_PROXY and NO_PROXY.")
             case aiohttp.ClientSSLError():
                 return CoderError(
                     f"Cannot open a secure connection to {host}: {one_line(reason_of(error))}.",
                     "Check that the server supports TLS on this port, and whether the Coder URL begins with http.",
-                )
-            case aiohttp.ClientConnectorDNSError() if error.host != urlsplit(self.url).hostname:
-                return CoderError(
-                    f"Cannot resolve the name of the proxy, {one_line(error.host)}.",
-                    "Check HTTPS_PROXY and NO_PROXY.",
                 )
             case aiohttp.ClientConnectorDNSError():
                 return CoderError(f"Cannot resolve the name {host}.", "Check the Coder URL, the VPN, and the network.")
@@ -284,17 +285,22 @@ class Transport:
                     "Check the network, the VPN, and the firewall.",
                 )
             case TimeoutError():
+                silent = f"within {self._timeout:g} seconds"
+                what = f"stopped in the middle of its answer: nothing came {silent}" if began else None
                 return CoderError(
-                    f"Coder at {host} did not answer within {self._timeout:g} seconds.",
-                    "Try again.",
-                    maybe_done=changing,
+                    f"Coder at {host} {what or f'did not answer {silent}'}.", "Try again.", maybe_done=changing
                 )
             case aiohttp.InvalidURL() | ValueError():
                 return CoderError(f"{host} is not a valid address.", "Check the Coder URL.")
         reason = one_line(reason_of(error))
+        hint = ""
+        if not self._reached and self.url.startswith("http:"):
+            hint = (
+                "A server that requires TLS closes the connection like this: check whether its URL begins with https. "
+            )
         return CoderError(
             f"The connection to Coder at {host} was lost: {reason}.",
-            f"Try again. If it still fails, do it by hand: {self.BY_HAND}.",
+            f"{hint}Try again. If it still fails, do it by hand: {self.BY_HAND}.",
             maybe_done=changing,
         )
 
