@@ -21,6 +21,7 @@ from rich.text import Text
 
 from screens.steps.coder_by_hand import CLICKS, Click, click_detail
 from screens.widgets.words import STATE_STYLES, clean, detail_text
+from wizard.abandoning import abandonable
 from wizard.coder import UNTRIED
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
 from wizard.coder.refusals import CoderError, PolicyRefused, RefusedLine
@@ -245,7 +246,8 @@ class CoderModel:
         """Yields a connection; for the engine's thread."""
         credentials = self.typed
         if credentials is None and not self.in_sandbox:
-            credentials = find_credentials(self.walk.session.answers.coder.url or None, token_needed=False)
+            url = self.walk.session.answers.coder.url or None
+            credentials = await abandonable(find_credentials, url, token_needed=False)
         async with self.walk.engine.coder(credentials=credentials) as client:
             self.source = client.credentials.source
             yield client

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wizard.coder.credentials import NoCredentials
+from wizard.coder.v2 import credentials as module
 from wizard.coder.v2.credentials import find_credentials
 from wizard.errors import UsageError, WizardError
 
@@ -52,7 +53,7 @@ def test_the_folder_is_that_of_the_command_line(tmp_path: Path) -> None:
     assert (found.url, found.token) == (A, "")
 
 
-def test_headers_come_from_the_environment_and_from_a_command(folder: Path) -> None:
+def test_headers_come_from_the_environment_and_from_a_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {
         "CODER_CONFIG_DIR": str(folder),
         "CODER_HEADER": 'X-One=1,"X-Two=a,b"',
@@ -61,7 +62,15 @@ def test_headers_come_from_the_environment_and_from_a_command(folder: Path) -> N
     found = find_credentials(environ=environ)
     assert found.headers == {"X-One": "1", "X-Two": "a,b", "X-Three": A}
     assert "a,b" not in repr(found)
-    for bad in ({"CODER_HEADER": "secret"}, {"CODER_HEADER": "a b=1"}, {"CODER_HEADER_COMMAND": "exit 3"}):
+    for command, seconds, said in (
+        ("sleep 600 | cat", 0.3, "did not end within"),
+        ("yes X-A=b", 60, "printed more than 100,000 bytes"),
+        ("exit 3", 60, "exit code 3"),
+    ):
+        monkeypatch.setattr(module, "_HEADER_SECONDS", seconds)
+        with pytest.raises(UsageError, match=said):
+            find_credentials(A, {"CODER_SESSION_TOKEN": "t", "CODER_HEADER_COMMAND": command})
+    for bad in ({"CODER_HEADER": "secret"}, {"CODER_HEADER": "a b=1"}):
         with pytest.raises(UsageError) as caught:
             find_credentials(environ={"CODER_CONFIG_DIR": str(folder), **bad})
         assert "secret" not in str(caught.value)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, get_args
 
+from wizard.abandoning import abandonable
 from wizard.coder.client import CoderClient
 from wizard.coder.credentials import CoderCredentials, find_credentials
 from wizard.errors import UsageError
@@ -42,8 +43,10 @@ async def connected_coder(
             sandbox = await stack.enter_async_context(await start_sandbox(scenario))
         if sandbox is not None:
             credentials = CoderCredentials(sandbox.url, sandbox.token, "sandbox")
-        found = credentials or find_credentials(url, token_needed=token_needed)
-        yield await stack.enter_async_context(CoderClient(found))
+        if credentials is None:
+            # The home folder can be on a disk that is stalled.
+            credentials = await abandonable(find_credentials, url, token_needed=token_needed)
+        yield await stack.enter_async_context(CoderClient(credentials))
 
 
 @asynccontextmanager
@@ -59,7 +62,9 @@ async def connected_templates(
 
     if sandbox is not None:
         credentials = CoderCredentials(sandbox.url, sandbox.token, "sandbox")
-    async with TemplatesClient(credentials or find(url)) as client:
+    if credentials is None:
+        credentials = await abandonable(find, url)
+    async with TemplatesClient(credentials) as client:
         yield client
 
 

@@ -28,9 +28,6 @@ from wizard.tls import follow_go
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes, uncompressed; the list of all workspaces of a large deployment has several megabytes."""
 
-LARGEST_REFUSAL = 1024 * 1024
-"""The same for an error; the rest of a longer one is not read."""
-
 TIMEOUT = 120.0
 """Seconds of silence: a dry run merges the policy into the template of every workspace."""
 
@@ -242,10 +239,10 @@ class Transport:
         size = 0
         async for part in response.content.iter_any():
             size += len(part)
-            if size > (limit if response.ok else LARGEST_REFUSAL):
+            if size > limit:
                 response.close()  # do not wait for the rest
                 if not response.ok:
-                    break
+                    break  # its status is enough
                 raise CoderError(
                     f"{self.url} returned more than {limit // 1024 // 1024} MB; the rest was not read.",
                     "This is not a response from Coder. Check the URL, and any proxy in front of it.",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wizard.abandoning import abandonable
 from wizard.choices.answers import Answers
 from wizard.choices.target import Target, target_of
 from wizard.commands.choosing import answers_given, choices_of
@@ -50,7 +51,7 @@ async def _look_and_run(arguments: argparse.Namespace) -> int:
             async with connected(target) as engine:
                 return await _with(engine, arguments, answers)
         async with engine_of(Engine(target)) as engine:
-            _at_coder(engine, answers)
+            await abandonable(_at_coder, engine, answers)
             return await _with(engine, arguments, answers)
 
 

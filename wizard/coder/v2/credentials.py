@@ -7,11 +7,14 @@ On macOS and Windows, recent versions of the command line keep the token in the 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from wizard.errors import InputError, UsageError
 
 _HEADER_SECONDS = 30.0
 """How long the command that prints headers can take."""
+_LARGEST_OUTPUT = 100_000
+"""How much it can print, in bytes; servers reject larger headers."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -118,19 +123,44 @@ def _headers(url: str, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...
 
 def _printed(command: str, url: str, environ: Mapping[str, str]) -> list[str]:
     """Runs the command that prints headers, as Coder's command line does: by the shell, with the URL."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        env={**environ, "CODER_URL": url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # What the shell starts keeps the pipe open, so it is ended with the shell.
+        start_new_session=True,
+    )
+    late = threading.Event()
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def end_late() -> None:
+        late.set()
+        end()
+
+    timer = threading.Timer(_HEADER_SECONDS, end_late)
+    timer.start()
     try:
-        ended = subprocess.run(
-            ["/bin/sh", "-c", command],
-            env={**environ, "CODER_URL": url},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_HEADER_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise UsageError(
-            f"CODER_HEADER_COMMAND did not end within {_HEADER_SECONDS:.0f} seconds.", "Correct it, or unset it."
-        ) from None
-    if ended.returncode:
-        raise UsageError(f"CODER_HEADER_COMMAND ended with exit code {ended.returncode}.", "Correct it, or unset it.")
-    return [line for line in ended.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            output = pipe.read(_LARGEST_OUTPUT + 1)
+        if len(output) <= _LARGEST_OUTPUT:
+            process.wait()
+    finally:
+        timer.cancel()
+        end()
+        process.wait()
+    why = ""
+    if late.is_set():
+        why = f"did not end within {_HEADER_SECONDS:.0f} seconds"
+    elif len(output) > _LARGEST_OUTPUT:
+        why = f"printed more than {_LARGEST_OUTPUT:,} bytes"
+    elif process.returncode:
+        why = f"ended with exit code {process.returncode}"
+    if why:
+        raise UsageError(f"CODER_HEADER_COMMAND {why}.", "Correct it, or unset it.")
+    return [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
