@@ -37,6 +37,7 @@ class PodServer:
         self.lose_first_answer = False
         self.watching = asyncio.Event()
         self.log: web.Response | None = None
+        self.events_answer: web.Response | None = None
         self.node: dict[str, Any] | None = node_status("True")
         self.node_answer: web.Response | None = None
         self.events = [event("u", "Back-off pulling image"), event("u", "Back-off pulling image")]
@@ -44,6 +45,8 @@ class PodServer:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/log"):
             return self.log or web.Response(text="one\n\x1b[2Jtwo\n")
+        if request.path.endswith("/events") and self.events_answer is not None:
+            return self.events_answer
         if request.path.endswith("/events"):
             wanted = dict(one.split("=") for one in request.query["fieldSelector"].split(","))
             uid = wanted.get("involvedObject.uid")
@@ -197,6 +200,14 @@ async def test_a_log_that_cannot_be_read_does_not_hide_the_end(connected: Connec
         result = await run_pod(gateway, POD, timeout=20)
     assert result.phase == "Succeeded"
     assert "cannot get pods/log" in result.message
+
+
+async def test_events_that_cannot_be_read_are_named_and_do_not_hide_the_end(connected: Connected) -> None:
+    server = PodServer(DONE)
+    server.events_answer = status(403, "Forbidden", "events is forbidden")
+    async with connected(server) as gateway:
+        result = await run_pod(gateway, POD, timeout=20)
+    assert (result.phase, result.events, result.unread) == ("Succeeded", (), "events is forbidden")
 
 
 async def test_a_cancelled_run_removes_it(connected: Connected) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.clusters import ROOT, cluster_of, command
 from wizard.cli import main
 from wizard.commands.parser import make_parser
+from wizard.resources import asset_text
 from wizard.sandbox import SCENARIOS
 
 
@@ -560,3 +561,16 @@ async def test_the_help_of_the_sandbox_names_each_scenario() -> None:
     ended = await command("sandbox", "--help")
     words = set(re.findall(r"[a-z]+(?:-[a-z0-9]+)*", ended.out.replace("-\n" + " " * 24, "-")))
     assert set(SCENARIOS) <= words
+
+
+def test_a_command_of_several_lines_can_be_copied_from_the_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an indent, a here-document would have no end."""
+    main(["check", "--sandbox=owned"])
+    lines = capsys.readouterr().out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("cat > /etc/apparmor.d/"))
+    end = next(number for number, line in enumerate(lines) if line.startswith("apparmor_parser "))
+    script = "\n".join(lines[start:end]).replace("/etc/apparmor.d", str(tmp_path))
+    subprocess.run(["sh", "-eu"], input=f"{script}\n", text=True, check=True)
+    assert (tmp_path / "podman-workspace").read_text() == asset_text("verify", "podman-workspace.apparmor")

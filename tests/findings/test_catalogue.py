@@ -38,8 +38,11 @@ from wizard.sandbox.scenarios import SCENARIOS
 
 Ids = dict[str, set[str]]
 
-NOT_INSTALLED = {"info": {"plugin.installed", "plugin.capacity-vs-maxpods", "docs.podman", "node.needs-fuse"}}
+POOLED = {"plugin.installed", "plugin.capacity-vs-maxpods", "docs.podman", "node.needs-fuse"}
 """What is said of every cluster that has nodes and no device manager yet."""
+
+NOT_INSTALLED = {"info": POOLED | {"node.label-durable"}}
+"""The same where the nodes show no sign of a managed pool."""
 
 JAMMY = "modules.apparmor@ubuntu-22.04_5.15_containerd-1.7"
 NOBLE = "modules.apparmor-userns@ubuntu-24.04_6.8_containerd-2.1"
@@ -57,7 +60,7 @@ EXPECTED: dict[str, Ids] = {
             RHCOS_9,
             "modules.selinux@sles-16_6.12_containerd-2.1",
         },
-        "info": NOT_INSTALLED["info"] | {"node.taints", "node.os-arch", "node.virtual"},
+        "info": POOLED | {"node.taints", "node.os-arch", "node.virtual"},
     },
     "autoscaled": {**NOT_INSTALLED, "warning": {"node.autoscaled"}},
     "quota": {
@@ -76,7 +79,7 @@ EXPECTED: dict[str, Ids] = {
             NOBLE,
             RHCOS_9,
         },
-        "info": NOT_INSTALLED["info"] | {"node.taints"},
+        "info": POOLED | {"node.taints"},
     },
     "restricted": {
         **NOT_INSTALLED,
@@ -116,9 +119,7 @@ def by_outcome(document: Any) -> Ids:
     """The ids of all that is neither well nor beside the point."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for finding in document["findings"]:
-        # Where no node shows a pool, whether labels last is never known.
-        no_sign = finding["title"] == "Not known whether node labels last"
-        if finding["outcome"] not in ("ok", "skipped") and not no_sign:
+        if finding["outcome"] not in ("ok", "skipped"):
             found[finding["outcome"]].add(finding["id"])
     return dict(found)
 
@@ -346,6 +347,8 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
     ),
     ("node.needs-fuse", "info", "Only storage in the container needs FUSE", cluster(node())),
     ("node.needs-fuse", "unknown", "Not known whether", cluster(node(kernel="4.18.0-553.el8_10.x86_64"))),
+    ("node.label-durable", "info", "Labels last while the nodes do", cluster(node(provider_id="k3s://a"))),
+    ("node.label-durable", "unknown", "Not known whether", cluster(node(provider_id="vsphere://42"))),
     ("node.drift", "skipped", "Nothing installed", cluster(node())),
     ("node.drift", "skipped", "No node is labeled yet", installed("DaemonSet", daemon_set())),
     ("node.drift", "ok", "Every node that qualifies has", replace(INSTALLED, nodes=(node("a", labelled=True),))),

@@ -33,9 +33,7 @@ def finding(facts: ClusterFacts, name: str, answers: Answers | None = None) -> F
 
 def wrong(facts: ClusterFacts, answers: Answers | None = None) -> dict[str, str]:
     found = judged(facts, answers).prerequisites
-    bad = [one for one in found if one.outcome in ("warning", "blocker", "unknown")]
-    # Nodes for tests show no pool, so whether their labels last is not known.
-    return {one.id: str(one.outcome) for one in bad if one.title != "Not known whether node labels last"}
+    return {one.id: str(one.outcome) for one in found if one.outcome in ("warning", "blocker", "unknown")}
 
 
 def live_daemon_set(memory: str = "30Mi", manager: str = "kubectl-edit", image: str = "other/sdm:1") -> dict[str, Any]:
@@ -136,7 +134,7 @@ def test_what_is_unfit_and_not_meant_is_only_told() -> None:
     )
     assert wrong(facts) == {}
     told = [one.id for one in judged(facts).prerequisites if one.outcome is Outcome.INFO and one.category == "nodes"]
-    assert told == ["node.taints", "node.os-arch", "node.virtual", "node.needs-fuse"]
+    assert told == ["node.taints", "node.os-arch", "node.virtual", "node.needs-fuse", "node.label-durable"]
     assert finding(facts, "node.eligible").title == "1 of 4 nodes qualifies, kernel 6.1"
 
 

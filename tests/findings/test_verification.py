@@ -273,6 +273,8 @@ def test_a_warning_of_a_check_that_passed_is_not_the_symptom() -> None:
             "no-log-permission",
         ),
         ("Completed\nIts log cannot be read: Internal error: dial tcp 10.0.0.1:10250: i/o timeout", "no-log"),
+        ('Its events cannot be read: events is forbidden: User "u" cannot list events', "no-event-permission"),
+        ("ImagePullBackOff\nIts events cannot be read: events is forbidden", "image"),
         ("the pod was deleted before it ended", "deleted"),
         ("Pod was active on the node longer than the specified deadline: DeadlineExceeded", "deadline"),
         ("OOMKilled", "memory"),
@@ -483,6 +485,11 @@ async def test_the_pods_run_as_the_policy_lets_workspaces_run(tmp_path: Path) ->
         assert (await there.command("verify")).code == 1, "AppArmor denies it"
         told = await there.command("verify", "--policy", str(policy))
         assert (told.code, "fuse-overlayfs ok, native overlay ok" in told.out) == (0, True), told.out
+        profile = tmp_path / "profile.yaml"
+        profile.write_text(policy.read_text().replace("value: unconfined", "value: localhost/podman-workspace"))
+        confined = await there.command("verify", "--policy", str(profile), "-o", "json")
+        assert [one["facts"]["confinement"] for one in confined.document["results"]] == ["podman-workspace (enforce)"]
+        assert confined.code == 0, "the profile that a pod names is not the runtime's default"
         answers = tmp_path / "answers.yaml"
         written = f"policy: {{file: {policy}, output: {tmp_path / 'merged.yaml'}}}\n"
         choices = "verify: {run: true}\nmanifest: {apply: false}\nnodes: {label: false}\n"

@@ -15,7 +15,7 @@ from wizard.engine.events import ActionEnded, Event
 from wizard.errors import ExitCode, UsageError
 from wizard.facts.cluster import ClusterFacts
 from wizard.finding import Finding, Outcome
-from wizard.printing.lines import document, out, say, shortfall_lines, wrapped
+from wizard.printing.lines import document, out, print_command, say, shortfall_lines, wrapped
 from wizard.text.columns import columns
 from wizard.text.counting import counted
 
@@ -138,8 +138,7 @@ def _print_findings(facts: ClusterFacts, findings: Iterable[Finding]) -> None:
         for remedy in finding.remedies:
             text = f"{remedy.text} ({remedy.who}{', reboot' if remedy.reboot else ''})"
             out(wrapped(text, first=f"{MARGIN}To do  ", then=f"{MARGIN}       "), lines=True)
-            for line in remedy.command.splitlines():
-                out(f"                {line}")
+            print_command(remedy.command, " " * 16)
 
 
 MARGIN = " " * 9

@@ -162,7 +162,8 @@ async def _prove(
             raise  # a missing namespace or permission would fail on every node
         diagnosis = diagnose("", refusal.message, fuse=fuse)
     else:
-        reasons = "\n".join([result.reason, result.message, *result.events])
+        unread = f"Its events cannot be read: {result.unread}" if result.unread else ""
+        reasons = "\n".join([result.reason, result.message, *result.events, unread])
         diagnosis = diagnose(result.log, reasons, fuse=fuse)
     return _proof(group, diagnosis)
 

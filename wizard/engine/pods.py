@@ -57,8 +57,8 @@ class PodResult:
     ``phase`` is Succeeded or Failed at the end, Pending or Running if it was not waited for any longer, and "Deleted"
     if it was deleted by another client. ``reason`` and ``message`` come from the kubelet or the scheduler (OOMKilled,
     ErrImagePull, Unschedulable), or say why there was no use in waiting (NodeNotReady, NodeGone, KubeletSilent).
-    ``events`` are the reasons and messages of its own warning events, oldest first. ``exit_code`` is None if no
-    container ended.
+    ``events`` are the reasons and messages of its own warning events, oldest first; ``unread`` is why they are not
+    known. ``exit_code`` is None if no container ended.
     """
 
     phase: str
@@ -68,6 +68,7 @@ class PodResult:
     events: tuple[str, ...] = ()
     exit_code: int | None = None
     node: str = ""
+    unread: str = ""
 
     @property
     def ended(self) -> bool:
@@ -217,9 +218,12 @@ def _is_hopeless(status: Mapping[str, Any]) -> bool:
 async def _read_result(gateway: Gateway, created: KubernetesObject, waited: _Waited) -> PodResult:
     name, namespace = created["metadata"]["name"], created["metadata"]["namespace"]
     pod = waited.pod
-    events = await _read_events(gateway, namespace, str(created["metadata"].get("uid") or ""))
+    try:
+        events, unread = await _read_events(gateway, namespace, str(created["metadata"].get("uid") or "")), ""
+    except ApiRefusal as refusal:  # they only help to explain: the result is valid without them
+        events, unread = (), refusal.message or refusal.what
     if pod is None:
-        return PodResult("Deleted", message="the pod was deleted before it ended", events=events)
+        return PodResult("Deleted", message="the pod was deleted before it ended", events=events, unread=unread)
     status = pod.get("status") or {}
     phase = str(status.get("phase") or "Pending")
     reason, message, exit_code = _ending(status)
@@ -232,7 +236,7 @@ async def _read_result(gateway: Gateway, created: KubernetesObject, waited: _Wai
         except ApiRefusal as refusal:
             message = "\n".join(part for part in (message, f"Its log cannot be read: {refusal.message}") if part)
     node = str(pod["spec"].get("nodeName") or "")
-    return PodResult(phase, reason, message, printable(log, lines=True), events, exit_code, node)
+    return PodResult(phase, reason, message, printable(log, lines=True), events, exit_code, node, unread)
 
 
 def _ending(status: Mapping[str, Any]) -> tuple[str, str, int | None]:
@@ -251,13 +255,10 @@ def _ending(status: Mapping[str, Any]) -> tuple[str, str, int | None]:
 
 
 async def _read_events(gateway: Gateway, namespace: str, uid: str) -> tuple[str, ...]:
-    """Returns the warnings about this very pod: an earlier one can have had the same name."""
+    """Returns the warnings about this very pod: an earlier one can have had the same name. Raises ApiRefusal."""
     if not uid:
         return ()
-    try:
-        events = await gateway.list("Event", namespace, fields=f"involvedObject.uid={uid},type=Warning")
-    except ApiRefusal:
-        return ()  # they only help to explain: the result is valid without the permission to read them
+    events = await gateway.list("Event", namespace, fields=f"involvedObject.uid={uid},type=Warning")
     ordered = sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
     said = (": ".join(str(event[part]) for part in ("reason", "message") if event.get(part)) for event in ordered)
     return tuple(dict.fromkeys(printable(text) for text in said))

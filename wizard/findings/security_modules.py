@@ -438,7 +438,8 @@ def _apparmor_hindrance(
 ) -> Hindrance:
     """Returns the hindrance; ``profile`` is the one that confines a probe, "" if only the default is expected."""
     unconfined = Remedy(
-        "Run the workspace pod unconfined: add this annotation to the template policy. The namespace must allow it."
+        "Run the workspace pod unconfined: add this annotation to the template policy (Coder v2: to the template). The "
+        "namespace must allow it."
         + (f" On {group.system} this is not enough on its own; apply the next fix too." if restricted else ""),
         f"annotations: [{{key: {_ANNOTATION}, value: unconfined}}]",
         who="Coder admin",
@@ -475,7 +476,8 @@ def _localhost_profile() -> Remedy:
     return Remedy(
         "Load this AppArmor profile on each node, and set the annotation above to "
         f"localhost/{PROFILE}, which the Pod Security level baseline allows. It allows mount and pivot_root; unlike "
-        "unconfined, it keeps denying the settings of the node's kernel.",
+        "unconfined, it keeps denying the settings of the node's kernel. Tried in November 2026: the runtime's default "
+        "profile with these two works. This file itself was not tried on a kernel that enforces it: run Verify.",
         f"cat > {path} <<'END'\n{asset_text('verify', f'{PROFILE}.apparmor')}END\napparmor_parser -r {path}",
         who="system admin",
         touches="workspaces",

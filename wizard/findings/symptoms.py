@@ -178,7 +178,7 @@ POD_SYMPTOMS: tuple[Symptom, ...] = (
         "Kubernetes requires them to be equal for devices.",
         (
             _untried(
-                "Set both to the same number in the template policy.",
+                "Set both to the same number in the template policy (Coder v2: in the template).",
                 source="Kubernetes documentation, device plugins, 2026",
                 who="Coder admin",
                 touches="workspaces",
@@ -224,7 +224,7 @@ POD_SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "refused",
         r"violates PodSecurity|admission webhook .* denied|unable to validate against any security context constraint"
-        r"|is forbidden",
+        r"|(?<!events )is forbidden",
         "The cluster rejected the pod",
         "A policy of the namespace or of the cluster rejects pods like a workspace.",
         (_OTHER_NAMESPACE,),
@@ -311,6 +311,18 @@ POD_SYMPTOMS: tuple[Symptom, ...] = (
         "The pod was deleted during the test",
         "Another client deleted it, or the node was drained.",
         (_AGAIN,),
+    ),
+    Symptom(
+        "no-event-permission",
+        r"Its events cannot be read:",
+        "The reason cannot be read",
+        "You lack permission to read events (list events), which say why a pod does not start or end.",
+        (
+            _look(
+                "Ask for the permission, or have a cluster admin run the test.",
+                "kubectl -n NAMESPACE auth can-i list events",
+            ),
+        ),
     ),
 )
 
@@ -632,7 +644,8 @@ LOG_SYMPTOMS: tuple[Symptom, ...] = (
         "The AppArmor profile of the container, or SELinux, denies it. Podman needs mount, umount, and pivot_root.",
         (
             Remedy(
-                "With AppArmor: run the workspace pod unconfined. Add this annotation to the template policy. "
+                "With AppArmor: run the workspace pod unconfined. Add this annotation to the template policy "
+                "(Coder v2: to the template). "
                 "(Tried in November 2026: unconfined works. How Coder sets the annotation was not tried.)",
                 "container.apparmor.security.beta.kubernetes.io/CONTAINER: unconfined",
                 who="Coder admin",

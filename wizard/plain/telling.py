@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from textwrap import fill, indent
+from textwrap import fill
 
 from wizard.errors import UsageError
 from wizard.explanations import explain
@@ -12,7 +12,7 @@ from wizard.manifest import Switch
 from wizard.manifest.forecast import summary
 from wizard.plan.derive import Plan
 from wizard.plan.words import change_lines
-from wizard.printing.lines import out
+from wizard.printing.lines import out, print_command
 from wizard.session.session import StepId
 from wizard.steps import step_help
 from wizard.text.counting import counted
@@ -90,8 +90,7 @@ def _tell_details(finding: Finding) -> None:
         out(f"  Means: {finding.detail}")
     for remedy in finding.remedies:
         out(f"  To do: {remedy.text} ({remedy.who})")
-        if remedy.command:
-            out(indent(remedy.command, "    "), lines=True)
+        print_command(remedy.command, "    ")
 
 
 def switch_line(switch: Switch) -> str:

@@ -124,6 +124,13 @@ class Teller:
 tell = Teller()
 
 
+def print_command(command: str, indent: str) -> None:
+    """Prints a command that can be copied; without an indent if it has several lines, as a here-document must not."""
+    lines = command.splitlines()
+    for line in lines:
+        out(line if len(lines) > 1 else f"{indent}{line}")
+
+
 def print_fields(changes: Iterable[Change], *, indent: str = "") -> None:
     """Prints what changes in one object, field by field, below a line that names it."""
     from wizard.plan.words import change_lines

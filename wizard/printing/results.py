@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from wizard.printing.lines import out
+from wizard.printing.lines import out, print_command
 
 if TYPE_CHECKING:
     from wizard.engine.podman_check import Proof
@@ -26,8 +26,7 @@ def print_proofs(proofs: Iterable[Proof]) -> None:
             out(f"         Means  {proof.means}")
         for remedy in proof.remedies:
             out(f"         To do  {remedy.text} ({remedy.who})")
-            for line in remedy.command.splitlines():
-                out(f"                {line}")
+            print_command(remedy.command, " " * 16)
 
 
 def print_undo(undoing: UndoPlan, where: str) -> None:

@@ -63,6 +63,8 @@ SYMPTOMS = {
 }
 """The output of rootless Podman, by cause; a node group's ``verify`` can be one of them, or ``healthy``."""
 
+DEFAULT_PROFILE = "cri-containerd.apparmor.d"
+
 _ROOT = "root file system of the container: "
 
 WORKS = {
@@ -101,7 +103,8 @@ _NATIVE_KERNEL = (5, 11)
 class Confinement:
     """What confines a container on a node, given its own settings."""
 
-    app_armor: bool
+    app_armor: str
+    """The AppArmor profile that confines it, "" for none."""
     selinux_type: str
     """"" if the container has no label."""
     enforcing: bool
@@ -113,7 +116,12 @@ class Confinement:
         """``/proc/self/attr/current``."""
         if self.selinux_type:
             return f"system_u:system_r:{self.selinux_type}:s0:c112,c857"
-        return "cri-containerd.apparmor.d (enforce)" if self.app_armor else "unconfined"
+        return f"{self.app_armor} (enforce)" if self.app_armor else "unconfined"
+
+    @property
+    def denies_mounts(self) -> bool:
+        """Whether the profile is the runtime's default: one that a pod names was written for Podman."""
+        return self.app_armor == DEFAULT_PROFILE
 
 
 def confinement(machine: Machine, pod: Object) -> Confinement:
@@ -122,9 +130,8 @@ def confinement(machine: Machine, pod: Object) -> Confinement:
     container = pod["spec"]["containers"][0]
     settings = {**pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
     annotation = f"container.apparmor.security.beta.kubernetes.io/{container['name']}"
-    app_armor = settings.get("appArmorProfile", {}).get("type") or (
-        "Unconfined" if pod["metadata"].get("annotations", {}).get(annotation) == "unconfined" else "RuntimeDefault"
-    )
+    annotated = pod["metadata"].get("annotations", {}).get(annotation, "")
+    profile = _app_armor(settings.get("appArmorProfile", {}), annotated)
     labelled = bool(security.get("selinux") and security.get("selinux-containers"))
     privileged = bool(settings.get("privileged"))
     default_type = "spc_t" if privileged else "container_t"
@@ -132,12 +139,21 @@ def confinement(machine: Machine, pod: Object) -> Confinement:
         "type", "RuntimeDefault" if security.get("seccomp-default") else "Unconfined"
     )
     return Confinement(
-        app_armor=bool(security.get("apparmor")) and app_armor != "Unconfined" and not privileged,
+        app_armor=profile if security.get("apparmor") and not privileged else "",
         selinux_type=settings.get("seLinuxOptions", {}).get("type", default_type) if labelled else "",
         enforcing=security.get("selinux") == "enforcing",
         seccomp=seccomp != "Unconfined" and not privileged,
         no_new_privileges=settings.get("allowPrivilegeEscalation") is False,
     )
+
+
+def _app_armor(field: Object, annotation: str) -> str:
+    """Returns the AppArmor profile that a pod gets by its field, or by the annotation of before 1.30."""
+    kind = field.get("type") or {"unconfined": "Unconfined"}.get(annotation, annotation.partition("/")[0])
+    if kind == "Unconfined":
+        return ""
+    named = field.get("localhostProfile") or annotation.partition("/")[2]
+    return str(named) if kind in ("Localhost", "localhost") else DEFAULT_PROFILE
 
 
 def probe_log(machine: Machine, pod: Object) -> str:
@@ -172,9 +188,9 @@ def _attempts(machine: Machine, found: Confinement) -> dict[str, str]:
     if denied:
         return {"try_userns": denied, "try_mount": denied}
     mounted = "ok"
-    if found.app_armor or (found.enforcing and found.selinux_type == "container_t" and security.get("old-policy")):
+    if found.denies_mounts or (found.enforcing and found.selinux_type == "container_t" and security.get("old-policy")):
         mounted = "unshare: cannot change root filesystem propagation: Permission denied"
-    elif security.get("userns-restricted"):
+    elif security.get("userns-restricted") and not found.app_armor:
         mounted = "unshare: write failed /proc/self/uid_map: Operation not permitted"
     return {"try_userns": "ok", "try_mount": mounted}
 
@@ -202,7 +218,7 @@ def trouble(machine: Machine, pod: Object, *, given: bool) -> str:
     # only unconfined processes are restricted, so removing the profile can trigger this
     if security.get("userns-restricted") and not found.app_armor:
         return "userns-restricted"
-    if found.app_armor:
+    if found.denies_mounts:
         return "apparmor"
     if found.enforcing and found.selinux_type == "container_t" and security.get("old-policy"):
         return "selinux"

@@ -29,13 +29,17 @@ def durable(situation: Situation) -> Judged:
     if not managed:
         without = [verdict for verdict in situation.chosen if pool_of(verdict.node) is None]
         if without:
+            machines = [verdict for verdict in without if _of_a_provider(verdict.node.provider_id)]
+            seen = f"no sign of a managed pool on {counted(len(without), 'selected node')}: {names(without)}"
+            made = f"the provider's ID of {machines[0].node.name}: {machines[0].node.provider_id}" if machines else ""
             return Judged(
-                Outcome.UNKNOWN,
-                "Not known whether node labels last",
+                Outcome.UNKNOWN if machines else Outcome.INFO,
+                "Not known whether node labels last" if machines else "Labels last while the nodes do",
                 "If something replaces these nodes, a new node does not have the label unless its configuration sets "
                 "it. Nodes that stay keep it.",
-                (f"no sign of a managed pool on {counted(len(without), 'selected node')}: {names(without)}",),
+                tuple(filter(None, (seen, made))),
                 nodes=len(without),
+                confidence="high" if machines else "medium",
             )
         return Judged(
             Outcome.OK,
@@ -53,6 +57,11 @@ def durable(situation: Situation) -> Judged:
         tuple(Remedy(_how(pool), pool.command, touches=f"pool {pool.name}") for pool, _ in managed),
         number,
     )
+
+
+def _of_a_provider(provider_id: str) -> bool:
+    """Tells whether a node is a machine of a provider, which can replace it; k3s and kind name only themselves."""
+    return bool(provider_id) and provider_id.partition("://")[0] not in ("k3s", "kind")
 
 
 def _how(pool: Pool) -> str:
