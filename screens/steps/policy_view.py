@@ -176,7 +176,7 @@ def problem_detail(problem: Problem) -> RenderableType:
     """Returns the detail of a problem in the list."""
     title = show_path(problem.path) or "the file"
     place = f"line {problem.line}, column {problem.column}" if problem.line else "not in the file"
-    hint = "Press m to add it." if problem.id == "fuse-missing" else problem.hint
+    hint = problem.hint.replace("run podman-wizard policy merge", "press m")
     return detail_text(title, seen=[problem.message, place], do=[hint, "Press enter to go to the field."])
 
 

@@ -599,3 +599,42 @@ def test_paths_of_two_readings_and_of_duplicates_have_the_number_of_the_item() -
     text = "      env: {policy: read, value: [{key: A, value: '1'}, {key: B, value: 0o7, value: 0o7}]}\n"
     found_at = {problem.path[-2:] for problem in check(kubernetes(text))}
     assert found_at == {(1, "value")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            'resource-requests: {policy: read, value: [{key: smarter-devices/fuse, value: "1"}]}',
+            [("wrong-shape", 'Write each item as an entry: smarter-devices/fuse: "1".')],
+        ),
+        ("resource-requests: read", [("wrong-shape", "Write a mapping.")]),
+        (
+            'resource-requests: {policy: read, values: {smarter-devices/fuse: "1"}}',
+            [("fuse-missing", "Write value in place of values."), ("unknown-field", "Did you mean value?")],
+        ),
+        (
+            'resource-requests: {smarter-devices/fuse: "1"}',
+            [("fuse-missing", "To add it, run podman-wizard policy merge."), ("unknown-field", "Put it under value.")],
+        ),
+        (
+            'resource_requests: {policy: read, value: {smarter-devices/fuse: "1"}}',
+            [
+                ("fuse-missing", "Write resource-requests in place of resource_requests."),
+                ("unknown-field", "Did you mean resource-requests?"),
+            ],
+        ),
+        (
+            'resources: {requests: {smarter-devices/fuse: "1"}}',
+            [
+                ("fuse-missing", "To add it, run podman-wizard policy merge."),
+                ("unknown-field", "Write resource-requests and resource-limits."),
+            ],
+        ),
+    ],
+)
+def test_what_keeps_fuse_from_being_requested_is_named_by_its_cause(
+    fields: str, expected: list[tuple[str, str]]
+) -> None:
+    limits = FUSE.splitlines()[1]
+    assert [(problem.id, problem.hint) for problem in check(kubernetes("", f"      {fields}\n{limits}\n"))] == expected

@@ -12,6 +12,7 @@ from wizard.policy.entries import (
     entries,
     fuse_like,
     is_whole,
+    meant_paths,
     own_or_inherited,
     quantity,
     same_amount,
@@ -101,13 +102,16 @@ class _Check(Findings):
         for name, (key, _) in own_or_inherited(target).items():
             if name not in ("policy", "value") and not self.has_odd_space(key):
                 meant = near(name, [word for word in ("policy", "value") if entry.part(word) is None])
+                todo = f"Did you mean {meant}?" if meant else "Remove it."
+                if not meant and entry.field.shape in ("quantities", "texts") and entry.part("value") is None:
+                    todo = "Put it under value."
                 self.add(
                     "warning",
                     "unknown-field",
                     key,
                     (*entry.path, name),
                     f"{show_path((*entry.path, name))} is unknown; a field has only policy and value.",
-                    f"Did you mean {meant}?" if meant else "Remove it.",
+                    todo,
                 )
         self.word(entry)
         self.value(entry)
@@ -175,7 +179,8 @@ class _Check(Findings):
             entry = found.get(path)
             value = resolved(part) if entry is not None and (part := entry.part("value")) is not None else None
             mapping = value if isinstance(value, Mapping) else None
-            self.fuse(path, entry, mapping, _requested(entry).get(FUSE_RESOURCE))
+            if entry is None or not (_is_no_mapping(resolved(entry.node)) or _is_no_mapping(value)):
+                self.fuse(path, entry, mapping, _requested(entry).get(FUSE_RESOURCE), _misnamed(path, entry, found))
 
     def resources(self, found: dict[Path, Entry]) -> None:
         """Checks the requests that their limits rule out."""
@@ -223,7 +228,8 @@ class _Check(Findings):
             todo,
         )
 
-    def fuse(self, path: Path, entry: Entry | None, mapping: Mapping | None, count: Node | None) -> None:
+    def fuse(self, path: Path, entry: Entry | None, mapping: Mapping | None, count: Node | None, misnamed: str) -> None:
+        """Checks one of the two fields; ``misnamed`` says how to correct the name under which the device may be."""
         target = resolved(count) if count is not None else None
         if target is None or (isinstance(target, Scalar) and target.is_null):
             like = fuse_like(mapping) if count is None else None
@@ -236,7 +242,7 @@ class _Check(Findings):
                 entry.key if entry is not None else None,
                 path,
                 f"{show_path(path)} does not request {FUSE_RESOURCE}, so workspaces get no FUSE device.",
-                "To add it, run podman-wizard policy merge.",
+                misnamed or "To add it, run podman-wizard policy merge.",
             )
             return
         assert entry is not None and count is not None
@@ -312,6 +318,23 @@ def _requested(entry: Entry | None) -> dict[str, Node]:
     mapping = resolved(value) if value is not None else None
     own = own_or_inherited(mapping) if isinstance(mapping, Mapping) else {}
     return {name: node for name, (_, node) in own.items()}
+
+
+def _is_no_mapping(node: Node | None) -> bool:
+    """Whether there is something else than a mapping, which is a problem by itself."""
+    return node is not None and not isinstance(node, Mapping) and not (isinstance(node, Scalar) and node.is_null)
+
+
+def _misnamed(path: Path, entry: Entry | None, found: dict[Path, Entry]) -> str:
+    """Returns how to correct the name of a field, or of its value, that is probably meant; "" if there is none."""
+    if entry is None:
+        others = (other.path for other in found.values() if other.field is None and other.path[:-1] == path[:-1])
+        wrong = next((other[-1] for other in others if meant_paths(other) == (path,)), "")
+        return f"Write {path[-1]} in place of {visible(wrong)}." if wrong else ""
+    target = resolved(entry.node)
+    names = own_or_inherited(target) if isinstance(target, Mapping) and entry.part("value") is None else {}
+    wrong = next((name for name in names if name != "policy" and near(name, ["value"])), "")
+    return f"Write value in place of {visible(wrong)}." if wrong else ""
 
 
 def _only_word(node: Node) -> str:

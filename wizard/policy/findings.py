@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wizard.policy.document import PolicyDocument, show_path
-from wizard.policy.entries import Entry, entries, meant_paths
+from wizard.policy.entries import PODMAN_FIELDS, Entry, entries, meant_paths
 from wizard.policy.readings import Reading, differ, is_merge_key, readings
 from wizard.policy.schema import schema
 from wizard.policy.tree import Collection, Mapping, Node, Scalar, Sequence, key_text
@@ -154,6 +154,8 @@ class Findings:
         hint = "Remove it, or correct its name."
         if path == ("workspace", "type"):
             hint = "Move it to a workspace template; it does not belong in a policy."
+        elif path[-1] == "resources" and not meant:
+            hint = f"Write {' and '.join(other[-1] for other in PODMAN_FIELDS)}."  # Kubernetes has both in it
         elif len(meant) == 1 and meant[0][:-1] == path[:-1]:
             hint = f"Did you mean {meant[0][-1]}?"
         elif meant:

@@ -11,6 +11,7 @@ from wizard.policy.near import near
 from wizard.policy.readings import data_of, is_merge_key
 from wizard.policy.schema import IN_WORDS, Field
 from wizard.policy.tree import Mapping, Node, Scalar, Sequence, key_text, resolved
+from wizard.policy.writing import Manner, inline, node_of
 from wizard.text.escaping import printable
 
 _LONGEST_SHOWN = 60
@@ -154,7 +155,8 @@ def _as_entries(target: Node) -> str:
     name, value = data.get("key", data.get("name")), data.get("value")
     if not isinstance(name, str) or not isinstance(value, str):
         return ""
-    return f"Write each item as an entry: {printable(name)}: {printable(value)}."
+    written = printable(inline(node_of({name: value}), Manner()))
+    return f"Write each item as an entry: {written[1:-1]}."
 
 
 def _as_items(field: Field, target: Node) -> str:
