@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from time import thread_time, time
 from types import SimpleNamespace
 from typing import Any
@@ -115,7 +116,8 @@ async def test_taints_selectors_and_missing_labels(opened: Opened) -> None:
 async def test_without_a_daemon_set(opened: Opened) -> None:
     async with opened("mixed") as (_, gateway):
         names = [(await nodes_of(gateway))[0].name]
-        result = await wait(gateway, names, 1)
+        async with asyncio.timeout(30):  # the answer is known at once
+            result = await wait(gateway, names, 300)
     assert result.failing[0].reason == "the DaemonSet does not exist"
 
 
@@ -271,6 +273,39 @@ async def test_the_limit_counts_only_the_time_without_progress(monkeypatch: pyte
         result = await waiting
     assert (result.ready, result.desired, result.seconds) == (4, 5, 21)
     assert [next(iter(words)), [*words][-1]] == ["0 of 5 ready, gives up after 5 s", "4 of 5 ready"]
+
+
+@pytest.mark.parametrize(
+    ("uid", "age", "named"),
+    [("u", 60, True), ("", 60, True), ("u", 3600, False), ("earlier", 60, False)],
+    ids=["of this DaemonSet", "without a uid", "an hour old", "of an earlier DaemonSet"],
+)
+async def test_only_a_recent_rejection_of_this_daemon_set_is_the_cause(
+    uid: str, age: int, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {"kind": "DaemonSet", "name": NAMESPACE, "uid": uid}
+    happened = {"involvedObject": about, "reason": "FailedCreate", "message": "exceeded quota: q"}
+    moment = datetime.fromtimestamp(time() - age, UTC).isoformat()
+    lists = {
+        **hanging(1),
+        "Pod": [],
+        "Event": [{**happened, "metadata": {"name": "e"}, "lastTimestamp": moment}],
+    }
+
+    async def watch(
+        self: Gateway, kind: str, namespace: str = "", *, convert: Any, **_: Any
+    ) -> AsyncGenerator[WatchEvent[Any], None]:
+        yield WatchEvent("listed", tuple(convert(item) for item in lists[kind]))
+        await asyncio.Event().wait()
+
+    async def get(self: Gateway, kind: str, name: str, namespace: str = "") -> KubernetesObject | None:
+        return lists["DaemonSet"][0]
+
+    monkeypatch.setattr(Gateway, "watch", watch)
+    monkeypatch.setattr(Gateway, "get", get)
+    gateway = Gateway(Transport(Access("test", "https://127.0.0.1:1", Identity(), "nowhere")))
+    result = await wait(gateway, [lists["Node"][0]["metadata"]["name"]], 0.3)
+    assert ("exceeded quota" in result.failing[0].reason) is named, result.failing[0].reason
 
 
 def advertising(name: str, ready: bool) -> KubernetesObject:

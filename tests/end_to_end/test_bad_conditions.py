@@ -235,3 +235,29 @@ async def test_a_policy_that_refuses_pods_is_a_finding_before_anything_is_applie
         finding = await proxy.check("adm.webhook")
     assert (finding["outcome"], finding["title"]) == ("warning", "An admission policy rejects the device manager")
     assert WEBHOOK in finding["evidence"][0]
+
+
+TOO_SMALL = 'pods "x" is forbidden: minimum memory usage per Container is 64Mi, but request is 10Mi'
+OWN_QUOTA = 'pods "x" is forbidden: exceeded quota: smarter-device-manager, requested: pods=1, used: pods=50'
+NO_RIGHT = 'pods is forbidden: User "dev" cannot create resource "pods" in API group "" in the namespace "default"'
+
+
+REJECTIONS = [
+    (403, "Forbidden", TOO_SMALL, "warning", "A LimitRange rejects the device manager"),
+    (403, "Forbidden", 'pods "x" is forbidden: whatever a plugin says', "warning", "An admission policy rejects"),
+    (400, "BadRequest", "a policy engine with a status of its own", "warning", "An admission policy rejects"),
+    (500, "InternalError", 'failed calling webhook "v": timeout', "warning", "An admission webhook does not"),
+    (403, "Forbidden", OWN_QUOTA, "ok", "No known admission policy"),
+    (403, "Forbidden", NO_RIGHT, "unknown", "Not checked: admission policies"),
+    (409, "AlreadyExists", "the object exists", "unknown", "Not checked: admission policies"),
+]
+
+
+async def test_every_rejection_of_the_pod_counts_by_its_status(tmp_path: Path) -> None:
+    async with between("coder-v2", tmp_path) as proxy:
+        assert (await proxy.run("manifest", "apply")).code == 0
+        for code, reason, message, outcome, title in REJECTIONS:
+            proxy.answer = on("POST", f"{NAMESPACED}pods", refusal(code, reason, message), dry_run=True)
+            ended = await proxy.run("check", "-o", "json")
+            found = next(one for one in json.loads(ended.out)["findings"] if one["id"] == "adm.webhook")
+            assert (found["outcome"], title in found["title"]) == (outcome, True), (message, found["title"])

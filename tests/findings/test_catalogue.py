@@ -349,6 +349,7 @@ CASES: list[tuple[str, str, str, ClusterFacts]] = [
     ("node.needs-fuse", "unknown", "Not known whether", cluster(node(kernel="4.18.0-553.el8_10.x86_64"))),
     ("node.label-durable", "info", "Labels last while the nodes do", cluster(node(provider_id="k3s://a"))),
     ("node.label-durable", "unknown", "Not known whether", cluster(node(provider_id="vsphere://42"))),
+    ("node.ready", "info", "1 of 2 selected nodes cordoned", cluster(node(), node("c", unschedulable=True))),
     ("node.drift", "skipped", "Nothing installed", cluster(node())),
     ("node.drift", "skipped", "No node is labeled yet", installed("DaemonSet", daemon_set())),
     ("node.drift", "ok", "Every node that qualifies has", replace(INSTALLED, nodes=(node("a", labelled=True),))),

@@ -13,7 +13,7 @@ from wizard.commands.nodes import require_nodes
 from wizard.commands.running import connected, run_async
 from wizard.errors import ExitCode, UsageError
 from wizard.names import FUSE_RESOURCE
-from wizard.printing.lines import document, out, say, tell
+from wizard.printing.lines import document, say, tell
 from wizard.printing.results import print_proofs
 
 if TYPE_CHECKING:
@@ -118,7 +118,5 @@ async def _verify(arguments: argparse.Namespace) -> int:
         )
     else:
         print_proofs(proofs)
-        if not proofs:
-            out("No node can run the test: on none of them can FUSE work.")
     bad = not proofs or any(proof.ok is False for proof in proofs)
     return ExitCode.PROBLEMS if bad and not arguments.dry_run else ExitCode.DONE

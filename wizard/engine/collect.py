@@ -38,12 +38,8 @@ from wizard.nodes.autoscaling import Read, read_scaled_pools
 
 T = TypeVar("T")
 
-_ADMISSION = re.compile(
-    r"PodSecurity|admission webhook .* denied|denied request|insufficient quota to match these scopes"
-    r"|failed calling webhook",
-    re.DOTALL,
-)
-"""Messages of admission about the pod; a missing permission, or a quota that is used up, says nothing about it."""
+_OWN_QUOTA = re.compile(rf"exceeded quota: {NAMESPACE}\b")
+"""The guide's quota rejects one pod more than there are; that says nothing about those that are planned."""
 
 OnNodes = Callable[[tuple[NodeFacts, ...], int | None], None]
 
@@ -117,7 +113,7 @@ async def collect(
     # Only a pod shows what admission rejects: the API does not expose a cluster's own Pod Security default.
     where = NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE
     try:
-        pod_refusal = await _dry_run_pod(gateway, where)
+        pod_refusal = await _dry_run_pod(gateway, where, objects[-1])
     except ApiRefusal as refusal:
         if refusal.status == 401:
             raise
@@ -191,16 +187,17 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
-    """Returns why the device manager's pod would be rejected in a namespace; "" if it would not, or is not known.
+async def _dry_run_pod(gateway: Gateway, namespace: str, live: KubernetesObject | None) -> str:
+    """Returns why the device manager's pod would be rejected in a namespace; "" if it would not.
 
-    If its own namespace does not exist yet, another one shows the cluster's default. Raises ApiRefusal if a dry run
-    is denied, and if that other namespace has its own Pod Security level that rejects the pod: this says nothing
-    about the cluster's default, and hides any other reason for a rejection.
+    The pod is the ``live`` DaemonSet's, else the guide's. If its own namespace does not exist yet, another one shows
+    the cluster's default. Raises ApiRefusal if a dry run is denied or not answered, and if that other namespace has
+    its own Pod Security level that rejects the pod: this says nothing about the cluster's default, and hides any other
+    reason for a rejection.
     """
     from wizard.manifest import guide_objects
 
-    daemon_set = next(item for item in guide_objects() if item["kind"] == "DaemonSet")
+    daemon_set = live or next(item for item in guide_objects() if item["kind"] == "DaemonSet")
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -214,11 +211,17 @@ async def _dry_run_pod(gateway: Gateway, namespace: str) -> str:
             borrowed = await gateway.get("Namespace", namespace) or {"metadata": {}}
             if ENFORCE_LABEL in (borrowed["metadata"].get("labels") or {}):
                 raise
-        if _ADMISSION.search(refusal.message):
-            return refusal.message
-        if refusal.status in (401, 403) and " cannot " in refusal.message:
+        if not _is_of_admission(refusal):
             raise
+        return "" if _OWN_QUOTA.search(refusal.message) else refusal.message
     return ""
+
+
+def _is_of_admission(refusal: ApiRefusal) -> bool:
+    """Tells whether admission rejected the pod itself: a plugin, a policy, a webhook, or a webhook that fails."""
+    if refusal.status == 403:
+        return " cannot " not in refusal.message  # else a permission is missing
+    return refusal.status in (400, 422) or (refusal.status == 500 and "webhook" in refusal.message)
 
 
 def _resource(kind: str) -> str:

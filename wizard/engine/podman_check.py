@@ -118,7 +118,11 @@ async def verify_nodes(
     pods get the ``settings`` of workspaces. Raises ConflictError if another wizard is changing the cluster.
     """
     kinds = without_fuse(facts) if native else subjects(facts)
-    if kinds and not dry_run:
+    if not kinds:
+        why = "FUSE cannot work on any node" if native else "no node advertises FUSE"
+        listener(ActionEnded("verify", "failed", f"no node type to test: {why}"))
+        return ()
+    if not dry_run:
         engine.claim()
     listener(ActionStarted("verify", f"Test Podman on {counted(len(kinds), 'node type')}", len(kinds)))
     loop = asyncio.get_running_loop()

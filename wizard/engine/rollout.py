@@ -35,6 +35,10 @@ JUDGE_SECONDS = 0.1
 GRACE_SECONDS = 15.0
 """How long a node can take to advertise its devices after its pod is ready; a kubelet takes about a second."""
 
+RETRY_SECONDS = 1000.0
+"""The longest interval at which the controller tries again, and reports (client-go, DefaultControllerRateLimiter): what
+it has not repeated for longer is past."""
+
 STALE_SECONDS = 10.0
 """How long a rejection from before the wait is ignored: its cause may have just been fixed."""
 
@@ -138,6 +142,7 @@ class _Happening:
     message: str
     at: float
     key: str
+    uid: str = ""
 
 
 @dataclass(slots=True)
@@ -192,7 +197,7 @@ class _Wait:
                     last_ready_at, most_ready = now, ready
                 expected = tuple(name for name in self._expected if name not in state.gone)
                 quiet = now - last_ready_at
-                over = quiet >= timeout or stop.is_set()
+                over = quiet >= timeout or stop.is_set() or self._picture.daemon_sets == {}
                 complete = ready == len(expected)
                 interval = PROGRESS_SECONDS if (ready, failing) != reported else HEARTBEAT_SECONDS
                 if now - reported_at >= interval or over or complete:
@@ -330,7 +335,7 @@ class _Wait:
         picture = self._picture
         daemon_set = next(iter((picture.daemon_sets or {}).values()), None)
         pods = self._current_pods(daemon_set)
-        refused = self._refusal_of_pods(final=final)
+        refused = self._refusal_of_pods(daemon_set.uid if daemon_set else "", final=final)
         said = self._said_of_pods() if final else {}
         failing, waiting, gone = [], [], set()
         for name in self._expected:
@@ -470,15 +475,18 @@ class _Wait:
             return _Why("no pod", "no pod, and the events that could explain why cannot be read")
         return _Why("no pod", "no pod was created, and no event explains why")
 
-    def _refusal_of_pods(self, *, final: bool) -> _Why | None:
-        """Returns why the controller cannot create pods, from its latest FailedCreate event."""
+    def _refusal_of_pods(self, uid: str, *, final: bool) -> _Why | None:
+        """Returns why the controller cannot create pods of this DaemonSet, from its latest FailedCreate event."""
         waited = time.monotonic() - self._began
+        oldest = self._began_there + waited - RETRY_SECONDS
         found = [
             one
             for one in self._picture.refusals.values()
             if one.kind == "DaemonSet"
             and one.name == NAMESPACE
             and one.reason == "FailedCreate"
+            and one.uid in ("", uid)
+            and one.at >= oldest
             and (final or waited > STALE_SECONDS or one.at >= self._began_there - 2)
         ]
         return _explain_refusal(max(found, key=lambda one: one.at).message) if found else None
@@ -633,4 +641,5 @@ def _happening(item: KubernetesObject) -> _Happening:
     kind, name, reason = (str(value or "") for value in (about.get("kind"), about.get("name"), item.get("reason")))
     message = printable(str(item.get("message") or "")).strip()
     # There is one event for each pod that could not be created: the latest one of each reason is enough.
-    return _Happening(kind, name, reason, message, at, f"{kind}/{name}/{reason}")
+    uid = str(about.get("uid") or "")
+    return _Happening(kind, name, reason, message, at, f"{kind}/{name}/{reason}/{uid}", uid)

@@ -486,7 +486,7 @@ def _localhost_profile() -> Remedy:
 
 _ALLOW_USERNS = Remedy(
     "Allow user namespaces for unconfined processes. No reboot required.",
-    "echo kernel.apparmor_restrict_unprivileged_userns=0 > /etc/sysctl.d/60-podman.conf && sysctl --system",
+    "echo kernel.apparmor_restrict_unprivileged_userns=0 > /etc/sysctl.d/60-podman-apparmor.conf && sysctl --system",
     who="system admin",
     touches="unconfined processes on the nodes",
 )
@@ -645,7 +645,7 @@ def _userns_hindrance(
     if by_clone:
         remedy = Remedy(
             "Allow unprivileged user namespaces. No reboot required.",
-            "echo kernel.unprivileged_userns_clone=1 > /etc/sysctl.d/60-podman.conf && sysctl --system",
+            "echo kernel.unprivileged_userns_clone=1 > /etc/sysctl.d/60-podman-clone.conf && sysctl --system",
             who="system admin",
             touches="the nodes",
         )

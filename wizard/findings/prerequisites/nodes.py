@@ -188,6 +188,21 @@ def ready(situation: Situation) -> Judged:
     """Checks for selected nodes that are not ready."""
     late = [verdict for verdict in situation.chosen if verdict.possible and not verdict.node.ready]
     total = len(situation.chosen)
+    cordoned = [verdict for verdict in situation.chosen if verdict.possible and verdict.node.unschedulable]
+    if cordoned and not late:
+        return Judged(
+            Outcome.INFO,
+            f"{len(cordoned)} of {counted(total, 'selected node')} cordoned",
+            "The device manager runs there, but no new workspace is scheduled there. The Podman test places its pod by "
+            "name, so it runs there all the same.",
+            (f"unschedulable: {names(cordoned)}",),
+            (
+                Remedy(
+                    "Allow pods on them again, or leave these nodes out.", f"kubectl uncordon {cordoned[0].node.name}"
+                ),
+            ),
+            len(cordoned),
+        )
     if not late:
         titles = {0: "No nodes selected", 1: "The selected node is ready"}
         return Judged(Outcome.OK, titles.get(total, f"All {total} selected nodes are ready"))
