@@ -407,6 +407,11 @@ async def test_the_result_has_a_check_for_each_way(monkeypatch: pytest.MonkeyPat
     assert checks["device"]["symptom"] == "device-mode" and checks["device"]["remedies"]
     assert (told["ok"], told["needs_fuse"], told["facts"]["cgroup"]) == (False, "own-file-system", "v1")
     assert "fuse-overlayfs failed, native overlay ok" in told["text"]
+    assert told["means"].endswith("Podman 6 no longer supports: workspaces need Podman 5 there.")
+    newer = await verified(
+        monkeypatch, cluster(node("there", **OFFERS)), real("device-mode").replace("cgroup=v1", "cgroup=v2")
+    )
+    assert "cgroups" not in newer.means
 
 
 async def test_the_fixes_of_a_security_module_are_those_of_the_node(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from time import thread_time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,19 @@ def test_pod_security_refuses_all_until_the_namespace_is_labelled() -> None:
     facts = cluster(*nodes(4), objects={"Namespace": namespace(**{"pod-security.kubernetes.io__enforce": "baseline"})})
     assert summary(rows(facts, GUIDE)) == "0 nodes will get a pod, 4 will not (Pod Security)"
     assert summary(rows(facts)) == "4 nodes will get a pod"
+
+
+@pytest.mark.parametrize("name", ["openshift.io/node-selector", "scheduler.alpha.kubernetes.io/node-selector"])
+@pytest.mark.parametrize(
+    ("selector", "served"), [("pool=b, zone=z", ["b"]), ("pool=b", ["b", "c"]), ("", ["a", "b", "c"])]
+)
+def test_the_node_selector_of_the_namespace_keeps_pods_off_other_nodes(name: str, selector: str, served: str) -> None:
+    there = namespace()
+    there["metadata"]["annotations"] = {name: selector}
+    members = node("a"), node("b", labels={"pool": "b", "zone": "z"}), node("c", labels={"pool": "b"})
+    found = rows(cluster(*members, objects={"Namespace": there}))
+    assert sorted(name for row in found if row.gets_pod for name in row.nodes) == list(served)
+    assert {row.short for row in found if not row.gets_pod} <= {"namespace selector"}
 
 
 def test_labels_that_were_there_before_count_too() -> None:

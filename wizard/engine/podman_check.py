@@ -187,8 +187,14 @@ def _proof(group: NodeGroup, told: Diagnosis) -> Proof:
         told.checks,
         told.facts,
         told.needs_fuse,
-        " ".join(line for line in (told.means, _cordoned(group)) if line),
+        " ".join(line for line in (told.means, _old_cgroups(told.facts), _cordoned(group)) if line),
     )
+
+
+def _old_cgroups(facts: Mapping[str, str]) -> str:
+    if facts.get("cgroup") == "v1":
+        return "These nodes use cgroups v1, which Podman 6 no longer supports: workspaces need Podman 5 there."
+    return ""
 
 
 def _cordoned(group: NodeGroup) -> str:

@@ -172,9 +172,25 @@ def _fate(node: NodeFacts, named: bool, objects: Sequence[KubernetesObject]) -> 
         control_plane = any(taint.key in CONTROL_PLANE_TAINTS for taint in taints)
         short = "control plane" if control_plane else "tainted"
         return _Fate(False, f"the DaemonSet does not tolerate the taint {taints[0]}", short)
+    for key, wanted in _namespace_selector(objects).items():
+        if labels.get(key) != wanted:
+            why = f"the node selector of the namespace requires {key}={wanted}, so the pod is rejected on other nodes"
+            return _Fate(False, why, "namespace selector")
     if not fits_affinity(node, labels, pod):
         return _Fate(False, "the required node affinity of the DaemonSet excludes it", "required node affinity")
     return _fate_of_pod(node, pod)
+
+
+_SELECTORS: Final = ("openshift.io/node-selector", "scheduler.alpha.kubernetes.io/node-selector")
+"""The annotations of a namespace whose selector admission adds to each pod; the DaemonSet's controller ignores them
+(OpenShift documentation, project node selectors; Kubernetes documentation, PodNodeSelector)."""
+
+
+def _namespace_selector(objects: Sequence[KubernetesObject]) -> dict[str, str]:
+    namespace = _object(objects, "Namespace")
+    annotations = (namespace.get("metadata") or {}).get("annotations") or {}
+    parts = (part.partition("=") for name in _SELECTORS for part in str(annotations.get(name) or "").split(","))
+    return {key.strip(): value.strip() for key, equals, value in parts if equals}
 
 
 def _fate_of_pod(node: NodeFacts, pod: KubernetesObject) -> _Fate:
