@@ -17,7 +17,8 @@ from tests.ledger.harness import opened, prepared
 from tests.ledger.setups import applied, part_of, patched
 from tests.ledger.situations import BY_KUBECTL, OURS, WORKERS, config
 from tests.ledger.states import State
-from wizard.cluster import Gateway
+from wizard.cluster import ApiRefusal, Gateway
+from wizard.cluster.refusals import Target
 from wizard.engine.engine import Engine
 from wizard.engine.events import ActionEnded, ActionProgress, ActionStarted, Event, Note, ObjectResult
 from wizard.engine.executor import Executor, RunOutcome
@@ -352,3 +353,23 @@ async def test_a_node_that_vanishes_is_told_and_the_run_goes_on_without_it(
         assert (summary.result, summary.failing) == ("done", ())
     if named or moment != "after the look":
         assert notes.count(f"1 node no longer exists: {names[0]}.") == 1
+
+
+async def test_admission_is_asked_about_the_pod_that_is_planned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = Gateway.create
+
+    async def registry_policy(self: Gateway, item: Any, **options: Any) -> Any:
+        image = item["spec"]["containers"][0]["image"]
+        if item["kind"] == "Pod" and not image.startswith("registry.internal/"):
+            body = {"reason": "Forbidden", "message": f'admission webhook "images" denied the request: {image}'}
+            raise ApiRefusal(Target.of("POST", "/api/v1/namespaces/default/pods"), 403, body)
+        return await create(self, item, **options)
+
+    monkeypatch.setattr(Gateway, "create", registry_policy)
+
+    async def found(answers: str) -> str:
+        plan = await bench.plan(answers)
+        return next(str(one.outcome) for one in plan.judgement.prerequisites if one.id == "adm.webhook")
+
+    assert await found("") == "warning"
+    assert await found("manifest: {set: {image: 'registry.internal/sdm:1'}}") == "ok"

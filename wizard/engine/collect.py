@@ -113,7 +113,7 @@ async def collect(
     # Only a pod shows what admission rejects: the API does not expose a cluster's own Pod Security default.
     where = NAMESPACE if objects[0] is not None else BORROWED_NAMESPACE
     try:
-        pod_refusal = await _dry_run_pod(gateway, where, objects[-1])
+        pod_refusal = await dry_run_pod(gateway, where, objects[-1])
     except ApiRefusal as refusal:
         if refusal.status == 401:
             raise
@@ -187,7 +187,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-async def _dry_run_pod(gateway: Gateway, namespace: str, live: KubernetesObject | None) -> str:
+async def dry_run_pod(gateway: Gateway, namespace: str, live: KubernetesObject | None) -> str:
     """Returns why the device manager's pod would be rejected in a namespace; "" if it would not.
 
     The pod is the ``live`` DaemonSet's, else the guide's. If its own namespace does not exist yet, another one shows

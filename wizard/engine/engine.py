@@ -24,7 +24,7 @@ from wizard.facts.cluster import ClusterFacts, ClusterIdentity, NodeFacts
 from wizard.journal import journal as journals
 from wizard.journal import unfinished
 from wizard.journal.state import ClusterLock, cluster_folder, deployment_folder, private_folder, state_folder
-from wizard.names import PROBE_NAMESPACE
+from wizard.names import BORROWED_NAMESPACE, NAMESPACE, PROBE_NAMESPACE
 
 if TYPE_CHECKING:
     from wizard.cluster import Gateway
@@ -229,9 +229,12 @@ class Engine:
 
     async def ask(self, judgement: Judgement) -> tuple[ObjectCheck, ...]:
         """Has the server check every object of the manifest, as it would be applied with the decisions made."""
+        from wizard.engine.planned_pod import with_pod
         from wizard.manifest.asking import check_objects
 
-        return await check_objects(self.gateway, judgement.rendering.objects, judgement.answers.ownership)
+        checks = await check_objects(self.gateway, judgement.rendering.objects, judgement.answers.ownership)
+        where = NAMESPACE if "Namespace" in judgement.facts.objects else BORROWED_NAMESPACE
+        return tuple([await with_pod(self.gateway, check, where) for check in checks])
 
     def note_answers(self, answers: Answers, *, repeat: bool = False) -> None:
         """Sets the choices that the journal of this run records at its first change.

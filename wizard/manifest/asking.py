@@ -69,6 +69,8 @@ class ObjectCheck:
     takes_over: bool = False
     left: Fields = field(default_factory=dict)
     dropped: Fields = field(default_factory=dict)
+    pod_refusal: str | None = None
+    """Of a DaemonSet that changes: why admission rejects its pod, "" if it does not; None if that was not asked."""
 
     @property
     def ref(self) -> ObjectRef:

@@ -364,8 +364,10 @@ class Judgement:
 
     def _findings(self, selection_error: str) -> tuple[Finding, ...]:
         selector = self.rendering.switch("no-node-selector").on
+        refusals = [check.pod_refusal for check in self.checks if check.pod_refusal is not None]
         situation = Situation(
-            facts=self.facts,
+            # The pod that is planned counts more than the one that is there, or the guide's.
+            facts=replace(self.facts, pod_refusal=refusals[0]) if refusals else self.facts,
             answers=self.answers,
             verdicts=self.verdicts,
             chosen=self.chosen,
