@@ -19,7 +19,7 @@ import pytest
 from tests.fuzz.mutations import damaged, mutated
 from wizard.choices.answers import Answers
 from wizard.choices.target import Target as Which
-from wizard.cluster import transport
+from wizard.cluster import concurrency, transport
 from wizard.cluster.conversion import node_facts
 from wizard.cluster.refusals import Target
 from wizard.cluster.shapes import ITEMS, Odd
@@ -35,10 +35,10 @@ from wizard.plan.judgement import Judgement, Reading
 from wizard.sandbox import Sandbox
 
 SCENARIOS = ("owned", "autoscaled")
-MUTATIONS = 1000
+MUTATIONS = 500
 """How many of the answers of each scenario are damaged, one after the other."""
 
-CONVERTED = 4000
+CONVERTED = 2000
 SEED = 20
 
 Key = tuple[str, str, str]
@@ -82,6 +82,7 @@ class Told:
 
         monkeypatch.setattr(Transport, "_send", send)
         monkeypatch.setattr(transport, "_backoff", lambda attempt: 0.0)
+        monkeypatch.setattr(concurrency.attempts, "__defaults__", (0.0,))
 
 
 @asynccontextmanager
