@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -84,3 +85,23 @@ class Finding:
 def blockers(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Returns the findings that block a step."""
     return tuple(finding for finding in findings if finding.outcome is Outcome.BLOCKER)
+
+
+WORST_FIRST = (Outcome.BLOCKER, Outcome.WARNING, Outcome.UNKNOWN, Outcome.INFO, Outcome.OK, Outcome.SKIPPED)
+PASSED = (Outcome.OK, Outcome.SKIPPED)
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Returns the findings as every door shows them: the worst first, else in their order."""
+    return tuple(sorted(findings, key=lambda one: WORST_FIRST.index(one.outcome)))
+
+
+def outcome_counts(findings: Iterable[Finding]) -> tuple[tuple[str, str], ...]:
+    """Returns how many findings have each outcome, the worst first: the outcome, and the words (``2 warnings``)."""
+    found = Counter("passed" if one.outcome in PASSED else str(one.outcome) for one in findings)
+    words = {"blocker": "blockers", "warning": "warnings", "unknown": "unknown", "info": "info", "passed": "passed"}
+    return tuple(
+        (outcome, f"{found[outcome]} {outcome if found[outcome] == 1 else many}")
+        for outcome, many in words.items()
+        if found[outcome]
+    )

@@ -110,7 +110,7 @@ async def test_the_table_of_nodes_has_a_header_and_straight_columns() -> None:
 
 
 async def test_check_ends_with_its_verdict() -> None:
-    assert (await command("check", "--sandbox")).out.splitlines()[-1] == "Ready: 0 blockers, 7 warnings, 0 unknown."
+    assert (await command("check", "--sandbox")).out.splitlines()[-1] == "Ready: 7 warnings, 7 info, 24 passed."
     stopped = await command("check", "--sandbox=restricted")
     assert stopped.out.splitlines()[-1].startswith("Not ready: 1 blocker, ")
 

@@ -132,7 +132,7 @@ async def test_what_is_shown_after_a_change_is_what_is_there_now(tmp_path: Path)
         assert ended.code == 0, ended.error
         before, after = ended.out.split("done: 4 of 4 objects applied")
         assert "DaemonSet smarter-device-manager: new" in before
-        assert "ok: Namespace smarter-device-manager: not created yet" in before
+        assert "Namespace smarter-device-manager: not created yet" in before
         assert "No changes: the cluster matches the manifest." in after
         assert "Namespace smarter-device-manager: not created yet" not in after
         assert "8 of 12 nodes selected, 0 to label." in after.partition("nodes labeled")[2]

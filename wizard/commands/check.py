@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from wizard.commands.running import connected, run_async
 from wizard.engine.events import ActionEnded, Event
 from wizard.errors import ExitCode, UsageError
 from wizard.facts.cluster import ClusterFacts
-from wizard.finding import Finding, Outcome
+from wizard.finding import Finding, Outcome, blockers, outcome_counts, worst_first
 from wizard.printing.lines import document, out, print_command, say, shortfall_lines, wrapped
 from wizard.text.columns import columns
 from wizard.text.counting import counted
@@ -52,7 +51,7 @@ async def _check(arguments: argparse.Namespace) -> int:
             "check", {"cluster": cluster, "findings": [f.to_json() for f in findings], "ready": ready, "probe": probe}
         )
     else:
-        _print_findings(judgement.facts, findings)
+        _print_findings(judgement.facts, worst_first(findings))
         out(_verdict(findings))
     failing = SEVERITIES[arguments.fail_on]
     if probe and probe["ran"] < probe["node_types"]:
@@ -145,17 +144,10 @@ MARGIN = " " * 9
 """The width of an outcome and the space after it."""
 
 
-def _verdict(findings: Iterable[Finding]) -> str:
+def _verdict(findings: Sequence[Finding]) -> str:
     """Returns the last line of ``check``: whether the steps can be carried out, and how many findings say otherwise."""
-    found = Counter(finding.outcome for finding in findings)
-    counts = ", ".join(
-        (
-            counted(found[Outcome.BLOCKER], "blocker"),
-            counted(found[Outcome.WARNING], "warning"),
-            f"{found[Outcome.UNKNOWN]} unknown",
-        )
-    )
-    return f"{'Not ready' if found[Outcome.BLOCKER] else 'Ready'}: {counts}."
+    counts = ", ".join(words for _, words in outcome_counts(findings))
+    return f"{'Not ready' if blockers(findings) else 'Ready'}: {counts or 'nothing was checked'}."
 
 
 def explain(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wizard.engine.podman_check import probe_nodes
-from wizard.finding import Finding
+from wizard.finding import PASSED, Finding, outcome_counts, worst_first
 from wizard.findings.security_modules import PROBE_IMAGE
 from wizard.names import PROBE_NAMESPACE
 from wizard.plain.asking import ask
@@ -22,9 +22,16 @@ class FindingsSteps:
         self.told: Sequence[Finding] = ()
 
     def _tell(self, findings: Sequence[Finding]) -> None:
-        self.told = findings
-        for number, finding in enumerate(findings, start=1):
-            tell_finding(finding, number)
+        """Prints the findings, the worst first; those that passed only by title."""
+        self.told = worst_first(findings)
+        for number, finding in enumerate(self.told, start=1):
+            if finding.outcome not in PASSED:
+                tell_finding(finding, number)
+        passed = [finding.title for finding in self.told if finding.outcome in PASSED]
+        if passed:
+            out(f"passed: {'; '.join(passed)}")
+        if findings:
+            out(", ".join(words for _, words in outcome_counts(findings)))
 
     async def prerequisites(self) -> None:
         """Prints the findings of the first step."""
