@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Input
 
 from screens.main import MainScreen
 from screens.messages import OperationChanged, WalkChanged
 from screens.steps.step import Step
-from screens.terminal.background import LightGround
 from screens.terminal.handoff import TerminalLender
 from screens.terminal.repaint import Thrift
 from screens.terminal.terminal import HANGUP_CODE, TERMINATED_CODE, TerminalGuard, never_wait_for_the_terminal
 from screens.walk import Walk
+from screens.widgets.colored import ColoredApp
 from screens.widgets.rows import RowList
 from screens.widgets.words import clean
 from wizard.errors import ExitCode, WizardError
@@ -77,7 +75,21 @@ class AppOptions:
     sandbox_speed: float = 1.0
 
 
-class WizardApp(App[int]):
+STEP_KEYS = tuple(
+    Binding(
+        str(number),
+        f"go('{step}')",
+        f"Go to {title}",
+        show=False,
+        id=f"app.go-{step}",
+        tooltip=f"Go to the step {title}",
+    )
+    for number, (step, title) in enumerate(STEPS, start=1)
+)
+"""The keys 1 to 7."""
+
+
+class WizardApp(ColoredApp):
     """The wizard on screen."""
 
     TITLE = "podman-wizard"
@@ -88,13 +100,21 @@ class WizardApp(App[int]):
         (0, "-tiny"),
         (40, "-narrow"),
         (70, "-middle"),
-        (120, "-wide"),
+        (110, "-wide"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (20, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "next", "Next", id="app.next", tooltip="Go to the next step"),
-        Binding("escape", "back", "Back", show=False, id="app.back", tooltip="Go to the previous step"),
-        Binding("f1,question_mark", "help", "Help", id="app.help", tooltip="Explain this step and its keys"),
+        Binding("escape", "back", "Back", id="app.back", tooltip="Go to the previous step"),
+        Binding("greater_than_sign,ctrl+n,f8", "next", "Next", id="app.next", tooltip="Go to the next step"),
+        Binding(
+            "question_mark,f1",
+            "help",
+            "Help",
+            key_display="?",
+            id="app.help",
+            tooltip="Explain this step and its keys",
+        ),
+        *STEP_KEYS,
         Binding("c", "copy", "Copy commands", id="app.copy", tooltip="Show the equivalent commands"),
         Binding(
             "h",
@@ -124,11 +144,8 @@ class WizardApp(App[int]):
     ]
 
     def __init__(self, options: AppOptions) -> None:
-        no_color = "NO_COLOR" in os.environ
         self._thrift = Thrift()
-        super().__init__(ansi_color=True if no_color else None)
-        self.theme = "ansi-light" if options.light and not no_color else "ansi-dark"
-        self._light_ground = LightGround()
+        super().__init__(light=options.light)
         self.animation_level = "none"
         self.exit_code: int = ExitCode.DONE
         self._lender = TerminalLender(self)
@@ -148,10 +165,9 @@ class WizardApp(App[int]):
         self._ending = False
         self._asked_about_earlier_run = False
 
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Returns the filters, with darker colors on a light background."""
-        filters = super().get_line_filters()
-        return filters if self.current_theme.dark or self.no_color else [*filters, self._light_ground]
+    def redraw(self) -> None:
+        """Draws the step in view again."""
+        self._main.show_current()
 
     def _display(self, screen: Screen[Any], renderable: Any) -> None:
         is_written = self._running and self._driver is not None and not self._closed and not self._batch_count

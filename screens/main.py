@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from screens.steps.step import Step
-from screens.widgets.chrome import KeyLine, StepList, TopLine
+from screens.widgets.chrome import KeyLine, StatusLine, StepList, TopLine
 from wizard.steps import STEPS, StepId
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class MainScreen(Screen[None]):
         self._made: dict[StepId, Step] = {}
         self._top = TopLine(walk)
         self._list = StepList(walk)
+        self._status = StatusLine(walk)
         self._progress: OperationView | None = None
         self._had_focus: Widget | None = None
         self._clock: Timer | None = None
@@ -66,6 +67,7 @@ class MainScreen(Screen[None]):
             first = self._make_step(self.current)
             self._made[self.current] = first
             yield first
+        yield self._status
         yield KeyLine()
         yield Static(TOO_SMALL, id="too-small", markup=False)
 
@@ -82,6 +84,7 @@ class MainScreen(Screen[None]):
                 self._clock.pause()
         elif monotonic() - operation.told_at >= CLOCK_SECONDS:
             self._list.redraw()
+            self._status.redraw()
             if self._progress is not None and self.showing_progress:
                 self._progress.show()
 
@@ -117,6 +120,10 @@ class MainScreen(Screen[None]):
     def step(self) -> Step:
         """Returns the step in view."""
         return self._made[self.current]
+
+    def step_in_view(self) -> Step | None:
+        """Returns the step in view; None while it is made."""
+        return self._made.get(self.current)
 
     @property
     def showing_progress(self) -> bool:
@@ -169,6 +176,8 @@ class MainScreen(Screen[None]):
             step.display = name == self.current and progress is None
         self._list.current = self.current
         self._list.unsaved = [name for name, step in self._made.items() if step.unsaved()]
+        self._status.unsaved = self._list.unsaved
+        self._status.redraw()
         self._list.redraw()
         self._top.redraw()
         if self._walk.busy and self._clock is not None:

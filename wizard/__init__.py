@@ -1,3 +1,3 @@
 """The parts of podman-wizard that need no terminal: facts, findings, choices, plan, events."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -23,6 +23,7 @@ from screens.widgets.dialogs import AskText, Choice, Confirm, Dialog
 from screens.widgets.fields import Field
 from screens.widgets.pages import CommandsPage, StoryPage
 from screens.widgets.rows import Detail, RowList
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean, state_word
 from wizard.coder import UNTRIED
 from wizard.coder.credentials import CoderCredentials, base_url, config_folder, typed
@@ -114,7 +115,7 @@ class AskLogin(Dialog[Login]):
             # Even without a token, Coder reports whether it is v1 or v2.
             credentials = typed(url, given) if given else CoderCredentials(url, source="typed")
         except WizardError as error:
-            self._error.update(Text(printable(str(error), lines=True), style="bold red"))
+            self._error.update(Text(printable(str(error), lines=True), style=tone("bad")))
             return
         _ = self.dismiss(Login(credentials, bool(given) and keep))
 

@@ -20,7 +20,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from screens.steps.coder_by_hand import CLICKS, Click, click_detail
-from screens.widgets.words import STATE_STYLES, clean, detail_text
+from screens.widgets.tokens import state_style
+from screens.widgets.words import clean, detail_text
 from wizard.abandoning import abandonable
 from wizard.coder import UNTRIED
 from wizard.coder.credentials import CoderCredentials, NoCredentials, find_credentials, store
@@ -580,7 +581,7 @@ def impact_view(rows: Sequence[ImpactRow]) -> RenderableType:
     for number, line in enumerate(cells):
         text = Text(no_wrap=True, overflow="ellipsis", style="" if number else "bold")
         for cell, width in zip(line, widths, strict=True):
-            fitting = Text(cell, STATE_STYLES.get(cell, "bold red" if cell == "error" else ""))
+            fitting = Text(cell, state_style("failed" if cell == "error" else cell))
             fitting.truncate(width, overflow="ellipsis", pad=True)
             text.append_text(fitting).append("  ")
         text.rstrip()

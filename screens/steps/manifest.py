@@ -22,6 +22,7 @@ from screens.steps.step import ListStep
 from screens.widgets.dialogs import AskText, Option, Pick
 from screens.widgets.pages import Scroll, StoryPage, free_path
 from screens.widgets.rows import Detail, LongDetail, RowList
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean, detail_text, diff_text, state_word, yaml_text
 from wizard.choices.answers import ManifestChoice
 from wizard.errors import WizardError
@@ -162,7 +163,7 @@ class ManifestStep(ListStep[Switch]):
         if item.source == "live":
             return (box, item.id, Text.assemble((f"now: {clean(in_force(item))}", "cyan"), f"  {why}"))
         if item.needed and not item.on:
-            return (box, item.id, Text.assemble(("off  ", "bold magenta"), why))
+            return (box, item.id, Text.assemble(("off  ", tone("warning")), why))
         return (box, item.id, why)
 
     def detail(self, item: Switch) -> RenderableType:
@@ -322,7 +323,7 @@ class ManifestStep(ListStep[Switch]):
             return Text(word), kind, ""
         if not check.answered:
             words = f"{counted(fields, 'field')} to change" if fields else "nothing to change"
-            return Text("not checked", style="magenta"), kind, f"{words} (press d)"
+            return Text("not checked", style=tone("warning")), kind, f"{words} (press d)"
         if check.change == "conflict":
             managers = ", ".join(sorted({conflict.manager for conflict in check.conflicts}))
             owned = f"{counted(len(check.conflicts), 'field')} owned by {managers} (f)"
@@ -334,7 +335,7 @@ class ManifestStep(ListStep[Switch]):
         where = check.checked.removeprefix("server").strip()
         note = ", warning (d)" if check.warnings else f" {where}" if where else ""
         count = f", {counted(fields, 'field')}" if check.change == "configure" else ""
-        return Text("server-checked", style="green"), kind, clean(f"{check.change}{count}{note}")
+        return Text("server-checked", style=tone("ok")), kind, clean(f"{check.change}{count}{note}")
 
     # Views ---------------------------------------------------------------------------------------------------
 
@@ -422,6 +423,11 @@ class ManifestStep(ListStep[Switch]):
             skipped=[ref.title for ref in map(ObjectRef.of, plan.rendering.objects) if ownership.skips(ref.kind)],
         )
         return (f"# press s to save the manifest as {MANIFEST_FILE}", *by_hand)
+
+    def main_keys(self) -> Sequence[str]:
+        """Returns the key that applies, if there is something to apply."""
+        plan = self.session.plan
+        return ("a",) if plan is None or plan.ids("apply") else ()
 
     def describe(self, action: str) -> str:
         """Returns the label of a key, with the number of objects."""

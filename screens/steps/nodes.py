@@ -23,6 +23,7 @@ from screens.steps.step import ListStep
 from screens.widgets.dialogs import AskText
 from screens.widgets.fields import Field
 from screens.widgets.rows import Heading, Name
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean, detail_text
 from wizard.choices.answers import NodesChoice
 from wizard.errors import WizardError
@@ -80,10 +81,10 @@ class NodesStep(ListStep[Row]):
     EMPTY = "waiting"
     BINDING_GROUP_TITLE = "Nodes"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "label", "Label", id="nodes.label", tooltip="Label the selected nodes, after confirmation"),
+        Binding("a,l", "label", "Label", id="nodes.label", tooltip="Label the selected nodes, after confirmation"),
         Binding("space", "mark", "Select", id="nodes.mark", tooltip="Select or deselect this node or group"),
         Binding("t", "adjust", "Adjust", id="nodes.adjust", tooltip="Turn on what these nodes need in the manifest"),
-        Binding("a", "all", "Select all", id="nodes.all", tooltip="Select all shown nodes that qualify"),
+        Binding("A", "all", "Select all", id="nodes.all", tooltip="Select all shown nodes that qualify"),
         Binding("slash", "filter", "Filter", key_display="/", id="nodes.filter", tooltip="Filter as you type"),
         Binding("g", "groups", "Groups", id="nodes.groups", tooltip="Show similar nodes as one row"),
         Binding(
@@ -187,10 +188,10 @@ class NodesStep(ListStep[Row]):
     def _standing(self, verdict: NodeVerdict) -> Text:
         node = verdict.node
         if node.labelled:
-            return Text(f"fuse {node.fuse_devices}" if node.fuse_devices else "labeled", style="green")
+            return Text(f"fuse {node.fuse_devices}" if node.fuse_devices else "labeled", style=tone("ok"))
         if verdict.eligible:
-            return Text("ready" if node.ready else "not ready", style="" if node.ready else "magenta")
-        return Text(clean(verdict.short), style="magenta")
+            return Text("ready" if node.ready else "not ready", style=tone("text" if node.ready else "warning"))
+        return Text(clean(verdict.short), style=tone("warning"))
 
     def detail(self, item: Row) -> RenderableType:
         """Returns Found, Means, and To do."""
@@ -218,7 +219,7 @@ class NodesStep(ListStep[Row]):
         elif item.standing == "impossible":
             do.append("Leave it out.")
         else:
-            do.append("Press l to label it." if node.name in self._marks else "Press space to select it.")
+            do.append("Press a to label it." if node.name in self._marks else "Press space to select it.")
         if pool is not None and item.possible:
             run = f" To label the pool, run: {pool.command}" if pool.command else ""
             do += [f"New nodes in its pool will not have the label.{run}", pool.caution]

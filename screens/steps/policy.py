@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 View = Literal["start", "fields", "problems", "diff", "effect", "coder"]
 
 
+ENTER_WORDS: dict[str, str] = {"start": "Start", "fields": "Value", "problems": "Show field", "diff": "Full page"}
+"""What Enter does in each view."""
+
+
 class PolicyStep(Step):
     """The template policy: opened, edited, merged, compared, written."""
 
@@ -103,16 +107,16 @@ class PolicyStep(Step):
         """Returns the commands that do the merge without the screens."""
         return commands_for(self.model.path)
 
+    def main_keys(self) -> Sequence[str]:
+        """Returns the key that saves, or that merges as long as something is missing."""
+        if self.unsaved():
+            return ("s",)
+        return ("m",) if any(row.wants_fuse for row in self.fields.tree_rows) else ()
+
     def describe(self, action: str) -> str:
         """Returns the label of a key; what Enter does depends on the list."""
         if action == "choose":
-            return {
-                "start": "Start",
-                "fields": "Value",
-                "problems": "Show field",
-                "diff": "Full page",
-                "coder": self._coder.verb,
-            }.get(self.view, "")
+            return self._coder.verb if self.view == "coder" else ENTER_WORDS.get(self.view, "")
         if action.startswith("view(") and f"'{self.view}'" in action:
             return "Fields"
         return ""

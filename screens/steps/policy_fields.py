@@ -27,6 +27,7 @@ from screens.steps.policy_rows import VERSION, Path, Row, field_of, suggested_va
 from screens.steps.policy_tabs import SourceTab, marks_text
 from screens.steps.policy_view import row_detail
 from screens.widgets.rows import RowList
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean
 from wizard.policy import Problem, fields, value_from_text, value_text
 from wizard.policy.item_edits import new_item_from_text
@@ -245,8 +246,8 @@ class FieldsTab(SourceTab[Row]):
 
 
 def _cells(row: Row) -> Sequence[Text | str]:
-    style = "bold" if row.view is None and row.path != VERSION else ""
+    style = tone("title" if row.view is None and row.path != VERSION else "text")
     missing = row.view is not None and not row.view.present and not row.wants_fuse
-    name = Text("  " * row.depth + row.label, style="dim" if missing else style)
+    name = Text("  " * row.depth + row.label, style=tone("dim") if missing else style)
     word = (row.view.word or ("-" if row.view.present else "")) if row.view is not None and row.is_field else ""
-    return (marks_text(row.marks), name, clean(word), Text(row.value, style="dim" if missing else ""))
+    return (marks_text(row.marks), name, clean(word), Text(row.value, style=tone("dim") if missing else ""))

@@ -17,6 +17,7 @@ from screens.steps.policy_rows import Row
 from screens.widgets.dialogs import Dialog
 from screens.widgets.fields import Field
 from screens.widgets.pages import Scroll
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean
 from wizard.errors import InputError
 from wizard.policy import PolicyDocument, value_from_text, value_problem
@@ -82,7 +83,7 @@ class ValueEditor(Vertical):
 
     def _show_problem(self, text: str) -> None:
         problem, taken = self.problem(text)
-        style = "magenta" if taken else "bold red"
+        style = tone("warning" if taken else "bad")
         self._error.update(Text(printable(problem), style=style))
 
     def problem(self, text: str) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from rich.console import RenderableType
@@ -16,6 +17,7 @@ from screens.steps.policy_model import PolicyModel
 from screens.steps.policy_view import Effect, Start, problem_detail, short_message, source_text
 from screens.widgets.pages import Scroll
 from screens.widgets.rows import LongDetail, RowList
+from screens.widgets.tokens import Token, tone
 from screens.widgets.words import clean, state_word
 from wizard.policy import Problem
 
@@ -26,14 +28,14 @@ WITH_SOURCE = 110
 SOURCE_LINES = 12
 """Lines of it that are shown before the size of its place is known."""
 
-MARK_STYLES = {"+": "bold cyan", "*": "green", "!": "bold magenta"}
+MARK_TOKENS: Mapping[str, Token] = {"+": "accent", "*": "ok", "!": "warning"}
 
 
 def marks_text(marks: str) -> Text:
     """Returns the marks of a row in their colors; the signs carry the meaning."""
     text = Text()
     for mark in marks:
-        text.append(mark, style=MARK_STYLES.get(mark, ""))
+        text.append(mark, style=tone(MARK_TOKENS.get(mark, "text")))
     return text
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from screens.steps.policy_model import NEW_FILE, PolicyModel
 from screens.steps.policy_rows import VERSION, Row
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean, detail_text
 from wizard.errors import InputError, WizardError
 from wizard.policy import (
@@ -151,7 +152,7 @@ def source_text(original: PolicyDocument, document: PolicyDocument, line: int, h
         is_new, is_here = number in new, number + 1 == line
         mark = ("+" if is_new else " ") + (">" if is_here else " ")
         content = printable(lines[number].rstrip("\r").expandtabs(8))
-        style = "bold" if is_here else "green" if is_new else ""
+        style = tone("title" if is_here else "added" if is_new else "text")
         shown.append(f"{number + 1:>4} {mark} {content}\n", style=style)
     shown.rstrip()
     return shown

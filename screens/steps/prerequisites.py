@@ -11,6 +11,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from screens.steps.step import ListStep
+from screens.widgets.tokens import state_style, tone
 from screens.widgets.words import clean, finding_commands, finding_detail, finding_story, state_word
 from wizard.errors import WizardError
 
@@ -29,8 +30,66 @@ def _with_key(finding: Finding) -> Finding:
     return replace(finding, remedies=(replace(first, text=words), *rest))
 
 
+FOLDED = "passed"
+"""The id of the row that stands for the checks that passed."""
+
+
 class FindingsStep(ListStep["Finding"]):
-    """A step whose rows are findings."""
+    """A step whose rows are findings, the worst first.
+
+    Where there is little room, one row stands for those that passed, until it is opened.
+    """
+
+    opened = False
+    """Whether the checks that passed are listed."""
+
+    def found(self) -> Iterable[Finding]:
+        """Yields the findings, in any order."""
+        raise NotImplementedError
+
+    def items(self) -> Iterable[Finding]:
+        """Yields the findings as rows."""
+        from wizard.finding import PASSED, worst_first
+
+        findings = worst_first(self.found())
+        passed = [one for one in findings if one.outcome in PASSED]
+        yield from (one for one in findings if one.outcome not in PASSED)
+        if len(passed) > 1 and len(passed) < len(findings) and not self.screen.has_class("-wide"):
+            yield self._folded(passed)
+            if not self.opened:
+                return
+        yield from passed
+
+    def _folded(self, passed: Sequence[Finding]) -> Finding:
+        from wizard.finding import Finding, Outcome
+
+        title = f"{len(passed)} checks"
+        evidence = tuple(one.title for one in passed)
+        return Finding(id=FOLDED, category="", outcome=Outcome.OK, title=title, evidence=evidence)
+
+    def show_counts(self) -> None:
+        """Shows how many findings have each outcome, on the rule of the step."""
+        from wizard.finding import outcome_counts
+
+        note = Text()
+        for outcome, words in outcome_counts(self.found()):
+            filled = outcome == "blocker"
+            note.append("  " if note else "").append(f" {words} " if filled else words, style=state_style(outcome))
+        self.set_note(note)
+
+    def on_resize(self) -> None:
+        """Folds or lists what passed, as there is room."""
+        if self.is_mounted and self.display:
+            self.show()
+
+    def action_story(self) -> None:
+        """Opens the details of a finding, or lists the checks that passed."""
+        current = self.rows.current
+        if current is None or current.id != FOLDED:
+            super().action_story()
+            return
+        self.opened = not self.opened
+        self.show()
 
     def key(self, item: Finding) -> str:
         """Returns the id of the finding."""
@@ -38,6 +97,9 @@ class FindingsStep(ListStep["Finding"]):
 
     def cells(self, item: Finding) -> Sequence[Text | str]:
         """Returns the outcome and the title."""
+        if item.id == FOLDED:
+            hint = Text(f"   enter {'folds' if self.opened else 'lists'} them", style=tone("dim"))
+            return (state_word("passed"), Text(item.title).append_text(hint))
         return (state_word(item.outcome), clean(item.title))
 
     def detail(self, item: Finding) -> RenderableType:
@@ -50,7 +112,7 @@ class FindingsStep(ListStep["Finding"]):
 
     def commands(self) -> Sequence[str]:
         """Returns the commands of every fix."""
-        return finding_commands(self.items())
+        return finding_commands(self.found())
 
 
 def explanation(name: str) -> str:
@@ -77,7 +139,7 @@ class PrerequisitesStep(FindingsStep):
         ),
     ]
 
-    def items(self) -> Iterable[Finding]:
+    def found(self) -> Iterable[Finding]:
         """Yields the findings; if the cluster could not be read, the reason and what to do."""
         trouble = self.walk.trouble
         if trouble is not None:
@@ -105,6 +167,7 @@ class PrerequisitesStep(FindingsStep):
         self.rows.fill(
             tuple(self.items()), empty=f"waiting  {reading}" if reading else "The cluster has not been read."
         )
+        self.show_counts()
         self.show_detail()
 
     def action_read_again(self) -> None:

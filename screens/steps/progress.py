@@ -17,7 +17,9 @@ from textual.widgets import Static
 
 from screens.operation import OperationRow
 from screens.steps import forecast
+from screens.steps.step import HeadLine
 from screens.widgets.rows import Heading, Name, RowList
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean, detail_text, gist, state_word
 from wizard.manifest.forecast import sentence
 
@@ -52,7 +54,7 @@ class OperationView(Vertical):
     def __init__(self, walk: Walk) -> None:
         super().__init__(id="progress", classes="step")
         self._walk = walk
-        self._title = Static("", classes="headline", markup=False)
+        self._title = HeadLine("")
         self._count = Static("", classes="excerpt", markup=False)
         self._rows: RowList[OperationRow | Comparison] = RowList(self._cells, WIDTHS, key=_key, classes="rows")
         self._heading = Heading(self._rows)
@@ -104,7 +106,7 @@ class OperationView(Vertical):
         if state == self._shown:
             return
         self._shown, self._drawn_at = state, monotonic()
-        self._title.update(Text(clean(operation.phase), style="bold"))
+        self._title.title = clean(operation.phase)
         if operation.ended:
             word = operation.result
             line = Text.assemble(state_word(word), f"  {clean(operation.detail)}")
@@ -149,7 +151,7 @@ class OperationView(Vertical):
         if self._walk.operation is not None and self._walk.operation.is_log:
             # An indented line belongs to the stage above it.
             text = " " * (len(row.name) - len(row.name.lstrip())) + name
-            return (Text(text, style="bold red" if name.startswith("error: ") else ""),)
+            return (Text(text, style=tone("bad") if name.startswith("error: ") else ""),)
         # Only the name of a node has no blanks; the names of node types and objects are cut at their end.
         return (state_word(row.state), name if " " in name else Name(name), clean(row.short or row.text))
 

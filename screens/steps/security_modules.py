@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -15,7 +15,7 @@ from textual.widget import Widget
 from screens.steps.prerequisites import FindingsStep
 from screens.widgets.dialogs import Choice
 from screens.widgets.words import clean
-from wizard.finding import Finding, Outcome
+from wizard.finding import Finding
 from wizard.findings.security_modules import PROBE_IMAGE, security_groups
 from wizard.names import PROBE_NAMESPACE
 from wizard.text.counting import counted
@@ -59,7 +59,7 @@ class SecurityModulesStep(FindingsStep):
     BINDING_GROUP_TITLE = "Security modules"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "space",
+            "a,space",
             "acknowledge",
             "Acknowledge",
             id="security.acknowledge",
@@ -82,7 +82,7 @@ class SecurityModulesStep(FindingsStep):
         self._tick = Tick("I have reviewed these warnings for this cluster")
         yield self._tick
 
-    def items(self) -> Iterable[Finding]:
+    def found(self) -> Iterable[Finding]:
         """Returns one finding for each node type."""
         return self.session.judgement.security_modules if self.session.judgement else ()
 
@@ -91,8 +91,11 @@ class SecurityModulesStep(FindingsStep):
         super().show()
         self.show_detail()
         self._tick.set(self.session.answers.security_modules.acknowledged)
-        warnings = sum(finding.outcome is Outcome.WARNING for finding in self.items())
-        self.set_note(f"{counted(warnings, 'warning')} to review" if warnings else "")
+        self.show_counts()
+
+    def main_keys(self) -> Sequence[str]:
+        """Returns the key that acknowledges, as long as that is missing."""
+        return ("a",) if self.session.needs_acknowledgement else ()
 
     def on_tick_clicked(self) -> None:
         """Acknowledges, as the key does."""
@@ -133,7 +136,7 @@ class SecurityModulesStep(FindingsStep):
         from screens.widgets.pages import CommandsPage
 
         lines: list[str] = []
-        for finding in self.items():
+        for finding in self.found():
             if not finding.remedies:
                 continue
             lines += [f"# {clean(finding.title)}", f"# {clean(finding.detail)}"]

@@ -13,18 +13,21 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
 from screens.walk import Walk, Work
 from screens.widgets.rows import Detail, RowList
-from screens.widgets.words import clean
+from screens.widgets.tokens import tone
+from screens.widgets.words import Titled, clean
 from wizard.errors import WizardError
 from wizard.steps import StepId, step_help, step_introduction
 
@@ -39,8 +42,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+TITLE_MARGIN = 4
+"""The columns of a rule that a title on it leaves."""
+
+
 class HeadLine(Widget):
-    """The title of a step on the left, a short note (a count, a file) on the right."""
+    """The rule above a step: its title on the left, a short note (counts, a file, views) on the right."""
 
     note: reactive[str | Text] = reactive("")
     title: reactive[str] = reactive("")
@@ -51,11 +58,15 @@ class HeadLine(Widget):
 
     def render(self) -> Text:
         """Returns one line."""
-        note = self.note.copy() if isinstance(self.note, Text) else Text(self.note)
-        space = self.size.width - len(self.title) - note.cell_len
-        if space < 2:
-            note, space = Text(), 0
-        return Text.assemble((self.title, "bold"), " " * space, note, no_wrap=True, overflow="ellipsis")
+        note = self.note.copy() if isinstance(self.note, Text) else Text(self.note, style=tone("dim"))
+        space = self.size.width - len(self.title) - note.cell_len - 8
+        if space < 2 or not note:
+            note, space = Text(), self.size.width - len(self.title) - 3
+        rule = tone("rule")
+        line = Text.assemble(("─ ", rule), (self.title, tone("title")), (f" {'─' * max(0, space)}", rule), no_wrap=True)
+        if note:
+            line.append(" ").append_text(note).append(" ─", style=rule)
+        return line
 
 
 class StepText:
@@ -119,6 +130,10 @@ class Step(Vertical):
     def describe(self, action: str) -> str:
         """Returns the label of an action at present ("Apply 4 objects"); "" for the label of its binding."""
         return ""
+
+    def main_keys(self) -> Sequence[str]:
+        """Returns the keys of the main actions at present, the likeliest first: the first that works is the button."""
+        return ("a",)
 
     @classmethod
     def actions(cls) -> Iterable[Binding]:
@@ -280,6 +295,7 @@ class Step(Vertical):
     def ask(self, question: Dialog[Result], answered: Callable[[Result | None], None]) -> None:
         """Asks, unless another question or page is open: a key that is pressed twice asks once."""
         if self.app.screen is self.screen:
+            self.app.clear_notifications()  # they would stand on the question
             _ = self.app.push_screen(question, answered)
 
     def in_background(self, work: Coroutine[Any, Any, Any], *, group: str = "default", exclusive: bool = False) -> None:
@@ -326,6 +342,7 @@ class ListStep(Step, Generic[Item]):
         super().__init__(walk)
         self.rows: RowList[Item] = RowList(self.cells, self.WIDTHS, key=self.key, empty=self.EMPTY, classes="rows")
         self._detail = Detail()
+        self._pane = Vertical(classes="detail")
 
     def key(self, item: Item) -> str:
         """Returns what identifies an item after a redraw."""
@@ -360,7 +377,7 @@ class ListStep(Step, Generic[Item]):
         yield from self.compose_above()
         with Container(classes="list-and-detail"):
             yield self.rows
-            with Vertical(classes="detail"):
+            with self._pane:
                 yield self._detail
                 yield from self.compose_under()
 
@@ -375,7 +392,15 @@ class ListStep(Step, Generic[Item]):
     def show_detail(self) -> None:
         """Draws the detail of the row under the cursor again."""
         current = self.rows.current
-        self._detail.update("" if current is None else self.detail(current))
+        content = "" if current is None else self.detail(current)
+        # Below the list, a title that fits stands on the rule; beside the list, there is no rule.
+        room = self._pane.size.width - TITLE_MARGIN
+        if isinstance(content, Titled) and cell_len(content.title) <= room and not self.screen.has_class("-wide"):
+            self._pane.border_title = Content(f" {content.title} ")
+            self._detail.update(content.body)
+        else:
+            self._pane.border_title = ""
+            self._detail.update(content)
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         """Shows the detail of the row under the cursor."""

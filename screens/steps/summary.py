@@ -54,6 +54,10 @@ class SummaryStep(ListStep[Line]):
         Binding("u", "undo", "Undo", id="summary.undo", tooltip="Choose a run, see what its undo does, and undo it"),
     ]
 
+    def main_keys(self) -> Sequence[str]:
+        """Returns the key that exports the answers."""
+        return ("e",)
+
     def key(self, item: Line) -> str:
         """Returns the text of the line."""
         return item.what

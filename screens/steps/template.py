@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container
 
 from screens.steps.step import ListStep
 from screens.steps.template_model import Decision, TemplateModel, path_to_open
@@ -121,7 +121,7 @@ class TemplateStep(ListStep[Row]):
         with Container(classes="template-body"):
             with self._left:
                 yield self.rows
-                with Vertical(classes="detail"):
+                with self._pane:
                     yield self._detail
             yield self._source
 
@@ -180,6 +180,10 @@ class TemplateStep(ListStep[Row]):
         if self.walk.offline:
             return
         await self.model.read_coder()
+
+    def main_keys(self) -> Sequence[str]:
+        """Returns the keys that write and push."""
+        return ("s", "p")
 
     def describe(self, action: str) -> str:
         """Returns the label of Enter, which depends on the row."""

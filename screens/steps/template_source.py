@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar, NamedTuple
 
+from rich.style import Style
 from rich.text import Text
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from screens.widgets.tokens import Token, tone
 from wizard.editing.diff import hunks, split_lines
 from wizard.template.merge import MergeResult
 from wizard.text.escaping import printable
@@ -48,7 +50,7 @@ def source_lines(merge: MergeResult) -> tuple[SourceLine, ...]:
 class SourcePane(ScrollView, can_focus=False, inherit_bindings=False):
     """The text of the file. The lines that the row in the list is about are in view, and marked."""
 
-    STYLES: ClassVar[dict[str, str]] = {"+": "green", "-": "red", " ": ""}
+    TOKENS: ClassVar[dict[str, Token]] = {"+": "added", "-": "removed", " ": "text"}
 
     def __init__(self) -> None:
         super().__init__(classes="source-pane")
@@ -80,10 +82,10 @@ class SourcePane(ScrollView, can_focus=False, inherit_bindings=False):
         if place >= len(self._lines):
             return Strip.blank(self.size.width, self.rich_style)
         line, is_marked = self._lines[place], place in self._marked
-        style = f"bold {self.STYLES[line.sign]}".strip() if is_marked else self.STYLES[line.sign]
+        style = tone(self.TOKENS[line.sign]) + Style(bold=True) if is_marked else tone(self.TOKENS[line.sign])
         text = Text(no_wrap=True, end="")
         text.append(">" if is_marked else " ", style="bold")
-        text.append(f"{line.new or line.old:>4} ", style="dim")
+        text.append(f"{line.new or line.old:>4} ", style=tone("dim"))
         text.append(f"{line.sign} {printable(line.text.rstrip().expandtabs(4))}", style=style)
         text.truncate(self.size.width, overflow="ellipsis")
         strip = Strip(text.render(self.app.console))

@@ -33,6 +33,10 @@ class VerifyStep(ListStep[TestStep | Proof]):
         Binding("space", "tick", "Mark done", id="verify.tick", tooltip="Mark this step done, or clear the mark"),
     ]
 
+    def main_keys(self) -> Sequence[str]:
+        """Returns the key that tests Podman, until it was tested."""
+        return () if self.session.proofs else ("v",)
+
     def key(self, item: TestStep | Proof) -> str:
         """Returns the id of a step, or the title of a node type."""
         return item.id if isinstance(item, TestStep) else item.title

@@ -1,16 +1,19 @@
 """Draws nothing twice: over a slow connection every byte costs time.
 
 A step that comes into view lays itself out in several rounds (its list gets a scrollbar, its detail follows the
-cursor), and the framework draws the whole of it in each. A full picture goes to the terminal as it is, which also
-repairs whatever else was written there; after that, only the characters that have changed.
+cursor), and the framework draws the whole of it in each. The first full picture goes to the terminal as it is, and so
+does each that follows ``forget`` (a resize, another program on the terminal, ctrl+l), which repairs whatever else was
+written there; after that, only the characters that have changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
+from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.strip import Strip
@@ -46,8 +49,10 @@ class Thrift:
     def left_to_draw(self, update: CompositorUpdate) -> CompositorUpdate:
         """Returns the update without what is on the terminal already; it counts as drawn."""
         if isinstance(update, LayoutUpdate):
-            update.strips = [tuple(line) for line in update.strips]
-            self._lines = [Strip.join(line) for line in update.strips]
+            update.strips = [tuple(map(_lean, line)) for line in update.strips]
+            before, self._lines = self._lines, [Strip.join(line) for line in update.strips]
+            if len(before) == len(self._lines):
+                return Pieces(_lines_changed(before, self._lines))
         elif isinstance(update, ChopsUpdate) and len(self._lines) == len(update.chops):
             return Pieces(self._changed(update))
         else:
@@ -59,7 +64,7 @@ class Thrift:
             for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if strip is None or x >= right or end <= left:
                     continue
-                new = strip.crop(0, min(end, right) - x)
+                new = _lean(strip.crop(0, min(end, right) - x))
                 line = self._lines[y]
                 if len(line.text) == line.cell_length:
                     start, stop = _difference(line.crop(x, x + new.cell_length), new)
@@ -70,6 +75,30 @@ class Thrift:
                     continue
                 self._lines[y] = Strip.join([line.crop(0, x), new, line.crop(x + new.cell_length)])
                 yield x + start, y, new.crop(start, stop)
+
+
+def _lines_changed(before: Sequence[Strip], after: Sequence[Strip]) -> Iterable[tuple[int, int, Strip]]:
+    """Yields what differs between two full pictures, at most one piece a line."""
+    for y, (old, new) in enumerate(zip(before, after, strict=True)):
+        start, stop = _difference(old, new)
+        if start < stop:
+            yield start, y, new.crop(start, stop)
+
+
+def _lean(strip: Strip) -> Strip:
+    """Returns a strip that does not name the terminal's own colors: every piece of text starts with them anyway."""
+    return Strip(
+        [Segment(text, _without_defaults(style) if style else style, control) for text, style, control in strip],
+        strip.cell_length,
+    )
+
+
+@lru_cache(4096)
+def _without_defaults(style: Style) -> Style:
+    color, ground = (None if one is None or one.is_default else one for one in (style.color, style.bgcolor))
+    if color is style.color and ground is style.bgcolor:
+        return style
+    return style.without_color + Style.from_color(color, ground)
 
 
 def _difference(old: Strip, new: Strip) -> tuple[int, int]:

@@ -1,17 +1,20 @@
-"""What is always in view: the line of the cluster, the list of the steps, the line of the keys."""
+"""What is always in view: the cluster, the steps, what is going on with the main action, and the keys."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from textwrap import wrap
+import os
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual import events
 from textual.app import App
+from textual.binding import ActiveBinding
 from textual.message import Message
+from textual.screen import Screen
 from textual.widget import Widget
 
+from screens.widgets.tokens import Token, tone
 from screens.widgets.words import clean
 from wizard.steps import STEP_TITLES, STEPS, StepId, StepState
 
@@ -19,18 +22,50 @@ if TYPE_CHECKING:
     from screens.walk import Walk
 
 
-KEY_NAMES = {"enter": "enter", "space": "space", "escape": "escape", "slash": "/"}
+KEY_NAMES = {"enter": "enter", "space": "space", "escape": "esc", "slash": "/", "greater_than_sign": ">"}
 KEY_GAP = 2
 ALWAYS = 10
 PLACES = {
     "step.story": 1,
     "app.copy": 2,
-    "app.handover": ALWAYS,
+    "app.handover": -1,
+    "app.back": ALWAYS,
     "app.next": ALWAYS + 1,
     "app.help": ALWAYS + 2,
     "page.help": ALWAYS + 2,
 }
-"""The order of the keys after those of the step; from ``ALWAYS`` on they show however narrow the terminal is."""
+"""The order of the keys: those of the step have 0; the export stands first, because it is offered where it helps.
+
+From ``ALWAYS`` on they stand at the right, however narrow it is.
+"""
+
+MARKS: Mapping[StepState, tuple[str, Token]] = {
+    "": (" ", "text"),
+    "ok": ("✓", "ok"),
+    "!": ("!", "warning"),
+    "blocked": ("×", "bad"),
+}
+AT_WORK = "▸"
+PLAIN_MARKS = {"✓": "+", "×": "x", AT_WORK: ">"}
+"""The marks of steps, and what stands for them on the Linux console, whose font does not have them."""
+
+SHORT_TITLES: tuple[Mapping[StepId, str], ...] = (
+    {"security-modules": "Security"},
+    {"security-modules": "Security", "prerequisites": "Prereq"},
+)
+"""The titles on the line of the steps, where the full ones do not fit; the shorter ones if it is still too long."""
+
+
+def main_action(screen: Screen[Any]) -> ActiveBinding | None:
+    """Returns the main action of the step in view, which is the button instead of one of the keys."""
+    from screens.steps.step import Step
+
+    step = screen.step_in_view() if hasattr(screen, "step_in_view") else None
+    for key in step.main_keys() if isinstance(step, Step) and step.display else ():
+        active = screen.active_bindings.get(key)
+        if active is not None and active.enabled and active.node is step:
+            return active
+    return None
 
 
 def _width(entry: tuple[int, str, str, str]) -> int:
@@ -73,7 +108,7 @@ class TopLine(Line):
 
     def text(self) -> Text:
         """Returns one line, without what does not fit: the distribution is left out first."""
-        flags = [Text(f" {word} ", style="reverse") for word in self._flags()]
+        flags = [Text(f" {word} ", style=tone("flag")) for word in self._flags()]
         right = Text(" ").join(flags)
         identity = self._walk.identity
         pieces: list[str] = []
@@ -93,7 +128,13 @@ class TopLine(Line):
         else:
             left = name
         space = max(1, width - len(left) - right.cell_len)
-        return Text.assemble(" ", (name, "bold"), left[len(name) :], " " * space, right, no_wrap=True)
+        context, rest = pieces[:1], pieces[1:]
+        line = Text.assemble(" ", (name, tone("accent")), no_wrap=True)
+        if left != name:
+            for words, style in ((context, "bold"), (rest, tone("dim"))):
+                for piece in words:
+                    line.append("  ").append(piece, style=style)
+        return Text.assemble(line, " " * space, right, no_wrap=True)
 
     def _flags(self) -> list[str]:
         flags = []
@@ -109,7 +150,10 @@ class TopLine(Line):
 
 
 class StepList(Line):
-    """The steps with their state; ``>`` is the current one, ``*`` follows unsaved changes. A click goes there."""
+    """The steps with their state, the current one filled; ``*`` follows unsaved changes. A click goes there.
+
+    One line, or a list where there is room for one.
+    """
 
     class Picked(Message):
         """A step was clicked."""
@@ -124,65 +168,137 @@ class StepList(Line):
         self.current: StepId = STEPS[0][0]
         self.unsaved: Collection[StepId] = ()
         """The steps with changes that no file has yet."""
+        self._spots: list[tuple[int, int, StepId]] = []
 
     def text(self) -> Text:
-        """Returns one line for each step; below 70 columns, one line in all."""
+        """Returns the line of the steps, or one line for each."""
         states = self._walk.step_states()
         if self.size.height <= 1:
             return self._one_line(states)
-        lines = [Text(" Steps", style="dim")]
-        lines += [self._step_line(step, STEP_TITLES[step], states[step]) for step, _ in STEPS]
-        pending = [piece for line in self._pending() for piece in wrap(line, max(1, self.size.width - 2))]
-        room = self.size.height - len(lines) - len(pending)
-        lines += [Text()] * max(0, room)
-        lines += [Text(f" {line}", style="dim") for line in pending]
+        lines = [self._list_line(number, step, states[step]) for number, (step, _) in enumerate(STEPS, start=1)]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
     def _one_line(self, states: dict[StepId, StepState]) -> Text:
-        number = [step for step, _ in STEPS].index(self.current)
-        text = Text.assemble(f" {number + 1} of {len(STEPS)} ", (STEP_TITLES[self.current], "bold"), no_wrap=True)
-        state = states[self.current]
-        if state:
-            text.append(f"  {state}")
-        if others := [STEP_TITLES[step] for step in self.unsaved if step != self.current]:
-            text.append(f"   unsaved: {', '.join(others)}")
-        operation = self._walk.operation
-        if operation is not None and not operation.ended:
-            text.append(f"   running: {operation.count()}", style="dim")
-        elif pending := self._pending():
-            text.append(f"   {pending[-1]}", style="dim")
-        return text
+        """Returns all steps with their titles, or, if that is too long, only the current title."""
+        line = Text()
+        for titles in (*SHORT_TITLES, None):
+            line = Text(no_wrap=True, overflow="ellipsis")
+            self._spots = []
+            for number, (step, title) in enumerate(STEPS, start=1):
+                start = line.cell_len
+                words = title if step == self.current else ""
+                if titles is not None:
+                    words = titles.get(step, title)
+                self._append(line, number, step, words, states[step])
+                self._spots.append((start, line.cell_len, step))
+            if line.cell_len <= self.size.width:
+                break
+        return line
 
-    def _step_line(self, step: StepId, title: str, state: StepState) -> Text:
-        current = step == self.current
+    def _append(self, line: Text, number: int, step: StepId, title: str, state: StepState) -> None:
+        mark, token = self._mark(step, state)
+        words = f"{number} {title}" if title else f"{number}"
+        if step == self.current:
+            line.append(f" {words}{mark}", style=tone("step"))
+            return
+        mark = mark.strip()
+        reached = state or step in self.unsaved
+        line.append(f" {words}", style=tone("text" if reached else "dim")).append(mark, style=tone(token))
+
+    def _list_line(self, number: int, step: StepId, state: StepState) -> Text:
+        mark, token = self._mark(step, state)
+        line = Text(no_wrap=True)
+        if step == self.current:
+            return line.append(f" {number} {mark} {STEP_TITLES[step]} ", style=tone("step"))
+        line.append(f" {number} ", style=tone("dim")).append(mark, style=tone(token))
+        return line.append(f" {STEP_TITLES[step]}", style=tone("text" if state else "dim"))
+
+    def _mark(self, step: StepId, state: StepState) -> tuple[str, Token]:
         busy = self._walk.operation
+        mark, token = MARKS[state]
         if busy is not None and busy.step == step and not busy.ended:
-            state_text = Text("..")
-        else:
-            style = {"ok": "green", "!": "bold magenta", "blocked": "bold red"}.get(state, "")
-            state_text = Text("x" if state == "blocked" else state, style=style)
-        mark = Text(">", style="bold") if current else state_text
-        mark.pad_right(2 - mark.cell_len)
-        unsaved = ("*", "bold") if step in self.unsaved and not current else ""
-        return Text.assemble(" ", mark, " ", (title, "bold" if current else ""), unsaved)
-
-    def _pending(self) -> Sequence[str]:
-        walk = self._walk
-        lines: list[str] = []
-        if walk.operation is not None and not walk.operation.ended:
-            lines += [f"{walk.operation.phase}:", walk.operation.count()]
-        if walk.reading:
-            lines.append(walk.reading)
-        elif walk.facts is not None:
-            moment = walk.facts.read_at
-            lines.append(f"read {moment[11:16]}" if len(moment) > 16 else "read")
-        return lines
+            mark, token = AT_WORK, "accent"
+        elif step in self.unsaved and step != self.current:
+            mark, token = "*", "accent"
+        return (PLAIN_MARKS.get(mark, mark) if os.environ.get("TERM") == "linux" else mark), token
 
     def on_click(self, event: events.Click) -> None:
         """Goes to the step that was clicked."""
-        number = event.y - 1
-        if self.size.height > 1 and 0 <= number < len(STEPS):
-            self.post_message(self.Picked(STEPS[number][0]))
+        if self.size.height <= 1:
+            found = next((step for start, end, step in self._spots if start <= event.x < end), None)
+        else:
+            found = STEPS[event.y][0] if event.y < len(STEPS) else None
+        if found is not None:
+            self.post_message(self.Picked(found))
+
+
+class StatusLine(Line):
+    """The rule under a step: what is going on at the left, the main action of the step as a button at the right."""
+
+    def __init__(self, walk: Walk) -> None:
+        super().__init__(classes="statusline")
+        self._walk = walk
+        self.unsaved: Collection[StepId] = ()
+        self._button: tuple[int, int, str] = (0, 0, "")
+
+    def on_mount(self) -> None:
+        """Subscribes to changes of the bindings: the button is one."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.redraw())
+
+    def text(self) -> Text:
+        """Returns one line, with as much of the status as fits beside the button."""
+        button, key = self._make_button()
+        room = self.size.width - button.cell_len - 6
+        status = self._status()
+        status.truncate(max(0, room), overflow="ellipsis")
+        line = Text("─ ", style=tone("rule"), no_wrap=True)
+        line = Text.assemble(line, status, " " if status.cell_len else "")
+        line.append("─" * max(0, self.size.width - line.cell_len - button.cell_len - 2), style=tone("rule"))
+        line.append(" ")
+        self._button = (line.cell_len, line.cell_len + button.cell_len, key)
+        return Text.assemble(line, button, no_wrap=True)
+
+    def _status(self) -> Text:
+        walk, status = self._walk, Text()
+        if self.unsaved:
+            names = ", ".join(STEP_TITLES[step] for step in self.unsaved)
+            status.append(f"unsaved: {names}", style=tone("warning")).append("   ")
+        if walk.operation is not None and not walk.operation.ended:
+            status.append(f"{clean(walk.operation.phase)}: {clean(walk.operation.count())}", style=tone("info"))
+        elif walk.reading:
+            status.append(clean(walk.reading), style=tone("info"))
+        elif walk.facts is not None:
+            moment = walk.facts.read_at
+            status.append(f"read {moment[11:16]}" if len(moment) > 16 else "read", style=tone("dim"))
+        status.rstrip()
+        return status
+
+    def _make_button(self) -> tuple[Text, str]:
+        """Returns the main action, or the next step if there is none; nothing while work is shown."""
+        operation = self._walk.operation
+        if operation is not None and not operation.ended and getattr(self.screen, "showing_progress", False):
+            return Text(), ""
+        from screens.steps.step import Step
+
+        active = main_action(self.screen)
+        if active is not None and isinstance(active.node, Step):
+            binding = active.binding
+            words, key, shown = active.node.describe(binding.action) or binding.description, binding.key, binding.key
+        else:
+            following = self.screen.active_bindings.get("greater_than_sign")
+            if following is None or not following.enabled:
+                return Text(), ""
+            words, key, shown = "Next", "greater_than_sign", ">"
+            number = [step for step, _ in STEPS].index(getattr(self.screen, "current", STEPS[0][0]))
+            if number + 1 < len(STEPS):
+                words = f"Next: {STEPS[number + 1][1]}"
+        return Text.assemble((f" {words} ", tone("button")), (f" {shown} ", tone("cap")), no_wrap=True), key
+
+    def on_click(self, event: events.Click) -> None:
+        """Presses the button."""
+        start, end, key = self._button
+        if key and start <= event.x < end:
+            self.app.simulate_key(key)
 
 
 class KeyLine(Line):
@@ -201,7 +317,8 @@ class KeyLine(Line):
         from screens.steps.step import Step
 
         entries: list[tuple[int, str, str, str]] = []
-        seen: set[str] = set()
+        main = main_action(self.screen)
+        seen = {main.binding.action} if main is not None else set()  # the button shows it
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if not binding.show or not active.enabled or binding.action in seen:
@@ -212,20 +329,26 @@ class KeyLine(Line):
             rank = PLACES.get(binding.id or "", 0)
             entries.append((rank, binding.key, shown, words or binding.description))
         entries.sort(key=lambda entry: entry[0])
-        room = self.size.width - 1 - sum(_width(entry) for entry in entries if entry[0] >= ALWAYS)
+        right = [entry for entry in entries if entry[0] >= ALWAYS]
+        room = self.size.width - 1 - sum(map(_width, right))
         self._spots = []
         line = Text(" ", no_wrap=True, overflow="ellipsis")
         for entry in entries:
-            rank, key, shown, words = entry
-            if rank < ALWAYS:
-                if _width(entry) > room:
-                    continue
+            if entry[0] < ALWAYS and _width(entry) <= room:
                 room -= _width(entry)
-            start = line.cell_len
-            line.append(shown, style="bold").append(f" {words}")
-            self._spots.append((start, line.cell_len, key))
-            line.append(" " * KEY_GAP)
+                self._append(line, entry)
+        line.append(" " * max(0, self.size.width + KEY_GAP - 1 - line.cell_len - sum(map(_width, right))))
+        for entry in right:
+            self._append(line, entry)
+        line.rstrip()
         return line
+
+    def _append(self, line: Text, entry: tuple[int, str, str, str]) -> None:
+        _, key, shown, words = entry
+        start = line.cell_len
+        line.append(shown, style=tone("accent")).append(f" {words}")
+        self._spots.append((start, line.cell_len, key))
+        line.append(" " * KEY_GAP)
 
     def on_click(self, event: events.Click) -> None:
         """Presses the key that was clicked."""

@@ -14,9 +14,9 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from screens.widgets.chrome import top_line
 from screens.widgets.fields import Field
 from screens.widgets.rows import RowList
+from screens.widgets.tokens import tone
 from screens.widgets.words import clean
 from wizard.text.escaping import printable
 
@@ -61,9 +61,8 @@ button, and enter to press the highlighted button."""
 
     def compose(self) -> ComposeResult:
         """The box."""
-        yield from top_line(self.app)
         with Vertical(classes="dialog-box"):
-            yield Static(Text(clean(self._title), style="bold"), classes="dialog-title", markup=False)
+            yield Static(Text(clean(self._title), style=tone("accent")), classes="dialog-title", markup=False)
             yield from self.compose_dialog()
 
     def action_refuse(self) -> None:
@@ -102,6 +101,8 @@ podman-wizard undo can undo it.
 
 If the list does not fit, scroll it with the arrow and page keys."""
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "yes", "Yes", show=False, id="dialog.yes", tooltip="Press the button of the only choice"),
+        Binding("n", "refuse", "No", show=False, id="dialog.no", tooltip="Cancel; nothing changes"),
         Binding("up", "move_lines(-1)", "Up", show=False, id="dialog.up", tooltip="Scroll up one line"),
         Binding("down", "move_lines(1)", "Down", show=False, id="dialog.down", tooltip="Scroll down one line"),
         Binding(
@@ -143,15 +144,22 @@ If the list does not fit, scroll it with the arrow and page keys."""
             yield Static(Text(f"To confirm, type {clean(self._type_first)}"), markup=False)
             yield Field()
         with Horizontal(classes="dialog-buttons"):
-            yield Button(Text(self._back), id="back", compact=True)
+            yield Button(_label(self._back, "esc"), id="back", compact=True)
             for choice in self._choices:
                 yield Button(
-                    Text(choice.words),
+                    _label(choice.words, "y" if len(self._choices) == 1 else ""),
                     id=choice.value,
                     compact=True,
                     variant="error" if choice.danger else "default",
                     disabled=bool(self._type_first) and choice.danger,
                 )
+
+    def action_yes(self) -> None:
+        """Presses the button of the only choice, if it works yet."""
+        if len(self._choices) == 1:
+            button = self.query_one(f"#{self._choices[0].value}", Button)
+            if not button.disabled:
+                button.press()
 
     def action_move_lines(self, count: int) -> None:
         """Moves the lines, which have no focus of their own: tab goes from button to button."""
@@ -184,6 +192,11 @@ If the list does not fit, scroll it with the arrow and page keys."""
         _ = self.dismiss(None if value == "back" else value)
 
 
+def _label(words: str, key: str) -> Text:
+    """Returns the label of a button, with its key."""
+    return Text(f"{words}  {key}" if key else words)
+
+
 class AskText(Dialog[str]):
     """A question for a line of text, which shows what is wrong with it as it is typed."""
 
@@ -206,7 +219,7 @@ value is valid. Press escape to cancel."""
         yield Static(Text(printable(self._text, lines=True)), markup=False)
         yield Field(self._value)
         yield self._error
-        yield Static(Text("enter to accept, escape to cancel", style="dim"), markup=False)
+        yield Static(Text("enter to accept, escape to cancel", style=tone("dim")), markup=False)
 
     def on_mount(self) -> None:
         """Gives the focus to the field."""
@@ -214,7 +227,7 @@ value is valid. Press escape to cancel."""
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        self._error.update(Text(printable(self._check(event.value), lines=True), style="bold red"))
+        self._error.update(Text(printable(self._check(event.value), lines=True), style=tone("bad")))
 
     def action_take(self) -> None:
         """Accepts the value, if it is valid."""
@@ -259,7 +272,7 @@ cancel."""
         yield Static(Text(printable(self._text, lines=True)), markup=False)
         with Container(classes="dialog-rows"):
             yield self._rows
-        yield Static(Text("enter to choose, escape to cancel", style="dim"), markup=False)
+        yield Static(Text("enter to choose, escape to cancel", style=tone("dim")), markup=False)
 
     def on_mount(self) -> None:
         """Starts on the current option."""

@@ -21,9 +21,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from screens.widgets.tokens import PALETTE, tone
+
 Item = TypeVar("Item")
 
 GAP = 1
+EDGE = 1
+"""The columns before a row, in which its mark stands."""
 
 
 class Name(str):
@@ -109,7 +113,7 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
 
     def heading(self, names: Sequence[str]) -> Text:
         """Returns the names of the columns, in the current widths."""
-        return self._line_of(names, self.scrollable_content_region.width)
+        return Text(" " * EDGE).append_text(self._line_of(names, self.scrollable_content_region.width - EDGE))
 
     def fill(self, items: Sequence[Item], *, empty: str | None = None) -> None:
         """Shows these items; the cursor stays on its item if that is still in the list."""
@@ -162,16 +166,24 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         width = self.scrollable_content_region.width
         number = y + self.scroll_offset.y
         base = self.rich_style
-        if number >= len(self.items):
-            text = Text(self._empty if number == 0 and not self.items else "", style="dim")
-            return Strip(text.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
-        strip = Strip(self._row(self.items[number], width)).adjust_cell_length(width)
-        if number != self.cursor:
-            return strip.apply_style(base).simplify()
-        if not self.has_focus:
-            return strip.apply_style(base + Style(bold=True))
-        # One style only: a dim or colored word is hard to read in reverse.
-        return Strip([Segment(strip.text, base + Style(reverse=True))], width)
+        if number < len(self.items):
+            return self._row_line(number, width, base)
+        text = Text(f" {self._empty}" if number == 0 and not self.items else "", style=tone("dim"))
+        return Strip(text.render(self.app.console)).adjust_cell_length(width, base).apply_style(base)
+
+    def _row_line(self, number: int, width: int, base: Style) -> Strip:
+        """Returns a row behind its edge, which marks the row under the cursor."""
+        is_current = number == self.cursor
+        edge = Segment("▌" if is_current else " ", base + (tone("accent") if is_current else Style()))
+        strip = Strip(self._row(self.items[number], width - EDGE)).adjust_cell_length(width - EDGE)
+        if not is_current:
+            strip = strip.apply_style(base)
+        elif self.has_focus:
+            strip = _under_the_cursor(strip, base + tone("cursor"), width - EDGE)
+            edge = Segment(edge.text, base + tone("accent") + Style.from_color(bgcolor=tone("cursor").bgcolor))
+        else:
+            strip = strip.apply_style(base + Style(bold=True))
+        return Strip([edge, *strip], width).simplify()
 
     def _row(self, item: Item, width: int) -> list[Segment]:
         return list(self._line_of(self._cells(item), width).render(self.app.console))
@@ -256,6 +268,21 @@ class RowList(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False)
         self._move(len(self.items) - 1)
 
 
+def _under_the_cursor(strip: Strip, filled: Style, width: int) -> Strip:
+    """Returns a row on the fill of the cursor: a blocker keeps its own fill, other words keep their color."""
+    if PALETTE.depth in ("16", "none"):
+        # One style only: a colored word is hard to read on blue, and in reverse.
+        return Strip([Segment(strip.text, filled)], width)
+    on_fill = Style.from_color(bgcolor=filled.bgcolor)
+    parts = []
+    for text, style, _ in strip:
+        own = style or Style()
+        colored = own.color not in (None, tone("dim").color) and not (own.color and own.color.is_default)
+        keeps = own if own.bgcolor is not None and not own.bgcolor.is_default else own + on_fill
+        parts.append(Segment(text, keeps if colored else filled + Style(bold=own.bold)))
+    return Strip(parts, width).simplify()
+
+
 def fold(widget: Widget, content: RenderableType, width: int) -> list[Strip]:
     """Returns a text as lines of at most that width."""
     console = widget.app.console
@@ -334,7 +361,7 @@ class Detail(Widget):
             return []
         lines = fold(self, self._content, width)
         if len(lines) > height:
-            lines[height - 1 :] = [Strip([Segment(self.MORE, Style(dim=True))])]
+            lines[height - 1 :] = [Strip([Segment(self.MORE, tone("dim"))])]
         return lines
 
     def on_resize(self) -> None:

@@ -9,28 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from screens.widgets.tokens import Token, state_style, tone
 from wizard.text.escaping import printable
 
 if TYPE_CHECKING:
     from wizard.finding import Finding, Remedy
-
-STATE_STYLES = {
-    "ok": "green",
-    "done": "green",
-    "ready": "green",
-    "labeled": "green",
-    "info": "cyan",
-    "waiting": "cyan",
-    "warning": "bold magenta",
-    "failed": "bold red",
-    "blocker": "bold red",
-    "conflict": "bold red",
-    "unknown": "magenta",
-    "skipped": "dim",
-    "take": "bold magenta",
-    "leave": "cyan",
-}
-"""Colors of the terminal's sixteen, darker on a light one (screens.terminal.background); the word stands beside it."""
 
 STATE_WIDTH = 8
 
@@ -47,7 +30,16 @@ def gist(text: str, length: int = 130) -> str:
 
 def state_word(state: str) -> Text:
     """Returns a state in its color."""
-    return Text(state, style=STATE_STYLES.get(state, ""), no_wrap=True)
+    return Text(state, style=state_style(state), no_wrap=True)
+
+
+class Titled(Group):
+    """A text under its title, which can stand on the rule above it instead."""
+
+    def __init__(self, title: str, body: RenderableType) -> None:
+        super().__init__(Text(title, style="bold"), body)
+        self.title = title
+        self.body = body
 
 
 def detail_text(
@@ -64,8 +56,8 @@ def detail_text(
     for name, content in (("Found", seen), ("Means", then), ("To do", do)):
         lines = [content] if isinstance(content, str) else list(content)
         for number, line in enumerate(line for line in lines if line):
-            grid.add_row(Text(name if number == 0 else "", style="bold"), Text(printable(line, lines=True)))
-    return Group(Text(clean(title), style="bold"), grid)
+            grid.add_row(Text(name if number == 0 else "", style=tone("dim")), Text(printable(line, lines=True)))
+    return Titled(clean(title), grid)
 
 
 def remedy_lines(remedies: Iterable[Remedy]) -> list[str]:
@@ -151,14 +143,14 @@ def diff_text(lines: Iterable[str]) -> Text:
     text = Text(no_wrap=True)
     for line in lines:
         line = printable(line.rstrip("\n"), lines=True)
-        style = ""
+        token: Token = "text"
         if line.startswith(("+++", "---")):
-            style = "bold"
+            token = "title"
         elif line.startswith("+"):
-            style = "green"
+            token = "added"
         elif line.startswith("-"):
-            style = "red"
+            token = "removed"
         elif line.startswith("@@"):
-            style = "cyan"
-        text.append(line + "\n", style=style)
+            token = "info"
+        text.append(line + "\n", style=tone(token))
     return text

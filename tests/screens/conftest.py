@@ -36,6 +36,7 @@ IDENTITY = ClusterIdentity(
 @pytest.fixture(autouse=True)
 def quiet_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setenv("COLORTERM", "truecolor")
 
 
 def sixty_nodes() -> ClusterFacts:
@@ -120,13 +121,14 @@ async def until(pilot: Pilot[Any], state: Callable[[], bool], seconds: float = 2
 
 
 def screen_text(app: App[Any]) -> str:
-    """What stands on the screen, line by line."""
+    """What stands on the screen, line by line, without the edge that marks the row under the cursor."""
     height = app.size.height
     lines = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height])
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines[:height]).replace("▌", " ")
 
 
 def beside_the_steps(app: App[Any]) -> str:
     """What stands beside the list of the steps, as one line: sentences read on where they were folded."""
-    side = app.screen.query_one("#steps").region.right
+    steps = app.screen.query_one("#steps").region
+    side = steps.right if steps.height > 1 else 0
     return " ".join(" ".join(line[side:] for line in screen_text(app).splitlines()[1:-1]).split())

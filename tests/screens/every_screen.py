@@ -25,7 +25,7 @@ Screens = dict[str, list[tuple[str, tuple[str, ...], str, tuple[str, ...]]]]
 
 SCREENS: Screens = {
     "prerequisites": [
-        ("findings", (), "API server answers", ()),
+        ("findings", (), " passed ─", ()),
         ("story", ("enter",), "Found", ("escape",)),
         ("clusters", ("k",), "Which cluster", ("escape",)),
         ("commands", ("c",), "commands", ("escape",)),
@@ -164,7 +164,7 @@ async def _work(pilot: Pilot[Any]) -> AsyncIterator[str]:
     await pilot.press("enter")
 
 
-SCROLL_BAR = " " + "".join(map(chr, range(0x2580, 0x2590)))
+SCROLL_BAR = " ─│" + "".join(map(chr, range(0x2580, 0x2590)))
 
 XTERM = (
     *((0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)),

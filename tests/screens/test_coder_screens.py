@@ -664,10 +664,10 @@ async def test_v2_shows_the_parts_of_a_template(behaves: Callable[..., None], tm
         await screen.pilot.pause()
         assert "Add to container { ... } of the pod" in screen.text and '"smarter-devices/fuse"' in screen.text
         screen.rows.move_to("outline")
-        await screen.pilot.pause()
-        assert 'container { name = "dev" # 3. FUSE device: resources' in screen.text
-        steps = [line[:20].strip(" >") for line in screen_text(screen.app).splitlines()]
-        assert "Template" in steps and "Template policy" not in steps, "the step is called so in the list as well"
+        await screen.pilot.resize_terminal(80, 50)
+        await until(screen.pilot, lambda: "# 3. FUSE device: resources" in screen.text)
+        steps = screen_text(screen.app).splitlines()[1]
+        assert "5 Template 6" in " ".join(steps.split()), "the step is called so on the line of the steps as well"
         assert "Merge" not in screen.text and "Save" not in screen.text
         await screen.choose("resource")
         assert "Resource: github.com/fuse (fuse-device-plugin)" in screen.flat

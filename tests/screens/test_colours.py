@@ -37,7 +37,7 @@ async def test_the_ground_is_changed_while_it_runs() -> None:
         app.theme = "ansi-dark"
         await pilot.pause()
         assert _colours(app) == dark
-        assert not dark & light - {"default"}
+        assert len(light - dark) >= 3
 
 
 async def test_without_colour_a_light_ground_has_none_either(monkeypatch: pytest.MonkeyPatch) -> None:

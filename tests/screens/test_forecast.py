@@ -20,9 +20,10 @@ def rows(app: WizardApp) -> list[str]:
     start = next(number for number, line in enumerate(lines) if "forecast" in line and "result" in line)
     found = []
     for line in lines[start + 1 :]:
-        if "───" in line or not line[20:].strip():
+        row = line[24:] if app.size.width >= 110 else line
+        if "───" in line or not row.strip():
             break
-        found.append(" ".join(line[20:].split()))
+        found.append(" ".join(row.split()))
     return found
 
 

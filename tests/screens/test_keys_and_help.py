@@ -17,7 +17,6 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 import screens
-from screens.widgets.chrome import TopLine
 from screens.widgets.pages import HelpPage
 from tests.screens.conftest import app_of, on_facts, running, screen_text, until
 from tests.screens.every_screen import CODER_V2, LOGIN, POLICY, contrasts, every_screen, walk, wizard
@@ -83,7 +82,7 @@ async def keys_are_explained(pilot: Pilot[Any], name: str) -> None:
     """The cluster, the keys with their help, and text that can be read, on the screen in view."""
     app = app_of(pilot)
     screen = app.screen
-    assert screen.query(TopLine), f"{name}: which cluster it is does not stay in view"
+    assert screen_text(app).startswith(" podman-wizard  "), f"{name}: which cluster it is does not stay in view"
     ours = [active for active in screen.active_bindings.values() if active.enabled and active.binding.show]
     assert ours, name
     # On black xterm's own red has 3.6.

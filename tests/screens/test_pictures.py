@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
@@ -99,7 +100,9 @@ def test_verify_at_work(snap_compare: Snapshot, size: tuple[int, int], monkeypat
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_light(snap_compare: Snapshot, step: str) -> None:
+def test_light(snap_compare: Snapshot, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The picture's own ground is that of a light terminal too.
+    monkeypatch.setattr("rich.console.SVG_EXPORT_THEME", DEFAULT_TERMINAL_THEME)
     app = on_facts(light=True)
     assert snap_compare(app, terminal_size=(80, 24), run_before=walk_to(app, step))
 

@@ -26,7 +26,7 @@ async def test_changes_are_made_again_on_what_is_there_now(policy: Path) -> None
         assert "policy.yaml has changed on disk" in shown
         assert "Your changes on it would be:" in shown
         buttons = next(line for line in shown.splitlines() if "Keep editing" in line)
-        assert "Discard changes " in buttons, "the last button is cut"
+        assert "Discard changes" in buttons, "the last button is cut"
         await pilot.press("enter")
         await settle(pilot)
         assert step.dirty

@@ -51,7 +51,7 @@ async def test_going_on(target: Target) -> None:
         await until(pilot, lambda: "unchanged" in screen_text(app))
         await app.action_go("summary")
         await until(pilot, lambda: bool(re.search(r"done +Manifest: already on the cluster", screen_text(app))))
-        assert re.search(r"ok +Manifest", screen_text(app))
+        assert "3 Manifest✓" in screen_text(app)
 
 
 async def test_starting_afresh_asks_once(target: Target) -> None:
@@ -94,7 +94,7 @@ async def test_another_cluster_by_key(target: Target) -> None:
         await until(pilot, lambda: "Which cluster?" in screen_text(app) and "Another kubeconfig" in screen_text(app))
         await pilot.press("home", "enter")
         await until(pilot, lambda: app.walk_through.target.context is not None and app.walk_through.facts is not None)
-        await until(pilot, lambda: "API server answers" in screen_text(app))
+        await until(pilot, lambda: " passed ─" in screen_text(app))
 
 
 async def test_where_no_journal_can_be_kept_one_may_look(
@@ -104,7 +104,7 @@ async def test_where_no_journal_can_be_kept_one_may_look(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "in-the-way"))
     app = on(target)
     async with running(app) as pilot:
-        await until(pilot, lambda: "API server answers" in screen_text(app))
+        await until(pilot, lambda: " passed ─" in screen_text(app))
         assert "READ ONLY" in screen_text(app)
         assert "Set XDG_STATE_HOME" in app.walk_through.why_not_act()
 
@@ -115,7 +115,7 @@ async def test_a_second_wizard_reads_until_the_first_has_ended(target: Target) -
     first.claim()
     app = on(target)
     async with running(app) as pilot:
-        await until(pilot, lambda: "API server answers" in screen_text(app))
+        await until(pilot, lambda: " passed ─" in screen_text(app))
         assert "READ ONLY" in screen_text(app)
         assert "is changing this cluster" in app.walk_through.why_not_act()
         await first.close()

@@ -37,7 +37,7 @@ def journals(host: Host) -> tuple[Run, ...]:
 
 def to_step(terminal: FarTerminal, step: str) -> None:
     """Walks there, seeing each step on the way."""
-    seen = ["API server answers", "Node settings|AppArmor", "server-checked", r"selected", "Template"]
+    seen = ["[0-9]+ passed", "Node settings|AppArmor", "server-checked", r"selected", "Template"]
     names = ["prerequisites", "security modules", "manifest", "nodes", "policy"]
     terminal.wait_for(seen[0])
     for pattern in seen[1 : names.index(step) + 1]:

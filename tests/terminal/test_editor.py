@@ -30,7 +30,7 @@ class Editor:
         editor = str(path) if script else str(folder / "nosucheditor")
         variables = {**host.variables(), "EDITOR": editor, "VISUAL": ""}
         self.pane: Pane = tmux.start(host.command(cluster, "--policy", str(self.policy)), variables)
-        self.pane.wait_for("API server answers")
+        self.pane.wait_for("[0-9]+ passed")
         self.pane.keys("C-n", "C-n", "C-n", "C-n")
         self.pane.wait_for("resource-requests +write")
         self.pane.keys("Down", "Down", "Down", "r")

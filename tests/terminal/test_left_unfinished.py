@@ -34,7 +34,7 @@ def kept(host: Host) -> list[Path]:
 def choose_and_edit(host: Host, cluster: StandaloneCluster, policy: Path) -> FarTerminal:
     """Switches an adjustment of the manifest, and merges the policy without saving it."""
     terminal = host.here(cluster, "--policy", str(policy))
-    terminal.wait_for("API server answers")
+    terminal.wait_for("[0-9]+ passed")
     terminal.send(NEXT + NEXT)
     terminal.wait_for("server-checked")
     terminal.settle()

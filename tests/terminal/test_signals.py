@@ -23,7 +23,7 @@ def labelling(
 ) -> FarTerminal:
     """Eighty nodes are being labelled, in three rounds."""
     terminal = host.here(cluster)
-    terminal.wait_for("API server answers")
+    terminal.wait_for("[0-9]+ passed")
     terminal.send("\x0e\x0e\x0e")
     terminal.wait_for("80 of 80 selected")
     terminal.settle()
@@ -68,7 +68,7 @@ def test_a_terminal_that_stops_reading_stops_no_work(clusters: Clusters, host: H
 
 def test_a_stalled_terminal_that_goes_away_leaves_nothing(mixed: StandaloneCluster, host: Host) -> None:
     terminal = host.here(mixed)
-    terminal.wait_for("API server answers")
+    terminal.wait_for("[0-9]+ passed")
     stall(terminal, lambda: True, "the terminal stalls")
     os.close(terminal.master)
     assert terminal.process.wait(timeout=5) == 129
@@ -76,7 +76,7 @@ def test_a_stalled_terminal_that_goes_away_leaves_nothing(mixed: StandaloneClust
 
 def test_sigterm_ends_even_where_nobody_reads(mixed: StandaloneCluster, host: Host) -> None:
     terminal = host.here(mixed)
-    terminal.wait_for("API server answers")
+    terminal.wait_for("[0-9]+ passed")
     stall(terminal, lambda: True, "the terminal stalls")
     terminal.process.send_signal(signal.SIGTERM)
     assert terminal.process.wait(timeout=10) == 143
