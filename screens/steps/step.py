@@ -394,7 +394,7 @@ class ListStep(Step, Generic[Item]):
         current = self.rows.current
         content = "" if current is None else self.detail(current)
         # Below the list, a title that fits stands on the rule; beside the list, there is no rule.
-        room = self._pane.size.width - TITLE_MARGIN
+        room = self.app.size.width - TITLE_MARGIN
         if isinstance(content, Titled) and cell_len(content.title) <= room and not self.screen.has_class("-wide"):
             self._pane.border_title = Content(f" {content.title} ")
             self._detail.update(content.body)

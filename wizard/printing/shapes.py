@@ -616,7 +616,7 @@ class Problem(TypedDict):
     file: str
     line: int
     column: int
-    severity: Literal["problem", "warning"]
+    severity: Literal["problem", "warning", "info"]
     id: str
     message: str
     hint: str
